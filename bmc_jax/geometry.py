@@ -1,0 +1,146 @@
+"""Safe vector primitives and the pinhole camera.
+
+"Safe" means: value and gradient stay finite on every finite input. A direction that
+is undefined (a zero vector) is returned as zero, with a zero gradient.
+
+Cameras have OpenCV axes (x right, y down, z forward). `intrinsics` are (3, 3) with
+the last row (0, 0, 1); pixel centres lie at integers.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from bmc_jax.skeleton import Array
+
+
+def safe_sqrt(x: Array) -> Array:
+  """Square root, and 0 with gradient 0 (not NaN) where x <= 0."""
+  # d sqrt(x) / dx is infinite at 0, and infinity times 0 is NaN: take the square
+  # root of 1 there and choose the other branch.
+  positive = x > jnp.finfo(x.dtype).tiny
+  return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def safe_norm(
+  x: Float[Array, '*b n'], *, keepdims: bool = False
+) -> Float[Array, '...']:
+  """Euclidean norm over the last axis, with gradient 0 (not NaN) at zero.
+
+  Args:
+    x: (*b, n).
+    keepdims: keep the last axis, with length 1.
+  """
+  return safe_sqrt(jnp.sum(x * x, axis=-1, keepdims=keepdims))
+
+
+def normalize(x: Float[Array, '*b n'], *, eps: float = 0.0) -> Float[Array, '*b n']:
+  """Unit vectors along the last axis; the zero vector where |x| <= eps.
+
+  Args:
+    x: (*b, n).
+    eps: length under which a direction counts as undefined.
+  """
+  norm = safe_norm(x, keepdims=True)
+  defined = norm > eps
+  return jnp.where(defined, x / jnp.where(defined, norm, 1), 0)
+
+
+def safe_divide(x: Array, y: Array, *, eps: float = 0.0) -> Array:
+  """x / y, and 0 where |y| <= eps."""
+  defined = jnp.abs(y) > eps
+  return jnp.where(defined, x / jnp.where(defined, y, 1), 0)
+
+
+def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
+  """atan2(y, x), and 0 where both arguments are at most eps in size."""
+  defined = (jnp.abs(x) > eps) | (jnp.abs(y) > eps)
+  return jnp.where(
+    defined, jnp.arctan2(jnp.where(defined, y, 0), jnp.where(defined, x, 1)), 0
+  )
+
+
+def angle_between(u: Float[Array, '*b 3'], v: Float[Array, '*b 3']) -> Array:
+  """Angle in [0, pi] between vectors; 0 where one of them is zero.
+
+  atan2 of sine and cosine instead of arccos of the cosine: arccos loses half of the
+  digits near 0 and pi, and has an infinite gradient there.
+  """
+  return safe_atan2(safe_norm(jnp.cross(u, v)), jnp.sum(u * v, axis=-1))
+
+
+def project(
+  joints_3d: Float[Array, '*b n 3'], intrinsics: Float[Array, '*b 3 3']
+) -> Float[Array, '*b n 2']:
+  """Pinhole projection of camera-frame points.
+
+  Args:
+    joints_3d: (*b, n, 3) points before the camera (z > 0), any unit.
+    intrinsics: (*b, 3, 3).
+
+  Returns:
+    (*b, n, 2) pixels. A point at z = 0 goes to the principal point.
+  """
+  xy = safe_divide(joints_3d[..., :2], joints_3d[..., 2:])
+  return transform_keypoints(xy, intrinsics)
+
+
+def camera_rays(
+  keypoints_2d: Float[Array, '*b n 2'], intrinsics: Float[Array, '*b 3 3']
+) -> Float[Array, '*b n 2']:
+  """Viewing rays (K^-1 [u, v, 1])_xy of pixels, on the plane z = 1.
+
+  Args:
+    keypoints_2d: (*b, n, 2) pixels.
+    intrinsics: (*b, 3, 3).
+  """
+  return pixels_to_rays(keypoints_2d - intrinsics[..., None, :2, 2], intrinsics)
+
+
+def pixels_to_rays(
+  offsets: Float[Array, '*b n 2'], intrinsics: Float[Array, '*b 3 3']
+) -> Float[Array, '*b n 2']:
+  """Differences of rays from differences of pixels: the inverse of K's 2 x 2 block."""
+  linear = intrinsics[..., None, :2, :2]  # the same for all pixels
+  fx, skew_x = linear[..., 0, 0], linear[..., 0, 1]
+  skew_y, fy = linear[..., 1, 0], linear[..., 1, 1]
+  u, v = offsets[..., 0], offsets[..., 1]
+  determinant = fx * fy - skew_x * skew_y
+  xy = jnp.stack([fy * u - skew_x * v, fx * v - skew_y * u], axis=-1)
+  return safe_divide(xy, determinant[..., None])
+
+
+def backproject(
+  keypoints_2d: Float[Array, '*b n 2'],
+  depth: Float[Array, '*b n'],
+  intrinsics: Float[Array, '*b 3 3'],
+) -> Float[Array, '*b n 3']:
+  """The inverse of `project`: pixels and depths to camera-frame points.
+
+  Args:
+    keypoints_2d: (*b, n, 2) pixels.
+    depth: (*b, n) z coordinate, any unit.
+    intrinsics: (*b, 3, 3).
+
+  Returns:
+    (*b, n, 3) in the unit of `depth`.
+  """
+  rays = camera_rays(keypoints_2d, intrinsics)
+  return jnp.concatenate([rays, jnp.ones_like(rays[..., :1])], -1) * depth[..., None]
+
+
+def transform_keypoints(
+  keypoints_2d: Float[Array, '*b n 2'], affine: Float[Array, '*b 3 3']
+) -> Float[Array, '*b n 2']:
+  """Moves pixels by an affine map of the image, (3, 3) with last row (0, 0, 1)."""
+  rotated = jnp.einsum('...ij,...nj->...ni', affine[..., :2, :2], keypoints_2d)
+  return rotated + affine[..., None, :2, 2]
+
+
+def transform_intrinsics(
+  intrinsics: Float[Array, '*b 3 3'], affine: Float[Array, '*b 3 3']
+) -> Float[Array, '*b 3 3']:
+  """Intrinsics of an image that was cropped, resized or rotated by `affine`.
+
+  `project(J, transform_intrinsics(K, A)) == transform_keypoints(project(J, K), A)`.
+  """
+  return affine @ intrinsics

@@ -1,0 +1,18 @@
+"""Limits of the human hand: data, not code. Fitting, files, literature values.
+
+`HandLimits` is a pytree: pass it to jitted functions, or differentiate through it.
+"""
+
+from bmc_jax.limits.clinical import clinical_limits
+from bmc_jax.limits.files import load_limits, save_limits
+from bmc_jax.limits.fitting import fit_limits
+from bmc_jax.limits.types import HandLimits, LimitsMetadata
+
+__all__ = [
+  'HandLimits',
+  'LimitsMetadata',
+  'clinical_limits',
+  'fit_limits',
+  'load_limits',
+  'save_limits',
+]

@@ -1,0 +1,84 @@
+"""Limits from 3D hands (paper section 3.1, "approximation of the limits")."""
+
+import numpy as np
+from jaxtyping import Float
+
+from bmc_jax import hull, kinematics, pose25d
+from bmc_jax.limits.types import HandLimits, LimitsMetadata
+from bmc_jax.skeleton import Array, check_joints, mirror, reorder
+
+
+def fit_limits(
+  joints_3d: Float[Array, 'n 21 3'],
+  *,
+  num_vertices: int = 12,
+  coverage: float = 0.999,
+  reference: tuple[int, int] = pose25d.REFERENCE,
+  joint_order: str = 'canonical',
+  is_right: bool = True,
+  source: str = '',
+) -> HandLimits:
+  """Limits from 3D hands, as the paper computes them from a training set.
+
+  Args:
+    joints_3d: (n, 21, 3) hands in any unit: each is divided by its reference bone.
+    num_vertices: corners of the angle hulls.
+    coverage: share of the values that each range, and of the points that each hull,
+      admits. Below 1 it drops label noise; 1 keeps everything.
+    reference: the two joints of the reference bone.
+    joint_order: the order that the joints are in.
+    is_right: False mirrors the hands first.
+    source: free text for the metadata.
+
+  Raises:
+    ValueError: wrong shape, no pose, values that are not finite, a reference bone of
+      no length.
+  """
+  joints = np.asarray(joints_3d, np.float64)
+  if joints.ndim != 3:
+    raise ValueError(
+      f'joints_3d has the shape {joints.shape}, but (n, 21, 3) is needed.'
+    )
+  check_joints(joints, 'joints_3d')
+  if not len(joints):
+    raise ValueError('Limits need at least one pose, but joints_3d is empty.')
+  if not np.isfinite(joints).all():
+    raise ValueError('joints_3d contains values that are not finite.')
+  joints = reorder(joints, joint_order)
+  joints = joints if is_right else mirror(joints)
+  start, end = reference
+  scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
+  if np.any(scale == 0):
+    raise ValueError(
+      f'{np.sum(scale == 0)} of {len(joints)} poses have a reference bone '
+      f'({start} -> {end}) of length 0: drop them, or choose another reference.'
+    )
+  joints = (joints - joints[:, :1]) / scale[:, None, None]
+
+  angles = np.asarray(kinematics.joint_angles(joints), np.float64)
+  return HandLimits(
+    bone_lengths=_range(kinematics.bone_lengths(joints), coverage),
+    curvatures=_range(kinematics.root_bone_curvatures(joints), coverage),
+    root_angles=_range(kinematics.root_bone_angles(joints), coverage),
+    hulls=np.stack(
+      [
+        [
+          hull.fit_hull(angles[:, f, b], num_vertices, coverage=coverage)
+          for b in range(3)
+        ]
+        for f in range(5)
+      ]
+    ),
+    metadata=LimitsMetadata(
+      reference=(int(start), int(end)),
+      source=source,
+      coverage=float(coverage),
+      num_poses=len(joints),
+    ),
+  )
+
+
+def _range(values, coverage):
+  """The middle share of values: (2, ...) quantiles over the first axis."""
+  tail = (1 - coverage) / 2
+  return np.quantile(np.asarray(values, np.float64), [tail, 1 - tail], axis=0)

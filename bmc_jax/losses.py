@@ -1,0 +1,110 @@
+"""Training losses of the 2.5D network (paper section 3.3), masked by label kind.
+
+    L = w_2D |J2D|_1 + w_z |z|_1 + w_root |Z_root|_1 + L_BMC
+
+Each loss is per example, (*b,); `masked_mean` averages over those that carry the label.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from bmc_jax import constraints, pose25d
+from bmc_jax.limits import HandLimits
+from bmc_jax.skeleton import WRIST, Array
+
+
+def keypoints_2d_loss(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  target: Float[Array, '*b 21 2'],
+  visibility: Float[Array, '*b 21'],
+  image_size: float,
+) -> Float[Array, '*b']:
+  """L1 error of the visible keypoints, in units of half the image side (so that it
+  does not depend on the resolution), mean over joints and both coordinates."""
+  error = jnp.abs(keypoints_2d - target).mean(-1) * (2 / image_size)
+  return _mean_of_visible(error, visibility)
+
+
+def relative_depth_loss(
+  relative_depth: Float[Array, '*b 21'],
+  target: Float[Array, '*b 21'],
+  visibility: Float[Array, '*b 21'],
+) -> Float[Array, '*b']:
+  """L1 error of the relative depth, in reference bones."""
+  return _mean_of_visible(jnp.abs(relative_depth - target), visibility)
+
+
+def root_depth_loss(
+  root_depth: Float[Array, '*b'], target: Float[Array, '*b']
+) -> Float[Array, '*b']:
+  """L1 error of the refined root depth, in reference bones."""
+  return jnp.abs(root_depth - target)
+
+
+def mirrored_is_more_plausible(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  relative_depth: Float[Array, '*b 21'],
+  intrinsics: Float[Array, '*b 3 3'],
+  limits: HandLimits,
+  *,
+  weights=constraints.WEIGHTS,
+  reference: tuple[int, int] = pose25d.REFERENCE,
+  bounds: tuple[float, float] | None = None,
+) -> Float[Array, '*b']:
+  """1 where the hand with the opposite relative depth breaks the constraints less.
+
+  A hand with z -> -z projects to nearly the same image and keeps every bone length:
+  the constraints' second basin. No gradient flows through the comparison.
+  """
+
+  def loss(relative_depth):
+    joints = lift_normalized(
+      keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
+    )
+    return constraints.bmc_loss(joints, limits, weights=weights)[0]
+
+  better = loss(-relative_depth) < loss(relative_depth)
+  return jax.lax.stop_gradient(better.astype(relative_depth.dtype))
+
+
+def mirror_loss(
+  relative_depth: Float[Array, '*b 21'], mirrored: Float[Array, '*b']
+) -> Float[Array, '*b']:
+  """L1 pull of the relative depth to its own negative, for examples in `mirrored`.
+
+  Not from the paper: it leads hands that settled in the mirrored basin out of it.
+  """
+  target = jax.lax.stop_gradient(-relative_depth)
+  return mirrored * jnp.abs(relative_depth - target).mean(-1)
+
+
+def lift_normalized(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  relative_depth: Float[Array, '*b 21'],
+  intrinsics: Float[Array, '*b 3 3'],
+  *,
+  reference: tuple[int, int] = pose25d.REFERENCE,
+  bounds: tuple[float, float] | None = None,
+) -> Float[Array, '*b 21 3']:
+  """3D joints in reference bones, the root depth being solved from the 2.5D hand."""
+  root_depth = pose25d.solve_root_depth(
+    keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
+  ).value
+  return pose25d.lift(keypoints_2d, relative_depth, root_depth, intrinsics)
+
+
+def masked_mean(values: Float[Array, '*b'], mask: Float[Array, '*b']) -> Array:
+  """Mean over the examples in the mask; 0 if there is none. Values outside the mask
+  may be anything, NaN included."""
+  values = jnp.where(mask > 0, values, 0)
+  return (values * mask).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def relative_depth_of(joints_3d: Float[Array, '*b 21 3'], root: int = WRIST) -> Array:
+  """Depth of each joint behind the root joint, in the unit of the joints."""
+  return joints_3d[..., 2] - joints_3d[..., root : root + 1, 2]
+
+
+def _mean_of_visible(error, visibility):
+  return (error * visibility).sum(-1) / jnp.maximum(visibility.sum(-1), 1)

@@ -1,0 +1,120 @@
+"""Evaluation metrics: errors, PCK and AUC, Procrustes alignment.
+
+Errors come back per joint and unreduced, in the unit of the input, so that callers
+choose what to average, mask or accumulate.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from bmc_jax import geometry
+from bmc_jax.skeleton import WRIST, Array
+
+
+def epe(
+  joints: Float[Array, '*b n 3'], joints_true: Float[Array, '*b n 3']
+) -> Float[Array, '*b n']:
+  """End-point error: distance of each joint to its true place, in the joints' unit."""
+  _check_same_shape(joints, joints_true)
+  return geometry.safe_norm(joints - joints_true)
+
+
+def keypoint_error_2d(
+  keypoints_2d: Float[Array, '*b n 2'], keypoints_2d_true: Float[Array, '*b n 2']
+) -> Float[Array, '*b n']:
+  """Distance of each keypoint to its true place, in pixels."""
+  _check_same_shape(keypoints_2d, keypoints_2d_true)
+  return geometry.safe_norm(keypoints_2d - keypoints_2d_true)
+
+
+def depth_error(
+  depth: Float[Array, '*b n'], depth_true: Float[Array, '*b n']
+) -> Float[Array, '*b n']:
+  """Absolute error of the (relative) depth of each joint, in the depths' unit."""
+  _check_same_shape(depth, depth_true)
+  return jnp.abs(depth - depth_true)
+
+
+def root_relative(
+  joints: Float[Array, '*b n 3'], root: int = WRIST
+) -> Float[Array, '*b n 3']:
+  """Joints with the root joint at the origin."""
+  return joints - joints[..., root : root + 1, :]
+
+
+def procrustes_align(
+  joints: Float[Array, '*b n 3'],
+  joints_true: Float[Array, '*b n 3'],
+  *,
+  visibility: Float[Array, '*b n'] | None = None,
+) -> Float[Array, '*b n 3']:
+  """The similarity (proper rotation, scale, translation) of joints that lies closest
+  to the true ones: ordinary Procrustes analysis (Umeyama 1991).
+
+  Args:
+    joints, joints_true: (*b, n, 3), any unit.
+    visibility: (*b, n) weights of the joints in the fit; all are moved.
+
+  Returns:
+    (*b, n, 3) aligned joints. A hand shrunk to a point goes to the true centre.
+  """
+  _check_same_shape(joints, joints_true)
+  if visibility is None:
+    visibility = jnp.ones(joints.shape[:-1], joints.dtype)
+  weight = visibility[..., None]
+  total = jnp.maximum(weight.sum(-2, keepdims=True), 1e-12)
+  centre = (joints * weight).sum(-2, keepdims=True) / total
+  centre_true = (joints_true * weight).sum(-2, keepdims=True) / total
+  x, y = joints - centre, joints_true - centre_true
+  covariance = jnp.einsum('...ni,...nj->...ij', x * weight, y)
+  u, s, vt = jnp.linalg.svd(covariance)
+  # A reflection would turn a right hand into a left one: flip the weakest axis.
+  sign = jnp.where(jnp.linalg.det(u) * jnp.linalg.det(vt) < 0, -1.0, 1.0)
+  flip = jnp.stack([jnp.ones_like(sign), jnp.ones_like(sign), sign], axis=-1)
+  rotation = jnp.einsum('...ik,...k,...kj->...ij', u, flip, vt)
+  spread = (x * x * weight).sum((-1, -2))
+  scale = geometry.safe_divide((s * flip).sum(-1), spread)
+  aligned = jnp.einsum('...ni,...ij->...nj', x, rotation)
+  return scale[..., None, None] * aligned + centre_true
+
+
+THRESHOLDS_MM = np.linspace(0, 50, 100)
+"""The 100 thresholds from 0 to 50 mm of FreiHAND's public evaluation."""
+
+
+def pck(
+  errors: Float[Array, '*b'],
+  thresholds: Float[Array, 't'] = THRESHOLDS_MM,
+  mask: Float[Array, '*b'] | None = None,
+) -> Float[Array, 't']:
+  """Percentage of correct keypoints: the share of errors at or under each threshold.
+
+  Args:
+    errors: errors of any shape, in the unit of the thresholds.
+    thresholds: (t,).
+    mask: weights of the errors; those of weight 0 do not count.
+
+  Returns:
+    (t,) shares in [0, 1]; NaN if no error counts.
+  """
+  errors = jnp.ravel(errors)
+  weights = jnp.ones_like(errors) if mask is None else jnp.ravel(mask)
+  within = errors[:, None] <= jnp.asarray(thresholds, errors.dtype)[None]
+  return jnp.where(within, weights[:, None], 0).sum(0) / weights.sum()
+
+
+def auc(
+  pck_curve: Float[Array, 't'], thresholds: Float[Array, 't'] = THRESHOLDS_MM
+) -> Float[Array, '']:
+  """Area under a PCK curve over the range of its thresholds, in [0, 1]."""
+  thresholds = jnp.asarray(thresholds, pck_curve.dtype)
+  area = jnp.trapezoid(pck_curve, thresholds)
+  return area / (thresholds[-1] - thresholds[0])
+
+
+def _check_same_shape(a, b):
+  if jnp.shape(a) != jnp.shape(b):
+    raise ValueError(
+      f'Prediction and ground truth differ in shape: {jnp.shape(a)} and {jnp.shape(b)}.'
+    )

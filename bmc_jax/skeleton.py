@@ -1,0 +1,100 @@
+"""The hand skeleton: joint names, joint orders of public datasets, mirroring.
+
+The canonical order is the one of FreiHAND, OpenPose and MediaPipe: wrist, then
+thumb to little, each finger from base to tip. In this order no index tables are
+needed: `joints[..., 1:, :].reshape(..., 5, 4, 3)` are the fingers.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Shaped
+
+Array = jax.Array | np.ndarray
+
+NUM_JOINTS = 21
+WRIST = 0
+FINGERS = ('thumb', 'index', 'middle', 'ring', 'little')
+BONES = ('root', 'pip', 'dip', 'tip')
+
+_THUMB_PARTS = ('cmc', 'mcp', 'ip', 'tip')
+_FINGER_PARTS = ('mcp', 'pip', 'dip', 'tip')
+JOINT_NAMES = ('wrist',) + tuple(
+  f'{finger}_{part}'
+  for finger in FINGERS
+  for part in (_THUMB_PARTS if finger == 'thumb' else _FINGER_PARTS)
+)
+
+_CANONICAL = tuple(range(21))
+_MANO = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+_RHD = (0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17)
+_STB = (0, 17, 18, 19, 20, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2, 3, 4)
+_INTERHAND = (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)
+_AIT = (0, 1, 6, 11, 16, 2, 7, 12, 17, 3, 8, 13, 18, 4, 9, 14, 19, 5, 10, 15, 20)
+
+JOINT_ORDERS: dict[str, tuple[int, ...]] = {
+  'canonical': _CANONICAL,
+  'freihand': _CANONICAL,
+  'openpose': _CANONICAL,
+  'mediapipe': _CANONICAL,
+  'mano': _MANO,
+  'ho3d': _MANO,
+  'rhd': _RHD,
+  'stb': _STB,
+  'interhand': _INTERHAND,
+  'ait': _AIT,
+}
+"""For each order, where it keeps each canonical joint.
+
+`joints_in_order[JOINT_ORDERS[order]]` is canonical. `mano` and `ho3d` are the 16
+MANO joints followed by the tips, thumb to little; `stb` has the palm centre where
+the others have the wrist; `ait` goes level by level (all MCPs, all PIPs, ...).
+"""
+
+
+def check_joints(joints: Array, name: str = 'joints', last: int = 3) -> None:
+  """Raises ValueError unless `joints` has the shape (*b, 21, last)."""
+  shape = jnp.shape(joints)
+  if shape[-2:] != (NUM_JOINTS, last):
+    raise ValueError(
+      f'{name} has the shape {tuple(shape)}, but (..., 21, {last}) is needed: '
+      '21 joints, wrist first, then thumb to little from base to tip '
+      '(see bmc_jax.skeleton.reorder for other orders).'
+    )
+
+
+def reorder(
+  joints: Shaped[Array, '*b 21 c'], source: str, target: str = 'canonical'
+) -> Shaped[Array, '*b 21 c']:
+  """Brings joints from one order to another.
+
+  Args:
+    joints: (*b, 21, c) joints, keypoints or anything else by joint; NumPy or JAX.
+    source: the order they are in, a key of `JOINT_ORDERS`.
+    target: the order wanted.
+
+  Returns:
+    (*b, 21, c), of the same array type.
+
+  Raises:
+    ValueError: an order is unknown, or the axis before the last is not 21 long.
+  """
+  for order in (source, target):
+    if order not in JOINT_ORDERS:
+      raise ValueError(
+        f'Unknown joint order {order!r}; known are {", ".join(sorted(JOINT_ORDERS))}.'
+      )
+  check_joints(joints, last=jnp.shape(joints)[-1] if jnp.ndim(joints) else 0)
+  from_canonical = np.argsort(JOINT_ORDERS[target])
+  return joints[..., np.asarray(JOINT_ORDERS[source])[from_canonical], :]
+
+
+def mirror(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 21 3']:
+  """Turns a left hand into a right one and back: x -> -x.
+
+  Args:
+    joints: (*b, 21, 3) joints in any order and unit.
+  """
+  check_joints(joints)
+  sign = np.array([-1, 1, 1], joints.dtype)
+  return joints * np.broadcast_to(sign, joints.shape)
