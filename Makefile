@@ -1,0 +1,79 @@
+# Needs only Python >= 3.11 and make: everything else goes into .venv.
+#
+#   make test                      with the Python of .venv, or python3 for a new one
+#   PYTHON=python3.13 make test    with this Python; .venv is remade if need be
+
+VENV := .venv
+ifndef PYTHON
+PYTHON := $(shell $(VENV)/bin/python -c \
+  'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
+endif
+WORKERS ?= 2
+RUN := $(VENV)/bin/python -m
+
+# Compiled programs outlive the process, so that a second run need not compile.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
+
+# The stamp holds where the environment is and which Python made it. If that is not
+# what is asked for now, the rule below always runs and makes the environment anew.
+STAMP := $(VENV)/.installed
+IDENTITY := $(CURDIR) $(shell $(PYTHON) -c 'import sys; \
+  print(sys.base_prefix, "%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(IDENTITY))
+REMAKE := remake
+endif
+
+.PHONY: help venv test lint format quickstart constraints clean remake
+.DEFAULT_GOAL := help
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
+	  | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+venv: $(STAMP)  ## make .venv with everything in it; a second call installs nothing
+
+$(STAMP): pyproject.toml constraints.txt $(REMAKE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'bmc_jax needs Python 3.11 or newer, which "$(PYTHON)" is not:' \
+	    'name one, as in PYTHON=python3.13 make venv' >&2; exit 1; }
+	@if [ -n '$(REMAKE)' ]; then \
+	  $(PYTHON) -m venv --clear $(VENV) || { \
+	    echo 'Could not make $(VENV): Python needs its venv module' \
+	      '(on Debian and Ubuntu the package python3-venv).' >&2; exit 1; }; \
+	fi
+	@echo 'Installing into $(VENV) (1.5 GB; a minute or two the first time) ...'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv \
+	  && $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python \
+	    --constraint constraints.txt --editable '.[train,data,viz,dev]' \
+	  || { echo 'WARNING: uv could not install; trying pip, which is slower.' >&2; \
+	    $(VENV)/bin/python -m pip install --disable-pip-version-check \
+	      --constraint constraints.txt --editable '.[train,data,viz,dev]'; }
+	@echo '$(IDENTITY)' > $@
+	@echo "Installed into $(VENV) with $$($(VENV)/bin/python --version)."
+
+test: $(STAMP)  ## run the tests (ARGS='-k hull' picks some, WORKERS=1 uses one process)
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+lint: $(STAMP)  ## check style, formatting and types
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) pyright --pythonpath $(VENV)/bin/python
+
+format: $(STAMP)  ## put the code into its form
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+quickstart: $(STAMP)  ## make procedural hands, train on them and write the report
+	$(RUN) data_prep.build procedural_hands --out data/tfds
+	$(RUN) bmc_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
+
+constraints: $(STAMP)  ## resolve constraints.txt anew, to the newest versions
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --no-annotate --custom-compile-command 'make constraints' \
+	  --extra train --extra data --extra viz --extra dev \
+	  --output-file constraints.txt pyproject.toml
+
+clean:  ## remove the environment and all caches; data/ and runs/ stay
+	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

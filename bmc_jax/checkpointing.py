@@ -1,0 +1,68 @@
+"""Checkpoints of a training run: state, data iterator and step, kept by orbax."""
+
+import pathlib
+from typing import Any
+
+import grain
+import orbax.checkpoint as ocp
+
+
+class Checkpointer:
+  """Saves and restores (train state, data iterator) pairs.
+
+  Saving is asynchronous, and a checkpoint counts only once it is complete: a process
+  killed while it writes leaves the one before as the newest.
+  """
+
+  def __init__(self, directory: pathlib.Path, *, keep: int):
+    """Opens a directory of checkpoints.
+
+    Args:
+      directory: is made if it does not exist.
+      keep: how many of the newest checkpoints stay.
+    """
+    self._manager = ocp.CheckpointManager(
+      directory.resolve(),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep, enable_async_checkpointing=True
+      ),
+    )
+
+  @property
+  def latest_step(self) -> int | None:
+    """The step of the newest complete checkpoint."""
+    return self._manager.latest_step()
+
+  def save(self, step: int, state: Any, data: grain.DatasetIterator) -> None:
+    """Starts to write a checkpoint; waits only for the one before."""
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(state),
+        data=grain.checkpoint.CheckpointSave(data),
+      ),
+    )
+
+  def restore(self, state: Any, data: grain.DatasetIterator) -> Any:
+    """Restores the newest checkpoint.
+
+    Args:
+      state: a tree like the saved one; shapes, types and shardings are taken from it.
+      data: the iterator, set back to where it was.
+
+    Returns:
+      The restored state.
+    """
+    restored = self._manager.restore(
+      self._manager.latest_step(),
+      args=ocp.args.Composite(
+        state=ocp.args.StandardRestore(state),
+        data=grain.checkpoint.CheckpointRestore(data),
+      ),
+    )
+    return restored['state']
+
+  def close(self) -> None:
+    """Waits until everything is written."""
+    self._manager.wait_until_finished()
+    self._manager.close()

@@ -1,0 +1,151 @@
+"""Evaluation: predictions over a source, and the metrics of a table row.
+
+The network predicts hands in units of the reference bone; metrics are in millimetres
+after multiplication by the true length of that bone, as in the paper.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from bmc_jax import metrics, pose25d, sharding
+from bmc_jax.data import augment, pipeline
+from bmc_jax.data.sources import Source
+
+MM_PER_METRE = 1000.0
+Predictions = dict[str, np.ndarray]
+
+
+def evaluate(
+  config: ml_collections.ConfigDict,
+  model: nn.Module,
+  variables: Mapping[str, Any],
+  source: Source,
+) -> tuple[dict[str, float], Predictions]:
+  """Metrics and predictions of a model over a fully labelled source.
+
+  Args:
+    config: of the run.
+    model: a pose network or lifter.
+    variables: its variables.
+    source: every example of it counts once.
+  """
+  predictions = predict(config, model, variables, source)
+  return summarize(predictions, config.image_size), predictions
+
+
+def predict(
+  config: ml_collections.ConfigDict,
+  model: nn.Module,
+  variables: Mapping[str, Any],
+  source: Source,
+) -> Predictions:
+  """Predictions and truth for each example, in the source's order.
+
+  Returns:
+    Arrays over N examples: `joints_3d`, `joints_3d_true` (N, 21, 3) mm relative to the
+    root joint; `root_3d`, `root_3d_true` (N, 3) mm in the camera frame;
+    `joints_3d_normalized` (N, 21, 3) in predicted reference bones; `keypoints_2d`,
+    `keypoints_2d_true` (N, 21, 2) px; `visibility` (N, 21); `sample_id` (N,).
+
+  Raises:
+    ValueError: an example has no 3D label.
+  """
+  mesh = sharding.make_mesh(config.eval.batch_size)
+  reference = tuple(config.reference)
+
+  @jax.jit
+  def step(variables, batch):
+    if 'image' in batch:
+      batch = augment.center_crop_batch(batch, config.image_size)
+    output = model.apply(variables, batch, train=False)
+    truth = batch['joints_3d'] * MM_PER_METRE
+    scale = pose25d.scale_of(truth, reference)[:, None, None]
+    root = slice(config.root, config.root + 1)
+    predicted = output.joints_3d * scale
+    return {
+      'joints_3d': predicted - predicted[:, root],
+      'joints_3d_true': truth - truth[:, root],
+      'root_3d': predicted[:, config.root],
+      'root_3d_true': truth[:, config.root],
+      'joints_3d_normalized': output.joints_3d,
+      'keypoints_2d': output.keypoints_2d,
+      'keypoints_2d_true': batch['keypoints_2d'],
+      'visibility': batch['visibility'],
+    }
+
+  parts = []
+  for batch in pipeline.eval_batches(source, config.eval.batch_size):
+    real = batch['mask'] > 0
+    if not batch['has_joints_3d'][real].all():
+      raise ValueError(
+        'The test set holds examples without 3D labels, so that no 3D metric exists: '
+        "open it with labels='3d', or test on another set."
+      )
+    outputs = step(variables, sharding.put_batch(batch, mesh))
+    outputs['sample_id'] = batch['sample_id']
+    parts.append({k: np.asarray(v)[real] for k, v in outputs.items()})
+  return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+
+
+def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
+  """The metrics of a table row, over all visible joints of all examples.
+
+  Args:
+    predictions: of `predict`.
+    image_size: side of the crop in pixels, for the 2D error in percent.
+
+  Returns:
+    Means, where the name says nothing else: `keypoints_2d_px` and
+    `keypoints_2d_percent` of the crop's side; `depth_mm`, the error of the depth
+    relative to the root; `epe_mm` root-relative, with `epe_median_mm`; `epe_abs_mm` in
+    the camera frame; `epe_pa_mm` after Procrustes alignment; `auc_0_50` and
+    `auc_pa_0_50`, areas under the PCK curves of the last but one kind of each.
+  """
+  visible = predictions['visibility'] > 0
+  joints, truth = predictions['joints_3d'], predictions['joints_3d_true']
+  root, root_true = predictions['root_3d'], predictions['root_3d_true']
+  aligned = metrics.procrustes_align(
+    joints, truth, visibility=predictions['visibility']
+  )
+  error = np.asarray(metrics.epe(joints, truth))[visible]
+  error_aligned = np.asarray(metrics.epe(aligned, truth))[visible]
+  error_absolute = np.asarray(
+    metrics.epe(joints + root[:, None], truth + root_true[:, None])
+  )[visible]
+  error_2d = np.asarray(
+    metrics.keypoint_error_2d(
+      predictions['keypoints_2d'], predictions['keypoints_2d_true']
+    )
+  )[visible]
+  depth = np.asarray(metrics.depth_error(joints[..., 2], truth[..., 2]))[visible]
+  summary = {
+    'keypoints_2d_px': error_2d.mean(),
+    'keypoints_2d_percent': 100 * error_2d.mean() / image_size,
+    'depth_mm': depth.mean(),
+    'epe_mm': error.mean(),
+    'epe_median_mm': np.median(error),
+    'epe_abs_mm': error_absolute.mean(),
+    'epe_pa_mm': error_aligned.mean(),
+    'auc_0_50': metrics.auc(metrics.pck(jnp.asarray(error))),
+    'auc_pa_0_50': metrics.auc(metrics.pck(jnp.asarray(error_aligned))),
+  }
+  return {name: float(value) for name, value in summary.items()}
+
+
+def chance(predictions: Predictions) -> dict[str, float]:
+  """Depth error of one constant hand: each joint's median relative depth.
+
+  A network that is not clearly better has learned no depth. The medians are taken over
+  the very set that is tested, in reference bones.
+  """
+  truth = predictions['joints_3d_true']
+  scale = np.asarray(pose25d.scale_of(truth))[:, None]
+  constant = np.median(truth[..., 2] / scale, axis=0)
+  error = np.abs(constant[None] * scale - truth[..., 2])
+  return {'depth_mm': float(error[predictions['visibility'] > 0].mean())}

@@ -1,0 +1,127 @@
+"""Values that every experiment starts from; not an experiment itself.
+
+The model and the schedule are the paper's (ResNet-50, 128 px, SGD, step decay); the
+experiments override what they need.
+"""
+
+import os
+import pathlib
+
+import ml_collections
+
+TEST_DATA = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared')) / 'data'
+"""Real samples: pose files and the photos of Ge et al. 2019."""
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The base config."""
+  c = ml_collections.ConfigDict()
+  c.title = ''
+  c.description = ''
+  c.seed = 0
+
+  # What 2.5D means: root joint, reference bone, and the range of root depths that the
+  # quadratic may return, in reference bones.
+  c.root = 0
+  c.reference = (9, 10)
+  c.depth_bounds = (3.0, 100.0)
+
+  c.image_size = 128
+  c.model = ml_collections.ConfigDict({'name': 'pose_network', 'depth': 50})
+  # A weights file, or package:NAME; empty for random ones.
+  c.init_from = ''
+  # Where to write the trained weights in half precision; empty for nowhere.
+  c.save_weights = ''
+
+  # Sources (see bmc_jax.data.sources.open_source). `full` carries 3D labels; `weak` is
+  # mixed in half and half where use_weak is set, and its `labels` say what it teaches.
+  c.data = ml_collections.ConfigDict()
+  c.data.full = ml_collections.ConfigDict()
+  c.data.weak = ml_collections.ConfigDict()
+  c.data.use_weak = True
+  c.data.val = ml_collections.ConfigDict()
+  c.data.test = ml_collections.ConfigDict()
+  c.data.num_threads = 2
+  # Replaces the path of the test set by another one of the same form.
+  c.eval_path = ''
+
+  c.batch_size = 64
+  c.num_steps = 1000
+  c.augment = ml_collections.ConfigDict(
+    {
+      'rotation': 0.0,  # degrees, in the image plane
+      'scale': 0.0,
+      'shift': 0.0,
+      'brightness': 0.0,
+      'contrast': 0.0,
+      'color': 0.0,
+      'noise': 0.0,
+      'blur': 0.0,
+      'erase': 0.0,
+    }
+  )
+  # For sources without images: turns of the camera in degrees, noise in pixels.
+  c.augment_poses = ml_collections.ConfigDict(
+    {'rotation': 0.0, 'tilt': 0.0, 'noise': 0.0}
+  )
+
+  c.optimizer = ml_collections.ConfigDict(
+    {
+      'name': 'sgd',
+      'learning_rate': 0.01,
+      'momentum': 0.9,
+      'weight_decay': 1e-4,
+      'clip_norm': 5.0,
+      'warmup_steps': 0,
+      'schedule': 'step',
+      'decay_every': 1000,
+      'decay_factor': 0.1,
+    }
+  )
+
+  # Weights of the supervised terms (paper section 4).
+  c.loss = ml_collections.ConfigDict(
+    {'keypoints_2d': 1.0, 'relative_depth': 5.0, 'root_depth': 1.0}
+  )
+  # The constraints. All weights 0: not used.
+  c.bmc = ml_collections.ConfigDict()
+  c.bmc.weights = ml_collections.ConfigDict(
+    {'bone_length': 0.0, 'root_bone': 0.0, 'joint_angle': 0.0}
+  )
+  c.bmc.ramp_start = 0.3  # share of the run without constraints
+  c.bmc.ramp_end = 0.6  # share of the run after which they have their full weight
+  c.bmc.hull_power = 1
+  c.bmc.mirror = 0.0  # weight of the mirror term; not the paper's
+  c.bmc.weak_only = True  # False: on fully labelled examples, too
+  c.bmc.joints = 'refined'  # or 'calculated', 'labelled': see train.compute_bmc
+
+  # Limits: a file, or the source whose 3D labels they are computed from.
+  c.limits = ml_collections.ConfigDict()
+  c.limits.path = ''
+  c.limits.source = ml_collections.ConfigDict()
+  c.limits.num_vertices = 12
+  c.limits.coverage = 0.999
+
+  c.log_every = 50
+  c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
+  c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})
+
+  # The table: {row: {group, overrides}}, and the order in which rows are run.
+  c.rows = ml_collections.ConfigDict()
+  c.run_rows = ()
+  return c
+
+
+def add_row(
+  c: ml_collections.ConfigDict, name: str, overrides: dict, *, group: str = 'network'
+) -> None:
+  """Adds a row to the table.
+
+  Args:
+    c: the experiment's config.
+    name: of the row.
+    overrides: nested values that differ from the experiment's.
+    group: rows of one group are compared with each other.
+  """
+  c.rows[name] = ml_collections.ConfigDict({'group': group, 'overrides': overrides})
+  c.run_rows = (*c.run_rows, name)

@@ -1,0 +1,79 @@
+"""What the constraints do to depth, isolated: 2D keypoints lifted to 3D.
+
+Source: RHD poses (synthetic) with 3D labels. Target: DexYCB poses of subjects 1-6
+(real), of which only the 2D keypoints are used; limits computed from them, as in the
+paper. Test: subjects 7-8.
+
+    python -m bmc_jax.main --config=configs/lifter_rhd_to_dexycb.py --workdir=runs/lifter
+"""
+
+import ml_collections
+
+from configs import base
+
+DEXYCB_CAMERA = {
+  'fx': 616.64,
+  'fy': 616.26,
+  'cx': 308.55,
+  'cy': 248.52,
+  'width': 640,
+  'height': 480,
+}
+RHD_CAMERA = {
+  'fx': 280.0,
+  'fy': 280.0,
+  'cx': 160.0,
+  'cy': 160.0,
+  'width': 320,
+  'height': 320,
+}
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The experiment."""
+  c = base.get_config()
+  c.title = 'Keypoint lifter: RHD poses to DexYCB poses'
+  c.description = (
+    'A network lifts 2D keypoints to 3D. It has 3D labels for synthetic RHD poses; of '
+    'real DexYCB poses (subjects 1-6) it sees 2D keypoints only. Tested on subjects '
+    '7 and 8.'
+  )
+  c.model = ml_collections.ConfigDict({'name': 'keypoint_lifter'})
+  dexycb = {
+    'kind': 'poses',
+    'path': str(base.TEST_DATA / 'poses' / 'dexycb_subjects01-08.npz'),
+    'camera': DEXYCB_CAMERA,
+  }
+  c.data.full = ml_collections.ConfigDict(
+    {
+      'kind': 'poses',
+      'path': str(base.TEST_DATA / 'poses' / 'rhd_eval_joints.npy'),
+      'camera': RHD_CAMERA,
+    }
+  )
+  training = dexycb | {'subjects': (1, 2, 3, 4, 5, 6), 'labels': '2d'}
+  c.data.weak = ml_collections.ConfigDict(training)
+  c.data.test = ml_collections.ConfigDict(dexycb | {'subjects': (7, 8)})
+  c.limits.source = ml_collections.ConfigDict(training | {'labels': '3d'})
+
+  c.batch_size = 256
+  c.num_steps = 3000
+  c.augment_poses.rotation = 180.0
+  c.optimizer.name = 'adamw'
+  c.optimizer.schedule = 'cosine'
+  c.optimizer.learning_rate = 1e-3
+  c.optimizer.weight_decay = 1e-2
+  c.optimizer.warmup_steps = 100
+  c.checkpoint.every = 1000
+  c.log_every = 100
+
+  base.add_row(c, 'source only', {'data': {'use_weak': False}})
+  base.add_row(
+    c,
+    '+ BMC',
+    {'bmc': {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}},
+  )
+  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
+  for row in c.run_rows:
+    c.rows[row].group = 'lifter'
+  return c

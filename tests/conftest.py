@@ -1,0 +1,55 @@
+"""Settings of the test session and the fixtures that many tests share."""
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Read when JAX is imported, and inherited by the processes that tests start.
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache' / 'jax'))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import jaxtyping  # noqa: E402
+
+# Must stand before the first import of these modules: it checks the annotated shapes
+# and types of every call.
+jaxtyping.install_import_hook(
+  [
+    'bmc_jax.skeleton',
+    'bmc_jax.geometry',
+    'bmc_jax.pose25d',
+    'bmc_jax.kinematics',
+    'bmc_jax.hull',
+    'bmc_jax.constraints',
+    'bmc_jax.metrics',
+  ],
+  'beartype.beartype',
+)
+
+# (B, 21, 3) must never meet (21, 3) by accident.
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+# Compiling takes longer than any deadline, and a failure must come back when rerun.
+hypothesis.settings.register_profile('project', deadline=None, derandomize=True)
+hypothesis.settings.load_profile('project')
+
+
+@pytest.fixture(scope='session')
+def test_data() -> pathlib.Path:
+  """The folder of real samples: $BMC_JAX_TEST_DATA, by default ../shared."""
+  path = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', ROOT.parent / 'shared'))
+  if not path.is_dir():
+    pytest.skip(f'no real samples: BMC_JAX_TEST_DATA names no folder ({path})')
+  return path
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+  """Lets JAX make float64 arrays for the length of one test."""
+  with jax.enable_x64(True):
+    yield
