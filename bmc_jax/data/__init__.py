@@ -1,0 +1,1 @@
+"""Data: the example format, sources, the host pipeline, device augmentation."""

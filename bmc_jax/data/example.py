@@ -1,0 +1,226 @@
+"""The one example format that every dataset is prepared in.
+
+| field | shape, type | meaning |
+| --- | --- | --- |
+| image | (H, W, 3) uint8 | RGB; stored as encoded bytes; absent in pose sets |
+| joints_3d | (21, 3) float32 | metres; camera axes: x right, y down, z forward |
+| keypoints_2d | (21, 2) float32 | pixels; the centre of the first pixel is (0, 0) |
+| visibility | (21,) float32 | 1 where the joint is annotated, 0 where it is not |
+| intrinsics | (3, 3) float32 | pinhole camera of this very image |
+| is_right | (1,) float32 | 1 for a right hand, 0 for a left hand |
+| has_joints_3d | (1,) float32 | 1 if joints_3d is a label, 0 if it is to be ignored |
+| sample_id | text | names the example in messages, reports and predictions |
+
+Joints are in the canonical order (wrist, then thumb to little finger, base to tip).
+A prepared dataset stores hands as they are; `to_right_hand` mirrors left ones on
+reading.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bmc_jax import skeleton
+
+LABEL_SHAPES = {
+  'joints_3d': (21, 3),
+  'keypoints_2d': (21, 2),
+  'visibility': (21,),
+  'intrinsics': (3, 3),
+  'is_right': (1,),
+  'has_joints_3d': (1,),
+}
+FLAGS = ('is_right', 'has_joints_3d')  # (1,) in an example, (B,) in a batch
+
+# Middle MCP -> PIP in metres: 29-49 mm in the public sets, children included.
+REFERENCE_BONE = (9, 10)
+REFERENCE_BONE_RANGE = (0.015, 0.07)
+UNITS = {'metres': 1.0, 'centimetres': 1e-2, 'millimetres': 1e-3}  # in metres
+
+Example = dict[str, Any]
+Batch = dict[str, np.ndarray]
+
+
+def features(image_shape=(None, None, 3), encoding: str = 'jpeg'):
+  """TFDS features of the format, for the builders in `data_prep`.
+
+  Args:
+    image_shape: (H, W, 3); None where the size differs between examples.
+    encoding: 'jpeg' or 'png', the form of the bytes handed to the writer.
+
+  Returns:
+    A `tfds.features.FeaturesDict`.
+  """
+  import tensorflow_datasets as tfds
+
+  fields = {
+    name: tfds.features.Tensor(shape=shape, dtype=np.float32)
+    for name, shape in LABEL_SHAPES.items()
+  }
+  fields['image'] = tfds.features.Image(shape=image_shape, encoding_format=encoding)
+  fields['sample_id'] = tfds.features.Text()
+  return tfds.features.FeaturesDict(fields)
+
+
+def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
+  """Raises a ValueError if joints are clearly not in the unit they should be in.
+
+  Args:
+    joints_3d: (21, 3) or (N, 21, 3); of many poses the median counts.
+    name: what the message calls them.
+    unit: a key of `UNITS`.
+  """
+  a, b = REFERENCE_BONE
+  bones = np.linalg.norm(joints_3d[..., b, :] - joints_3d[..., a, :], axis=-1)
+  bone = float(np.median(bones))
+  low, high = REFERENCE_BONE_RANGE
+  if low <= bone * UNITS[unit] <= high:
+    return
+  guess = [other for other, size in UNITS.items() if low <= bone * size <= high]
+  looks = f'; this looks like {guess[0]}, not {unit}' if guess else ''
+  raise ValueError(
+    f'{name}: the middle MCP->PIP bone measures {bone:.4g} {unit}, outside '
+    f'{low / UNITS[unit]:g}-{high / UNITS[unit]:g}{looks}.'
+  )
+
+
+def validate_example(example: Mapping[str, Any]) -> None:
+  """Raises a ValueError of one sentence if an example breaks the format.
+
+  Checked are the fields' presence, shapes and finiteness, the flags' values, the
+  camera, and for labelled joints a positive depth and a length in metres. The image
+  may be absent (pose sets) or still encoded (bytes, checked by its decoder).
+
+  Args:
+    example: the fields named at the top of this module.
+  """
+  sample_id = example.get('sample_id')
+  if not isinstance(sample_id, str | bytes) or not sample_id:
+    raise ValueError(f'sample_id is {sample_id!r}; it must be a non-empty text.')
+  where = f'Example {sample_id if isinstance(sample_id, str) else sample_id.decode()!r}'
+  for name, shape in LABEL_SHAPES.items():
+    if name not in example:
+      raise ValueError(f'{where}: the field {name!r} is missing.')
+    value = np.asarray(example[name])
+    if value.shape != shape:
+      raise ValueError(f'{where}: {name} has shape {value.shape}, expected {shape}.')
+    if not np.all(np.isfinite(value)):
+      raise ValueError(f'{where}: {name} holds a value that is not finite.')
+  for name in ('visibility', *FLAGS):
+    if not np.all(np.isin(example[name], (0, 1))):
+      raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
+  _validate_camera(np.asarray(example['intrinsics']), where)
+  _validate_image(example.get('image'), where)
+  _validate_joints(example, where)
+
+
+def _validate_camera(intrinsics: np.ndarray, where: str) -> None:
+  focal = np.diagonal(intrinsics)[:2]
+  if np.any(focal <= 0) or not np.array_equal(intrinsics[2], (0, 0, 1)):
+    raise ValueError(
+      f'{where}: intrinsics must be [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with '
+      f'positive focal lengths, got {intrinsics.tolist()}.'
+    )
+
+
+def _validate_image(image, where: str) -> None:
+  if image is None or isinstance(image, bytes):
+    return
+  if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+    raise ValueError(
+      f'{where}: image has shape {image.shape} and type {image.dtype}, expected '
+      '(H, W, 3) uint8.'
+    )
+
+
+def _validate_joints(example: Mapping[str, Any], where: str) -> None:
+  if not example['has_joints_3d'][0]:
+    return
+  labelled = np.asarray(example['visibility']) > 0
+  joints = np.asarray(example['joints_3d'])
+  depth = joints[labelled, 2]
+  if np.any(depth <= 0):
+    raise ValueError(
+      f'{where}: a joint has depth {depth.min():.4g}; joints must lie in front of the '
+      'camera (z > 0, OpenCV axes).'
+    )
+  if labelled[list(REFERENCE_BONE)].all():
+    check_unit(joints, where)
+
+
+def to_right_hand(example: Mapping[str, Any], width: int | None = None) -> Example:
+  """Mirrors a left hand into a right one; a right hand comes back as it is.
+
+  x -> -x for joints_3d, u -> W-1-u for keypoints_2d, cx -> W-1-cx (and a skew changes
+  its sign); the image is flipped. `is_right` keeps the original chirality.
+
+  Args:
+    example: an example; its image (H, W, 3), if it has one, is decoded.
+    width: W of an image that the example does not hold.
+
+  Returns:
+    A new example; the arrays of a right hand are shared with the input.
+  """
+  example = dict(example)
+  if example['is_right'][0]:
+    return example
+  if 'image' in example:
+    width = example['image'].shape[1]
+    example['image'] = np.ascontiguousarray(example['image'][:, ::-1])
+  if width is None:
+    raise ValueError('A left hand without an image needs the width to be mirrored.')
+  return example | mirror_labels(example, width)
+
+
+def mirror_labels(labels: Mapping[str, Any], width: int) -> dict[str, np.ndarray]:
+  """The mirrored joints_3d, keypoints_2d and intrinsics of an image `width` px wide.
+
+  Args:
+    labels: with leading batch dims: joints_3d (*b, 21, 3), keypoints_2d (*b, 21, 2),
+      intrinsics (*b, 3, 3).
+    width: of the image, in pixels.
+
+  Returns:
+    The three fields, so that the mirrored camera projects the mirrored joints onto the
+    mirrored keypoints.
+  """
+  flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]], np.float32)
+  mirror = np.diag([-1, 1, 1]).astype(np.float32)
+  return {
+    'joints_3d': np.asarray(skeleton.mirror(labels['joints_3d'])),
+    'keypoints_2d': labels['keypoints_2d'] * flip[[0, 1], [0, 1]] + flip[:2, 2],
+    'intrinsics': flip @ labels['intrinsics'] @ mirror,
+  }
+
+
+def drop_joints_3d(labels: Mapping[str, Any]) -> dict[str, Any]:
+  """Turns an example or a batch into a weakly labelled one: only 2D labels stay."""
+  return dict(labels) | {
+    'joints_3d': np.zeros_like(labels['joints_3d']),
+    'has_joints_3d': np.zeros_like(labels['has_joints_3d']),
+  }
+
+
+def stack_examples(examples: Sequence[Mapping[str, Any]]) -> Batch:
+  """Stacks examples into a batch: flags become (B,), sample_id an array of text.
+
+  Args:
+    examples: at least one, all with or all without images of one size.
+
+  Returns:
+    The batch, float32 but for `image` (uint8) and `sample_id`.
+  """
+  batch = {name: np.stack([e[name] for e in examples]) for name in LABEL_SHAPES}
+  for name in FLAGS:
+    batch[name] = batch[name][:, 0]
+  if 'image' in examples[0]:
+    sizes = {e['image'].shape for e in examples}
+    if len(sizes) > 1:
+      raise ValueError(
+        f'The images of one batch differ in size ({sorted(sizes)}); set image_size in '
+        'the specification of each source.'
+      )
+    batch['image'] = np.stack([e['image'] for e in examples])
+  batch['sample_id'] = np.array([e['sample_id'] for e in examples])
+  return batch

@@ -1,0 +1,118 @@
+"""The host's input pipeline: from random access sources to batches of numpy arrays.
+
+Indices are shuffled, sharded over hosts and batched first; then a thread reads (and
+decodes) one whole batch. That keeps the cost per example low where nothing has to be
+decoded, and the iterator's state is a single number, so that resuming is exact.
+"""
+
+from collections.abc import Iterator
+
+import grain
+import numpy as np
+
+from bmc_jax.data import example as example_lib
+from bmc_jax.data import sources
+
+
+def train_batches(
+  full: sources.Source,
+  weak: sources.Source | None,
+  *,
+  batch_size: int,
+  seed: int,
+  num_threads: int = 4,
+  process_index: int = 0,
+  process_count: int = 1,
+) -> grain.DatasetIterator:
+  """Infinite batches of one host, each source shuffled anew every epoch.
+
+  Every host reads its own part of each source. The iterator's state (`get_state`,
+  `set_state`, `grain.checkpoint`) restores the exact sequence of batches.
+
+  Args:
+    full: the fully labelled source.
+    weak: the weakly labelled source, opened with labels='2d'; or None.
+    batch_size: examples in a batch of this host. With a weak source it is even: the
+      first half comes from `full`, the second half from `weak`.
+    seed: of the order.
+    num_threads: that read batches ahead; 0 reads in the caller's thread.
+    process_index: the number of this host.
+    process_count: the number of hosts.
+
+  Returns:
+    An iterator of batches: the fields of `stack_examples` and `mask` (B,), all ones.
+  """
+  pieces = [source for source in (full, weak) if source is not None]
+  if batch_size % len(pieces):
+    raise ValueError(
+      f'batch_size is {batch_size}; it must be even to mix two sources half and half.'
+    )
+  datasets = []
+  for number, source in enumerate(pieces):
+    if len(source) < process_count:
+      raise ValueError(
+        f'A source has {len(source)} examples, too few for {process_count} hosts.'
+      )
+    indices = grain.MapDataset.range(len(source)).shuffle(seed + 7919 * number)
+    indices = indices[process_index::process_count].repeat()
+    indices = indices.batch(batch_size // len(pieces))
+    datasets.append(indices.map(source.batch))
+  mixed = grain.MapDataset.mix(datasets) if weak is not None else datasets[0]
+  mixed = mixed.batch(len(pieces), batch_fn=_join_batches)
+  options = grain.ReadOptions(
+    num_threads=num_threads, prefetch_buffer_size=2 * num_threads
+  )
+  return iter(mixed.to_iter_dataset(options))
+
+
+def eval_batches(
+  source: sources.Source,
+  batch_size: int,
+  *,
+  num_threads: int = 4,
+  process_index: int = 0,
+  process_count: int = 1,
+) -> Iterator[example_lib.Batch]:
+  """Every example once, in order; the last batch is padded and masked.
+
+  With several hosts, host p reads the examples p, p + process_count, ...; every host
+  yields the same number of batches.
+
+  Args:
+    source: what to read.
+    batch_size: examples in a batch of this host.
+    num_threads: that read batches ahead; 0 reads in the caller's thread.
+    process_index: the number of this host.
+    process_count: the number of hosts.
+
+  Returns:
+    A finite iterator of batches: the fields of `stack_examples` and `mask` (B,), 1 for
+    real examples and 0 for padding (a repeated example).
+  """
+  stride = batch_size * process_count
+  num_batches = -(-len(source) // stride)
+
+  def read(number: int) -> example_lib.Batch:
+    index = number * stride + process_index + process_count * np.arange(batch_size)
+    batch = source.batch(np.minimum(index, len(source) - 1))
+    return batch | {'mask': (index < len(source)).astype(np.float32)}
+
+  options = grain.ReadOptions(
+    num_threads=num_threads, prefetch_buffer_size=2 * num_threads
+  )
+  dataset = grain.MapDataset.range(num_batches).map(read)
+  return iter(dataset.to_iter_dataset(options))
+
+
+def _join_batches(parts) -> example_lib.Batch:
+  """Concatenates the parts of a batch, in their order, and adds a mask of ones."""
+  if len({frozenset(part) for part in parts}) > 1:
+    raise ValueError('One source of a batch has images and the other has none.')
+  sizes = sorted({part['image'].shape[1:] for part in parts if 'image' in part})
+  if len(sizes) > 1:
+    raise ValueError(
+      f'The two sources have images of different sizes ({sizes}); set image_size in '
+      'the specification of each source.'
+    )
+  batch = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+  return batch | {'mask': np.ones(len(batch['sample_id']), np.float32)}

@@ -1,0 +1,163 @@
+"""Pose files: joints of many hands, seen through a given pinhole camera.
+
+Two forms are read, both in metres and camera coordinates (x right, y down, z forward):
+
+- `.npy`: right hands (N, 21, 3);
+- `.npz`: one array `joints_<order>` (N, 21, 3), its joint order in its name; with left
+  hands also `side_is_right` (N,); with several persons also `subject` (N,).
+
+Cameras that fit the public pose sets: RHD renders 320x320 images with a focal length
+that differs from image to image (263-306 px), so 280 px with the centre at (160, 160)
+is a fair stand-in; STB's colour camera is fx 607.92, fy 607.88, cx 324.22, cy 236.42
+at 640x480; for DexYCB fx 616.64, fy 616.26, cx 308.55, cy 248.52 at 640x480 sees four
+fifths of the poses.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from bmc_jax import geometry, skeleton
+from bmc_jax.data import example as example_lib
+
+CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
+
+
+def load_poses(
+  path: str,
+  *,
+  camera: Mapping[str, float],
+  subjects: Sequence[int] | None = None,
+  order: str | None = None,
+  every: int = 1,
+  drop_outside: bool = True,
+) -> example_lib.Batch:
+  """Reads poses, mirrors left hands and projects the joints.
+
+  Args:
+    path: a file of one of the forms above.
+    camera: fx, fy, cx, cy, width, height in pixels.
+    subjects: keep only these numbers of the file's `subject` array.
+    order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes it from the name of
+      the array (`.npz`) or the canonical order (`.npy`).
+    every: keep each `every`-th pose.
+    drop_outside: leave out poses with a joint outside the image or behind the camera
+      (their number is logged); otherwise a joint behind it is an error.
+
+  Returns:
+    The fields of `example.stack_examples`, but no image, for all poses kept.
+  """
+  joints, is_right, rows = _read(path, subjects, order, every)
+  example_lib.check_unit(joints, path)
+  intrinsics = _camera_matrices(path, camera, is_right)
+  joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
+  keypoints = np.asarray(geometry.project(joints, intrinsics))
+  keep = _seen(path, joints, keypoints, camera, drop_outside)
+  stem = Path(path).stem
+  poses = {
+    'joints_3d': joints,
+    'keypoints_2d': keypoints,
+    'visibility': np.ones(joints.shape[:2]),
+    'intrinsics': intrinsics,
+    'is_right': is_right,
+    'has_joints_3d': np.ones(len(joints)),
+  }
+  poses = {name: value[keep].astype(np.float32) for name, value in poses.items()}
+  return poses | {'sample_id': np.array([f'{stem}/{i:06d}' for i in rows[keep]])}
+
+
+def _read(path, subjects, order, every):
+  """Canonical joints (N, 21, 3), is_right (N,), and their rows in the file (N,)."""
+  joints, order, fields = _load_file(path, order)
+  if joints.ndim != 3 or joints.shape[1:] != (21, 3):
+    raise ValueError(f'{path}: joints have shape {joints.shape}, expected (N, 21, 3).')
+  if order not in skeleton.JOINT_ORDERS:
+    known = ', '.join(sorted(skeleton.JOINT_ORDERS))
+    raise ValueError(f'{path}: unknown joint order {order!r}; known are {known}.')
+  rows = np.arange(len(joints))
+  if subjects is not None:
+    if 'subject' not in fields:
+      raise ValueError(
+        f'{path}: subjects are asked for, but it has no array "subject".'
+      )
+    rows = np.flatnonzero(np.isin(fields['subject'], list(subjects)))
+    if not rows.size:
+      known = ', '.join(str(s) for s in np.unique(fields['subject']))
+      raise ValueError(
+        f'{path}: no pose of the subjects {list(subjects)}; it has those of {known}.'
+      )
+  rows = rows[::every]
+  joints = joints[rows].astype(np.float32)
+  if not np.all(np.isfinite(joints)):
+    raise ValueError(f'{path}: joints hold a value that is not finite.')
+  is_right = np.ones(len(rows), bool)
+  if 'side_is_right' in fields:
+    is_right = fields['side_is_right'][rows].astype(bool)
+  return skeleton.reorder(joints, order, 'canonical'), is_right, rows
+
+
+def _load_file(path, order):
+  """The joints as they are in the file, their order, and the file's other arrays."""
+  file = Path(path).expanduser()
+  if not file.is_file():
+    raise FileNotFoundError(
+      f'The pose file {path} does not exist; give the path of a .npy or .npz file.'
+    )
+  if file.suffix not in ('.npy', '.npz'):
+    raise ValueError(f'{path}: a pose file must end in .npy or .npz.')
+  try:
+    content = np.load(file)
+    if file.suffix == '.npy':
+      return content, order or 'canonical', {}
+    names = [name for name in content.files if name.startswith('joints_')]
+    if len(names) == 1:
+      fields = {k: content[k] for k in ('subject', 'side_is_right') if k in content}
+      return content[names[0]], order or names[0].removeprefix('joints_'), fields
+  except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    raise ValueError(f'{path}: this is no readable NumPy file ({error}).') from error
+  found = ', '.join(names) or 'none'
+  raise ValueError(f'{path}: expected one array joints_<order>, found {found}.')
+
+
+def _camera_matrices(path, camera: Mapping[str, float], is_right: np.ndarray):
+  """Intrinsics (N, 3, 3) of the camera, mirrored for the left hands."""
+  if set(camera) != set(CAMERA_KEYS):
+    raise ValueError(
+      f'{path}: the camera needs {", ".join(CAMERA_KEYS)}, got '
+      f'{", ".join(sorted(camera)) or "nothing"}.'
+    )
+  fx, fy, cx, cy, width, _ = (float(camera[key]) for key in CAMERA_KEYS)
+  matrices = np.zeros((len(is_right), 3, 3), np.float32)
+  matrices[:] = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+  matrices[~is_right, 0, 2] = width - 1 - cx
+  return matrices
+
+
+def _seen(path, joints, keypoints, camera, drop_outside) -> np.ndarray:
+  """Which poses (N,) to keep."""
+  in_front = np.all(joints[..., 2] > 0, axis=-1)
+  if not drop_outside:
+    if not in_front.all():
+      raise ValueError(
+        f'{path}: {np.sum(~in_front)} poses lie behind the camera; set '
+        'drop_outside=True, or check the axes (z > 0 is in front).'
+      )
+    return in_front
+  limit = np.array([camera['width'], camera['height']]) - 0.5
+  seen = in_front & np.all((keypoints >= -0.5) & (keypoints <= limit), axis=(1, 2))
+  if not seen.any():
+    raise ValueError(
+      f'{path}: no pose lies inside the image; check the camera and the axes '
+      '(z > 0 is in front).'
+    )
+  if not seen.all():
+    logging.warning(
+      '%s: %d of %d poses lie outside the image and are left out.',
+      path,
+      np.sum(~seen),
+      seen.size,
+    )
+  return seen

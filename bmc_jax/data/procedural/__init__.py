@@ -1,0 +1,1 @@
+"""Procedural hands: posed by forward kinematics, rendered in JAX, in two domains."""

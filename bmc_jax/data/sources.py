@@ -1,0 +1,281 @@
+"""Random access sources of examples: prepared TFDS directories and pose files.
+
+A source has `len`, gives single examples by index (right-handed, see
+`bmc_jax.data.example`) and whole batches by `batch(indices)`, which is what the
+pipeline reads. `open_source` makes one from a plain mapping, as configs hold it.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from bmc_jax.data import example as example_lib
+from bmc_jax.data import pose_files
+
+LABELS = ('3d', '2d')
+
+
+class Source(Protocol):
+  """What the pipeline needs of a source."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int) -> example_lib.Example: ...
+
+  def batch(self, indices: Sequence[int]) -> example_lib.Batch: ...
+
+
+class ArraySource:
+  """Examples without images, held in memory as one batch of all of them."""
+
+  def __init__(self, arrays: example_lib.Batch):
+    """Takes the fields of a batch (`stack_examples`), each with N rows."""
+    self._arrays = arrays
+
+  def __len__(self) -> int:
+    return len(self._arrays['sample_id'])
+
+  def __getitem__(self, index: int) -> example_lib.Example:
+    row = {name: value[index] for name, value in self._arrays.items()}
+    row |= {name: row[name][None] for name in example_lib.FLAGS}
+    return row | {'sample_id': str(row['sample_id'])}
+
+  def batch(self, indices: Sequence[int]) -> example_lib.Batch:
+    index = np.asarray(indices)
+    return {name: value[index] for name, value in self._arrays.items()}
+
+
+class TfdsSource:
+  """A split of a prepared TFDS directory, read without TensorFlow."""
+
+  def __init__(
+    self,
+    directory: str,
+    split: str,
+    *,
+    with_image: bool = True,
+    image_size: int | None = None,
+    labels: str = '3d',
+  ):
+    """Opens the split and checks its first example.
+
+    Args:
+      directory: the folder with `dataset_info.json`, or one above it
+        (`out/<name>/<version>`) that holds no other dataset.
+      split: its name, a slice or a sum such as 'train[:100]' or 'train+test', or 'all'.
+      with_image: False leaves the image out of the examples.
+      image_size: side in pixels to which images are resized on the host, so that
+        sources of different sizes can share a batch; None keeps them.
+      labels: '3d', or '2d' to drop the 3D labels.
+    """
+    _check_labels(labels)
+    self._with_image = with_image
+    self._image_size = image_size
+    self._weak = labels == '2d'
+    self._data, self._image_shape = _open_split(directory, split)
+    self._where = f'{directory} ({split})'
+    if not len(self._data):
+      raise ValueError(f'The split {split!r} of {directory} is empty.')
+    example_lib.validate_example(self._convert(self._data[0], weak=False))
+
+  def __len__(self) -> int:
+    return len(self._data)
+
+  def __getitem__(self, index: int) -> example_lib.Example:
+    return self._convert(self._data[int(index)], weak=self._weak)
+
+  def batch(self, indices: Sequence[int]) -> example_lib.Batch:
+    records = self._data.__getitems__([int(i) for i in indices])
+    return example_lib.stack_examples([self._convert(r, self._weak) for r in records])
+
+  def _convert(self, record: Mapping[str, Any], weak: bool) -> example_lib.Example:
+    """Decodes a stored record into a right-handed example."""
+    labels = {name: record.get(name) for name in example_lib.LABEL_SHAPES}
+    missing = [name for name, value in labels.items() if value is None]
+    if missing:
+      raise ValueError(
+        f'{self._where}: the field {missing[0]!r} is missing; prepare the dataset '
+        'again with `python -m data_prep.build`.'
+      )
+    sample_id = record['sample_id']
+    sample_id = sample_id.decode() if isinstance(sample_id, bytes) else str(sample_id)
+    example = labels | {'sample_id': sample_id}
+    shape = self._image_shape
+    if self._with_image or None in shape:
+      example['image'] = self._decode(record['image'], sample_id)
+      shape = example['image'].shape
+    if self._image_size is not None:
+      example |= resize_example(example, shape, self._image_size)
+      shape = (self._image_size, self._image_size, 3)
+    example = example_lib.to_right_hand(example, shape[1])
+    if not self._with_image:
+      example.pop('image', None)
+    return example_lib.drop_joints_3d(example) if weak else example
+
+  def _decode(self, encoded: bytes, sample_id: str) -> np.ndarray:
+    import cv2
+
+    data = np.frombuffer(encoded, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+      raise ValueError(
+        f'The image of example {sample_id!r} in {self._where} cannot be decoded; '
+        'delete the prepared directory and build it again from intact files.'
+      )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _open_split(directory: str, split: str):
+  """The TFDS data source of a split, images left encoded, and its image shape."""
+  import tensorflow_datasets as tfds
+
+  root = Path(directory).expanduser()
+  if not root.is_dir():
+    raise FileNotFoundError(
+      f'The data directory {directory} does not exist; prepare it with '
+      '`python -m data_prep.build`.'
+    )
+  found = [
+    path.parent
+    for pattern in ('', '*/', '*/*/', '*/*/*/')
+    for path in sorted(root.glob(f'{pattern}dataset_info.json'))
+    if not path.parent.name.startswith('incomplete.')
+  ]
+  if len(found) != 1:
+    what = 'no prepared dataset' if not found else f'{len(found)} prepared datasets'
+    raise FileNotFoundError(
+      f'The data directory {directory} holds {what}; name the one folder with a '
+      'dataset_info.json.'
+    )
+  builder = tfds.builder_from_directory(found[0])
+  for part in split.split('+'):
+    name = part.split('[')[0].strip()
+    if name not in (*builder.info.splits, 'all'):
+      known = ', '.join(sorted(builder.info.splits))
+      raise ValueError(f'{directory} has no split {name!r}; it has {known}.')
+  undecoded = {'image': tfds.decode.SkipDecoding()}
+  # TFDS's decorator hides the signature.
+  data = builder.as_data_source(split, decoders=undecoded)  # pyright: ignore
+  return data, builder.info.features['image'].shape
+
+
+def resize_example(
+  example: Mapping[str, Any], shape: Sequence[int], size: int
+) -> dict[str, np.ndarray]:
+  """Resizes a square image on the host, with its keypoints and intrinsics.
+
+  Args:
+    example: image (H, H, 3), keypoints_2d (21, 2), intrinsics (3, 3); the image may be
+      absent.
+    shape: (H, H, 3) of the image.
+    size: the new side in pixels.
+
+  Returns:
+    The changed fields. Pixel centres are at integers, so u' = (u + 1/2) size/H - 1/2.
+  """
+  import cv2
+
+  if shape[0] != shape[1]:
+    raise ValueError(
+      f'Example {example["sample_id"]!r}: an image of {shape[0]}x{shape[1]} is not '
+      'square; prepare square hand crops or leave image_size unset.'
+    )
+  ratio = size / shape[0]
+  affine = np.array(
+    [[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]], np.float32
+  )
+  changed = {
+    'keypoints_2d': example['keypoints_2d'] * affine[0, 0] + affine[0, 2],
+    'intrinsics': affine @ example['intrinsics'],
+  }
+  if 'image' in example:
+    method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
+    changed['image'] = cv2.resize(example['image'], (size, size), interpolation=method)
+  return changed
+
+
+class PoseSetSource(ArraySource):
+  """Joint poses from a file, seen through a pinhole camera; no images."""
+
+  def __init__(
+    self,
+    path: str,
+    *,
+    camera: Mapping[str, float],
+    subjects: Sequence[int] | None = None,
+    order: str | None = None,
+    every: int = 1,
+    drop_outside: bool = True,
+    labels: str = '3d',
+  ):
+    """Reads the poses (`bmc_jax.data.pose_files.load_poses`).
+
+    Args:
+      path: a `.npy` or `.npz` file.
+      camera: fx, fy, cx, cy, width, height in pixels.
+      subjects: keep only these numbers of the file's `subject` array.
+      order: joint order of the file, a key of `skeleton.JOINT_ORDERS`.
+      every: keep each `every`-th pose (neighbouring frames of a video are alike).
+      drop_outside: leave out poses with a joint outside the image or behind the
+        camera; otherwise a joint behind the camera is an error.
+      labels: '3d', or '2d' to drop the 3D labels.
+    """
+    _check_labels(labels)
+    poses = pose_files.load_poses(
+      path,
+      camera=camera,
+      subjects=subjects,
+      order=order,
+      every=every,
+      drop_outside=drop_outside,
+    )
+    super().__init__(poses)
+    example_lib.validate_example(self[0])
+    if labels == '2d':
+      super().__init__(example_lib.drop_joints_3d(poses))
+
+
+def _check_labels(labels: str) -> None:
+  if labels not in LABELS:
+    raise ValueError(f"labels is {labels!r}; it must be '3d' or '2d'.")
+
+
+def open_source(spec: Mapping[str, Any]) -> Source:
+  """Opens the source that a plain mapping describes.
+
+  Args:
+    spec: `kind` ('tfds' or 'poses') and the arguments of `TfdsSource` (with
+      `path` for its directory) or of `PoseSetSource`. A tfds source without images is
+      read into memory at once.
+
+  Returns:
+    The source.
+  """
+  spec = dict(spec)
+  kind = spec.pop('kind', None)
+  if kind not in ('tfds', 'poses'):
+    raise ValueError(f"A data source's kind is {kind!r}; it must be 'tfds' or 'poses'.")
+  if kind == 'tfds' and 'path' in spec:
+    spec['directory'] = spec.pop('path')
+  opener = TfdsSource if kind == 'tfds' else PoseSetSource
+  parameters = inspect.signature(opener).parameters
+  known = ['path' if name == 'directory' else name for name in parameters]
+  unknown = sorted(set(spec) - set(parameters))
+  if unknown:
+    raise ValueError(
+      f'A data source of kind {kind!r} has no key {unknown[0]!r}; it has '
+      f'{", ".join(known)}.'
+    )
+  needed = [n for n, p in parameters.items() if p.default is p.empty and n not in spec]
+  if needed:
+    raise ValueError(
+      f'A data source of kind {kind!r} needs the key '
+      f'{needed[0].replace("directory", "path")!r}.'
+    )
+  source = opener(**spec)
+  if kind == 'tfds' and spec.get('with_image') is False:
+    return ArraySource(source.batch(range(len(source))))
+  return source

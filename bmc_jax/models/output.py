@@ -1,0 +1,103 @@
+"""What both models put out, and how 2.5D predictions become a 3D hand."""
+
+from collections.abc import Callable
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bmc_jax import geometry, pose25d
+
+# Root depths of the library's data, in scale units (about 3.5 cm): 0.1 m to 3.5 m.
+ROOT_DEPTH_BOUNDS = (3.0, 100.0)
+
+
+class PoseOutput(flax.struct.PyTreeNode):
+  """A batch of predicted hands; lengths in scale units, where the reference bone is 1.
+
+  Attributes:
+    keypoints_2d: joints in pixels of the input image.
+    relative_depth: depths relative to the root joint, whose own is exactly 0.
+    root_depth_calculated: root depth that gives the reference bone unit length.
+    root_depth: the same after refinement.
+    joints_3d: joints in the camera's frame, lifted with `root_depth`.
+    conditioning: how far the calculated root depth can be trusted
+      (see `pose25d.solve_root_depth`).
+  """
+
+  keypoints_2d: Float[Array, '*b 21 2']
+  relative_depth: Float[Array, '*b 21']
+  root_depth_calculated: Float[Array, '*b']
+  root_depth: Float[Array, '*b']
+  joints_3d: Float[Array, '*b 21 3']
+  conditioning: Float[Array, '*b']
+
+
+def assemble(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  depth: Float[Array, '*b 21'],
+  intrinsics: Float[Array, '*b 3 3'],
+  *,
+  refiner: Callable[..., jax.Array] | None = None,
+  root: int = 0,
+  reference: tuple[int, int] = pose25d.REFERENCE,
+  bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS,
+  stop_root_gradient: bool = True,
+) -> PoseOutput:
+  """Recovers the root depth of a 2.5D prediction, refines it and lifts the hand.
+
+  All of it is computed in float32, whatever type the network uses.
+
+  Args:
+    keypoints_2d: predicted joints, px.
+    depth: predicted depths in scale units, up to a constant: the root's is subtracted.
+    intrinsics: camera matrix of the image the keypoints are in.
+    refiner: maps (relative depth, rays, calculated root depth) to the root depth;
+      None takes the calculated one.
+    root: index of the root joint.
+    reference: joints between which the distance is 1.
+    bounds: least and largest calculated root depth, scale units.
+    stop_root_gradient: let no gradient flow through the calculated root depth.
+
+  Returns:
+    The prediction with its 3D joints.
+
+  Raises:
+    ValueError: an input does not have the shape given above.
+  """
+  _check_shapes(keypoints_2d, depth, intrinsics)
+  keypoints_2d = jnp.asarray(keypoints_2d, jnp.float32)
+  intrinsics = jnp.asarray(intrinsics, jnp.float32)
+  depth = jnp.asarray(depth, jnp.float32)
+  relative_depth = depth - depth[..., root : root + 1]
+  solution = pose25d.solve_root_depth(
+    keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
+  )
+  calculated = solution.value
+  if stop_root_gradient:
+    calculated = jax.lax.stop_gradient(calculated)
+  root_depth = calculated
+  if refiner is not None:
+    rays = geometry.camera_rays(keypoints_2d, intrinsics)
+    root_depth = refiner(relative_depth, rays, calculated)
+  return PoseOutput(
+    keypoints_2d=keypoints_2d,
+    relative_depth=relative_depth,
+    root_depth_calculated=calculated,
+    root_depth=root_depth,
+    joints_3d=pose25d.lift(keypoints_2d, relative_depth, root_depth, intrinsics),
+    conditioning=solution.conditioning,
+  )
+
+
+def _check_shapes(keypoints_2d, depth, intrinsics):
+  batch = depth.shape[:-1]
+  wanted = {
+    'keypoints_2d': (keypoints_2d, (*batch, 21, 2)),
+    'depth': (depth, (*batch, 21)),
+    'intrinsics': (intrinsics, (*batch, 3, 3)),
+  }
+  for name, (array, shape) in wanted.items():
+    if array.shape != shape:
+      raise ValueError(f'{name} has shape {array.shape}; expected {shape}.')

@@ -1,0 +1,23 @@
+"""Rebuilds the page of an experiment: `python -m bmc_jax.report --workdir=DIR`."""
+
+import argparse
+import sys
+
+from bmc_jax.report.page import write_report
+
+
+def main() -> None:
+  """Parses the flags, writes the page and prints where it is."""
+  parser = argparse.ArgumentParser(
+    prog='python -m bmc_jax.report',
+    description='Writes report.html from the results in an experiment directory.',
+  )
+  parser.add_argument('--workdir', required=True, help="the experiment's directory")
+  try:
+    print(write_report(parser.parse_args().workdir))
+  except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+    sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,230 @@
+"""Reads what an experiment left in its working directory.
+
+Everything but `results.json` may be missing: a row that has not finished has no
+metrics, an early page has no limits. Such parts are None (or empty) here and are
+shown as 'not run yet'.
+"""
+
+import collections
+import csv
+import dataclasses
+import functools
+import json
+import logging
+import math
+import pathlib
+import re
+import zipfile
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from bmc_jax import limits as limits_lib
+from bmc_jax import metrics
+
+_REQUIRED = ('joints_3d', 'joints_3d_true', 'keypoints_2d', 'keypoints_2d_true')
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """One trained model of an experiment.
+
+  Attributes:
+    name: as the experiment calls it; any text.
+    color: index of its colour, the position in its group.
+    metrics: name -> value; None if the row has not finished.
+    log: column -> (steps, values), two arrays of one length; empty without a log.
+    predictions: arrays over the test set, see `bmc_jax.experiment`; or None.
+    images: (M, S, S, 3) uint8, the first M test images; None for pose lifters.
+  """
+
+  name: str
+  color: int
+  metrics: dict[str, float] | None
+  log: dict[str, tuple[np.ndarray, np.ndarray]]
+  predictions: dict[str, np.ndarray] | None
+  images: np.ndarray | None
+
+  @functools.cached_property
+  def errors(self) -> np.ndarray:
+    """Root-relative distance of every joint to its true place, (N, 21) mm."""
+    assert self.predictions is not None
+    predicted, true = (self.predictions[f'joints_3d{end}'] for end in ('', '_true'))
+    return np.asarray(metrics.epe(jnp.asarray(predicted), jnp.asarray(true)))
+
+  @functools.cached_property
+  def aligned_errors(self) -> np.ndarray:
+    """The same after Procrustes alignment of every hand, (N, 21) mm."""
+    assert self.predictions is not None
+    predicted = jnp.asarray(self.predictions['joints_3d'])
+    true = jnp.asarray(self.predictions['joints_3d_true'])
+    visibility = jnp.asarray(self.visible, predicted.dtype)
+    aligned = metrics.procrustes_align(predicted, true, visibility=visibility)
+    return np.asarray(metrics.epe(aligned, true))
+
+  @property
+  def visible(self) -> np.ndarray:
+    """Which joints are labelled and count, (N, 21) bool."""
+    assert self.predictions is not None
+    if 'visibility' not in self.predictions:
+      return np.ones(self.predictions['joints_3d'].shape[:2], bool)
+    return self.predictions['visibility'] > 0
+
+  def truth(self, name: str, index: int) -> np.ndarray:
+    """True (21, ...) joints of one sample, nan where they are not labelled."""
+    assert self.predictions is not None
+    points = self.predictions[f'{name}_true'][index]
+    return np.where(self.visible[index][:, None], points, np.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """Rows that can be compared: same input, same test set, same chance row."""
+
+  name: str
+  slug: str
+  rows: list[Row]
+  chance: dict[str, float]
+
+  @property
+  def predicted(self) -> list[Row]:
+    """The rows that have predictions."""
+    return [row for row in self.rows if row.predictions is not None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """All of an experiment; `about` holds `experiment.json` as it is."""
+
+  about: dict[str, Any]
+  groups: list[Group]
+  limits: limits_lib.HandLimits | None
+
+
+def slug_of(name: str) -> str:
+  """The directory name of a row: lower case, anything but a-z and 0-9 turned to _."""
+  return re.sub(r'[^a-z0-9]', '_', name.lower())
+
+
+def load_experiment(workdir: pathlib.Path) -> Experiment:
+  """Reads an experiment.
+
+  Args:
+    workdir: directory with `results.json`, and as far as they exist
+      `experiment.json`, `limits.json` and `rows/<slug>/`.
+
+  Raises:
+    FileNotFoundError: if there is no directory or no `results.json` in it.
+    ValueError: if one of the JSON files cannot be read.
+  """
+  if not workdir.is_dir():
+    raise FileNotFoundError(
+      f'there is no directory {workdir}; pass the workdir of an experiment'
+    )
+  if not (workdir / 'results.json').is_file():
+    raise FileNotFoundError(
+      f'there is no results.json in {workdir}; run the experiment first'
+    )
+  results = _read_json(workdir / 'results.json')
+  about: dict[str, Any] = {'title': workdir.resolve().name}
+  if (workdir / 'experiment.json').is_file():
+    about |= _read_json(workdir / 'experiment.json')
+  # Rows that only the results know come last, in a group of their own.
+  names = list(dict.fromkeys([*about.get('rows', []), *results]))
+  group_of = about.get('groups', {})
+  members = collections.defaultdict(list)
+  for name in names:
+    members[str(group_of.get(name, 'rows'))].append(name)
+  chance = about.get('chance') or {}
+  groups = [
+    Group(
+      name=group,
+      slug=f'g{i}',
+      rows=[
+        _load_row(workdir, name, color, results.get(name))
+        for color, name in enumerate(rows)
+      ],
+      chance=_numbers(chance.get(group) or {}),
+    )
+    for i, (group, rows) in enumerate(members.items())
+  ]
+  path = workdir / 'limits.json'
+  return Experiment(
+    about=about,
+    groups=groups,
+    limits=limits_lib.load_limits(path) if path.is_file() else None,
+  )
+
+
+def _load_row(workdir: pathlib.Path, name: str, color: int, metrics: Any) -> Row:
+  directory = workdir / 'rows' / slug_of(name)
+  predictions = _read_arrays(directory / 'predictions.npz')
+  if predictions is not None and any(key not in predictions for key in _REQUIRED):
+    logging.warning('%s: predictions.npz lacks arrays; left out', name)
+    predictions = None
+  samples = _read_arrays(directory / 'samples.npz') or {}
+  return Row(
+    name=str(name),
+    color=color,
+    metrics=_numbers(metrics) if metrics else None,
+    log=_read_log(directory / 'metrics.csv'),
+    predictions=predictions,
+    images=samples.get('image'),
+  )
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+  """The entries that are numbers; None counts as not a number (nan)."""
+  numbers = {}
+  for name, value in values.items():
+    if value is None:
+      numbers[name] = math.nan
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+      numbers[name] = float(value)
+  return numbers
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    value = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f'{path} is not valid JSON: {error}') from error
+  if not isinstance(value, dict):
+    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}')
+  return value
+
+
+def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:
+  """The arrays of an .npz file; None if it is missing or was cut short."""
+  if not path.is_file():
+    return None
+  try:
+    with np.load(path) as arrays:
+      return dict(arrays)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    logging.warning('%s cannot be read and is left out: %s', path, error)
+    return None
+
+
+def _read_log(path: pathlib.Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Columns of a training log, without the empty cells and ordered by step."""
+  if not path.is_file():
+    return {}
+  points = collections.defaultdict(dict)
+  with path.open(newline='') as file:
+    for record in csv.DictReader(file):
+      for name, cell in record.items():
+        try:
+          # A resumed run writes some steps again; the later value counts.
+          points[name][float(record['step'])] = float(cell)
+        except (KeyError, TypeError, ValueError):
+          continue  # an empty cell, or the last line of a run that was stopped
+  points.pop('step', None)
+  log = {}
+  for name, values in points.items():
+    if not values:
+      continue
+    steps = np.array(sorted(values))
+    log[name] = (steps, np.array([values[step] for step in steps]))
+  return log

@@ -1,0 +1,299 @@
+"""Puts the page of an experiment together."""
+
+import html
+import os
+import pathlib
+from collections.abc import Callable
+from importlib import resources
+
+import numpy as np
+
+from bmc_jax import skeleton
+from bmc_jax.report import figures, hands, hulls, load, table
+
+_BONES = (('MCP', 'IP', 'TIP'), *(4 * [('PIP', 'DIP', 'TIP')]))
+_NOT_RUN = '<p class="note">not run yet</p>'
+
+
+def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
+  """Writes `report.html` into the working directory of an experiment.
+
+  The page needs no network and no other file: plots, pictures, style and scripts are
+  all inside. Parts that are missing are shown as 'not run yet'.
+
+  Args:
+    workdir: directory with `results.json`, and as far as they exist `experiment.json`,
+      `limits.json` and, in `rows/<slug>/`, `metrics.csv`, `predictions.npz` and
+      `samples.npz`.
+
+  Returns:
+    The path of the page.
+
+  Raises:
+    FileNotFoundError: if the directory or its `results.json` does not exist.
+    ValueError: if a JSON file in it cannot be read.
+  """
+  workdir = pathlib.Path(workdir)
+  experiment = load.load_experiment(workdir)
+  sections = [
+    ('results', 'Results', _results(experiment)),
+    ('accuracy', '3D accuracy', _accuracy(experiment)),
+    *_hands(experiment),
+    ('hulls', 'Joint angles', _hulls(experiment)),
+    ('training', 'Training', _training(experiment)),
+  ]
+  links = ''.join(f'<a href="#{key}">{title}</a>' for key, title, _ in sections)
+  body = ''.join(
+    f'<section id="{key}"><h2>{title}</h2>{content}</section>\n'
+    for key, title, content in sections
+  )
+  page = (
+    f'{_header(experiment)}<nav><div class="wide">{links}</div></nav>'
+    f'<main class="wide">{body}</main>'
+    '<footer class="wide">Written by bmc_jax; rebuild with '
+    '<code>python -m bmc_jax.report --workdir=DIR</code>.</footer>'
+  )
+  template = resources.files('bmc_jax.report').joinpath('template.html').read_text()
+  title = html.escape(str(experiment.about['title']))
+  text = template.replace('<!--title-->', title).replace('<!--body-->', page)
+  path = workdir / 'report.html'
+  path.write_text(text, encoding='utf-8')
+  return path
+
+
+def _header(experiment: load.Experiment) -> str:
+  """Title, description, and what was run on what."""
+  about = experiment.about
+  paragraphs = ''.join(
+    f'<p>{html.escape(text)}</p>'
+    for text in str(about.get('description', '')).split('\n\n')
+    if text.strip()
+  )
+  facts = (
+    ('Command', 'command'),
+    ('Device', 'device'),
+    ('Seed', 'seed'),
+    ('Test set', 'test_set'),
+    ('Test samples', 'num_test'),
+  )
+  items = []
+  for label, key in facts:
+    if key in about:
+      value = html.escape(str(about[key]))
+      value = f'<code>{value}</code>' if key == 'command' else value
+      items.append(f'<dt>{label}</dt><dd>{value}</dd>')
+  return (
+    f'<header class="wide"><h1>{html.escape(str(about["title"]))}</h1>{paragraphs}'
+    f'<dl class="facts">{"".join(items)}</dl></header>'
+  )
+
+
+def _blocks(experiment: load.Experiment, content: Callable[[load.Group], str]) -> str:
+  """The content of every group below its name; no name if there is only one."""
+  blocks = []
+  for group in experiment.groups:
+    title = f'<h3>{html.escape(group.name)}</h3>' if len(experiment.groups) > 1 else ''
+    blocks.append(f'<div data-group="{group.slug}">{title}{content(group)}</div>')
+  return ''.join(blocks)
+
+
+def _legend(group: load.Group, values: dict[str, str]) -> str:
+  """Buttons with the colours of the rows, and a value of each; a click hides a row."""
+  chips = []
+  for row in group.rows:
+    value = values.get(row.name, 'not run yet')
+    chips.append(
+      f'<button class="chip" type="button" aria-pressed="true" '
+      f'data-series="s{row.color % 8}"><i class="swatch c{row.color % 8}"></i>'
+      f'{html.escape(row.name)}<span class="value">{value}</span></button>'
+    )
+  return f'<div class="legend">{"".join(chips)}</div>'
+
+
+def _results(experiment: load.Experiment) -> str:
+  intro = (
+    '<p class="soft">Arrows tell whether lower or higher is better; the best row of '
+    'a column is marked. Metrics are over the visible joints; millimetres take the '
+    'true length of the reference bone. Chance is one constant hand for all samples.'
+    '</p>'
+  )
+  tables = _blocks(experiment, table.results_table)
+  return intro + tables + table.legend_of_metrics(experiment.groups)
+
+
+def _accuracy(experiment: load.Experiment) -> str:
+  def content(group: load.Group) -> str:
+    if not group.predicted:
+      return _NOT_RUN
+    values = {}
+    for row in group.predicted:
+      plain, aligned = figures.auc_values(row)
+      values[row.name] = f'AUC {plain:.3f}, aligned {aligned:.3f}'
+    curves = ''.join(
+      f'<figure class="panel"><figcaption>{caption}</figcaption>'
+      f'{figures.pck_figure(group, aligned=aligned)}</figure>'
+      for caption, aligned in (
+        ('3D PCK, root-relative', False),
+        ('3D PCK after Procrustes alignment', True),
+      )
+    )
+    panels = ''.join(
+      f'<figure class="panel"><figcaption>{_finger(number, name)}</figcaption>'
+      f'{svg}</figure>'
+      for number, (name, svg) in enumerate(figures.joint_error_figures(group))
+    )
+    return (
+      f'{_legend(group, values)}<div class="panels curves">{curves}</div>'
+      f'<h4>Mean error of the joints (mm)</h4><div class="panels joints">{panels}</div>'
+    )
+
+  return (
+    '<p class="soft">Distances are between root-relative joints: the predicted and '
+    'the true root joint are put on each other. AUC is the area under the curve from 0 '
+    'to 50 mm, at most 1. A click on a row hides it everywhere.</p>'
+    + _blocks(experiment, content)
+  )
+
+
+def _finger(number: int, text: str) -> str:
+  """A caption with the colour of its finger; number 5 is the wrist."""
+  return f'<span class="finger b{number}">{text}</span>' if number < 5 else text
+
+
+def _hands(experiment: load.Experiment) -> list[tuple[str, str, str]]:
+  """Two sections: predictions on images, and the turning skeletons."""
+  images = hands.ImageStore()
+  samples = {group.slug: hands.choose_samples(group) for group in experiment.groups}
+  key = ''.join(
+    f'<span><i class="swatch b{number}"></i>{name}</span>'
+    for number, name in enumerate(skeleton.FINGERS)
+  )
+  key = (
+    f'<div class="key">{key}<span><i class="swatch"></i>truth (white on images)'
+    '</span></div>'
+  )
+  pictures = _blocks(
+    experiment, lambda group: _pictures(group, samples[group.slug], images)
+  )
+  turning = _blocks(experiment, lambda group: _viewer(group, samples[group.slug]))
+  intro = (
+    '<p class="soft">The same samples for every row, from a low to the highest error. '
+    'Below each picture the 3D hand, root on root: from the front, and from the side '
+    '(the camera is at the left), where errors in depth show.</p>'
+  )
+  hint = '<p class="soft">Drag to turn; all rows turn together.</p>'
+  return [
+    ('hands', 'Predictions', intro + key + images.definitions() + pictures),
+    ('turn', 'Hands in 3D', hint + key + turning),
+  ]
+
+
+def _pictures(
+  group: load.Group, samples: list[hands.Sample], images: hands.ImageStore
+) -> str:
+  cards = []
+  for sample in samples:
+    cells = ''.join(
+      f'<div class="cell s{row.color % 8}">{hands.image_view(row, index, images)}'
+      f'{hands.depth_views(row, index)}<p><i class="swatch c{row.color % 8}"></i>'
+      f'{html.escape(row.name)} <span class="soft">{_millimetres(error)}</span></p>'
+      '</div>'
+      for row, index, error in zip(
+        group.predicted, sample.indices, sample.errors, strict=True
+      )
+    )
+    cards.append(
+      f'<div class="sample"><p><b>{html.escape(sample.sample_id)}</b> '
+      f'<span class="soft">{sample.title}</span></p><div class="cells">{cells}</div>'
+      '</div>'
+    )
+  return ''.join(cards) or _NOT_RUN
+
+
+def _millimetres(error: float) -> str:
+  return f'{error:.1f} mm' if np.isfinite(error) else 'not finite'
+
+
+def _viewer(group: load.Group, samples: list[hands.Sample]) -> str:
+  if not samples:
+    return _NOT_RUN
+  options = ''.join(
+    f'<option>{html.escape(sample.sample_id)}: {sample.title}</option>'
+    for sample in samples
+  )
+  cells = ''.join(
+    f'<div class="cell s{row.color % 8}"><canvas></canvas><p>'
+    f'<i class="swatch c{row.color % 8}"></i>{html.escape(row.name)}</p></div>'
+    for row in group.predicted
+  )
+  return (
+    '<div class="viewer"><div class="controls">'
+    f'<select aria-label="sample">{options}</select>'
+    '<button type="button" class="turn">Turn</button>'
+    '<button type="button" data-yaw="0" data-pitch="0">Front</button>'
+    '<button type="button" data-yaw="1.5708" data-pitch="0">Side</button>'
+    '<button type="button" data-yaw="0" data-pitch="1.5">Top</button></div>'
+    f'<div class="cells">{cells}</div><script type="application/json">'
+    f'{hands.viewer_data(group, samples)}</script></div>'
+  )
+
+
+def _hulls(experiment: load.Experiment) -> str:
+  limits = experiment.limits
+  if limits is None:
+    return _NOT_RUN
+  polygons = np.asarray(limits.hulls)
+
+  def content(group: load.Group) -> str:
+    points = [hulls.hull_points(row, limits) for row in group.predicted]
+    if not points:
+      return _NOT_RUN
+    panels = []
+    for finger, bone in np.ndindex(5, 3):
+      shares = ''.join(
+        f'<span class="s{each.row.color % 8}"><i class="swatch '
+        f'c{each.row.color % 8}"></i>{_percent(each.inside[:, finger, bone])}</span>'
+        for each in points
+      )
+      name = f'{group.slug}-hull{finger}{bone}'
+      svg = hulls.hull_figure(name, polygons[finger, bone], points, finger, bone)
+      caption = _finger(finger, f'{skeleton.FINGERS[finger]} {_BONES[finger][bone]}')
+      panels.append(
+        f'<figure class="panel"><figcaption>{caption}</figcaption>{svg}'
+        f'<div class="shares">{shares}</div></figure>'
+      )
+    values = {each.row.name: f'{_percent(each.inside)} inside' for each in points}
+    return f'{_legend(group, values)}<div class="panels hulls">{"".join(panels)}</div>'
+
+  return (
+    '<p class="soft">Flexion (across) and abduction (up) of the predicted bones in '
+    'degrees, and the convex hulls the limits allow. Faint points are inside, strong '
+    'ones outside; points beyond a panel are drawn at its edge. Below each panel is '
+    'the share of all predictions that is inside.</p>' + _blocks(experiment, content)
+  )
+
+
+def _percent(inside: np.ndarray) -> str:
+  return f'{100 * inside.mean():.0f} %' if inside.size else '–'
+
+
+def _training(experiment: load.Experiment) -> str:
+  def content(group: load.Group) -> str:
+    panels = ''.join(
+      f'<figure class="panel"><figcaption>{html.escape(name)}</figcaption>{svg}'
+      '</figure>'
+      for name, svg in figures.log_figures(group)
+    )
+    if not panels:
+      return _NOT_RUN
+    values = {
+      row.name: f'{max(steps[-1] for steps, _ in row.log.values()):.0f} steps'
+      for row in group.rows
+      if any(len(steps) for steps, _ in row.log.values())
+    }
+    return f'{_legend(group, values)}<div class="panels logs">{panels}</div>'
+
+  return (
+    '<p class="soft">Evaluation first, then the loss and its terms. A dashed line is '
+    'the level of chance.</p>' + _blocks(experiment, content)
+  )

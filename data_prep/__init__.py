@@ -1,0 +1,1 @@
+"""Builders of prepared datasets: from original files to ArrayRecord, through TFDS."""

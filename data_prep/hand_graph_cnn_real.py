@@ -1,0 +1,199 @@
+"""Real photos of one left hand with 3D joints (Ge et al., CVPR 2019).
+
+The real-world test set that was published with "3D Hand Shape and Pose Estimation from
+a Single RGB Image": 256 x 256 crops of a 1280 x 720 colour camera.
+
+Get it: clone https://github.com/3d-hand-shape/hand-graph-cnn and take the folder
+`data/real_world_testset`, which holds
+
+    images/NNNNN.jpg   the crops
+    params.mat         image_path; cam_param (N, 4): fx, fy, u0, v0 of the whole frame;
+                       bbox (N, 4): x, y, width, height of the crop in the frame
+    pose_gt.mat        pose_gt (N, 21, 3): joints in centimetres, canonical order
+
+Build it (a few seconds, about 5 MB):
+
+    python -m data_prep.build hand_graph_cnn_real \
+        --source real_world_testset --out ~/data
+
+Splits: the frames, in the order of the files, are cut into blocks of 20 neighbours;
+every fourth block is `test`, the others are `train`. Frames in a row look alike, so a
+random choice would test on training images. The TFDS split name `all` reads both.
+
+Images are stored byte for byte. The hand is stored as it is, a left one
+(`is_right` = 0); `bmc_jax.data.sources` mirrors it on reading. keypoints_2d are the
+projected joints.
+
+Licence: Snap Inc., non-commercial research and educational purposes only; see the
+LICENSE file of that repository.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from bmc_jax import geometry
+from bmc_jax.data import example as example_lib
+
+CROP_SIZE = 256
+BLOCK = 20
+TEST_EVERY = 4
+
+_CITATION = """\
+@inproceedings{ge2019handshapepose,
+  title={3D Hand Shape and Pose Estimation from a Single RGB Image},
+  author={Ge, Liuhao and Ren, Zhou and Li, Yuncheng and Xue, Zehao and Wang, Yingying
+    and Cai, Jianfei and Yuan, Junsong},
+  booktitle={IEEE Conference on Computer Vision and Pattern Recognition},
+  year={2019}
+}
+"""
+
+
+class HandGraphCnnReal(tfds.core.GeneratorBasedBuilder):
+  """Builder of the photos; the module's docstring says how to get and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  MANUAL_DOWNLOAD_INSTRUCTIONS = 'The folder real_world_testset of hand-graph-cnn.'
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=__doc__,
+      features=example_lib.features((CROP_SIZE, CROP_SIZE, 3), 'jpeg'),
+      homepage='https://github.com/3d-hand-shape/hand-graph-cnn',
+      citation=_CITATION,
+      license='Snap Inc., non-commercial research and educational purposes only',
+      # Neighbouring frames stay neighbours: their order is part of the data.
+      disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    records = read_records(Path(dl_manager.manual_dir))
+    is_test = np.arange(len(records)) // BLOCK % TEST_EVERY == TEST_EVERY - 1
+    splits = {'train': np.flatnonzero(~is_test), 'test': np.flatnonzero(is_test)}
+    return {
+      name: self._generate_examples(records, indices)
+      for name, indices in splits.items()
+      if indices.size  # fewer than 61 photos have no test block
+    }
+
+  def _generate_examples(self, records, indices):
+    for index in indices:
+      yield int(index), read_example(records[index])
+
+
+def read_records(source: Path) -> list[dict]:
+  """Reads and checks the annotations of the folder.
+
+  Args:
+    source: the folder `real_world_testset`.
+
+  Returns:
+    For each photo: image (path), camera (4,), bbox (4,), joints_3d (21, 3) metres.
+
+  Raises:
+    FileNotFoundError: a file is missing.
+    ValueError: the files disagree with each other, or with the expected form.
+  """
+  for name in ('images', 'params.mat', 'pose_gt.mat'):
+    if not (source / name).exists():
+      raise FileNotFoundError(
+        f'{source} has no {name}; it must be the folder real_world_testset of '
+        'hand-graph-cnn, with images, params.mat and pose_gt.mat.'
+      )
+  params = _load_matlab(source / 'params.mat', ('image_path', 'cam_param', 'bbox'))
+  joints = _load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
+  paths = [source / str(path).strip() for path in params['image_path'].ravel()]
+  for name, value, shape in (
+    ('cam_param', params['cam_param'], (len(paths), 4)),
+    ('bbox', params['bbox'], (len(paths), 4)),
+    ('pose_gt', joints, (len(paths), 21, 3)),
+  ):
+    if value.shape != shape:
+      raise ValueError(
+        f'{source}: {name} has shape {value.shape}, expected {shape} for the '
+        f'{len(paths)} entries of image_path.'
+      )
+  stored = {path.name for path in (source / 'images').glob('*.jpg')}
+  listed = {path.name for path in paths}
+  if stored != listed:
+    raise ValueError(
+      f'{source}: {len(stored)} images and {len(listed)} annotations do not match '
+      f'(for example {min(stored ^ listed)}); get a complete copy.'
+    )
+  example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
+  joints = joints.astype(np.float32) / 100
+  names = ('image', 'camera', 'bbox', 'joints_3d')
+  rows = zip(paths, params['cam_param'], params['bbox'], joints, strict=True)
+  return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+  """The named variables of a MATLAB file."""
+  import scipy.io
+
+  try:
+    content = scipy.io.loadmat(path)
+  except (scipy.io.matlab.MatReadError, ValueError, NotImplementedError) as error:
+    raise ValueError(f'{path} cannot be read as a MATLAB file ({error}).') from error
+  for name in names:
+    if name not in content:
+      raise ValueError(f'{path} has no {name}; get a complete copy.')
+  return content
+
+
+def read_example(record: dict) -> dict:
+  """Makes and checks the example of one photo.
+
+  Args:
+    record: an entry of `read_records`.
+
+  Returns:
+    An example (`bmc_jax.data.example`) whose image is the path of the file.
+
+  Raises:
+    ValueError: the image cannot be decoded, or the example breaks the format.
+  """
+  import cv2
+
+  path = record['image']
+  image = cv2.imread(str(path))
+  if image is None:
+    raise ValueError(f'{path} cannot be decoded as an image; get a complete copy.')
+  if image.shape != (CROP_SIZE, CROP_SIZE, 3):
+    raise ValueError(
+      f'{path} is {image.shape[1]}x{image.shape[0]}; the photos are crops of '
+      f'{CROP_SIZE}x{CROP_SIZE}.'
+    )
+  intrinsics = crop_intrinsics(record['camera'], record['bbox'])
+  keypoints = np.asarray(geometry.project(record['joints_3d'], intrinsics))
+  example = {
+    'joints_3d': record['joints_3d'],
+    'keypoints_2d': keypoints,
+    'visibility': np.ones(21, np.float32),
+    'intrinsics': intrinsics,
+    'is_right': np.zeros(1, np.float32),
+    'has_joints_3d': np.ones(1, np.float32),
+    'sample_id': path.stem,
+  }
+  example_lib.validate_example(example)
+  return example | {'image': str(path)}
+
+
+def crop_intrinsics(camera, bbox) -> np.ndarray:
+  """Intrinsics (3, 3) of the crop from those of the frame.
+
+  Args:
+    camera: (4,) fx, fy, u0, v0 of the frame, in pixels.
+    bbox: (4,) x, y, width, height of the crop in the frame.
+  """
+  fx, fy, u0, v0 = (float(v) for v in camera)
+  x, y, width, height = (float(v) for v in bbox)
+  sx, sy = CROP_SIZE / width, CROP_SIZE / height
+  return np.array(
+    [[fx * sx, 0, (u0 - x) * sx], [0, fy * sy, (v0 - y) * sy], [0, 0, 1]], np.float32
+  )

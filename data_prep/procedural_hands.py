@@ -1,0 +1,188 @@
+"""Procedural hands in two domains: no download, no licence of others.
+
+Right hands posed by forward kinematics and rendered in JAX; see
+`bmc_jax.data.procedural`. The domain `studio` (plain background, few viewpoints) is
+meant as the source with 3D labels, `wild` (varied poses, viewpoints, skin, light,
+backgrounds, occluders) as the target with 2D labels; its 3D labels are stored, too.
+
+Build it (a few minutes on two cores, about 60 MB):
+
+    python -m data_prep.build procedural_hands --out ~/data
+
+Splits: studio_train, studio_test, wild_train, wild_test. The same seed gives the same
+examples on the same kind of device; a longer split begins with those of a shorter one.
+"""
+
+import concurrent.futures
+import dataclasses
+import itertools
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+
+import jax
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm import auto as tqdm
+
+from bmc_jax.data import example as example_lib
+from bmc_jax.data.procedural.domain import DOMAINS
+from bmc_jax.data.procedural.render import render_batch
+
+EXAMPLES = {
+  'studio_train': 8000,
+  'studio_test': 500,
+  'wild_train': 8000,
+  'wild_test': 500,
+}
+JPEG_QUALITY = 95
+_BATCH = 32  # images per call of the renderer
+_MIN_SHARDS = 4
+_EXAMPLES_PER_SHARD = 20_000
+
+
+class ProceduralHands(tfds.core.GeneratorBasedBuilder):
+  """Builder of the procedural hands.
+
+  Args:
+    image_size: side of the square images in pixels.
+    examples: number of examples by split; a split that is not named is not built.
+    seed: of all random numbers.
+    **kwargs: of `tfds.core.GeneratorBasedBuilder`: data_dir, file_format...
+
+  Raises:
+    ValueError: a split or a number is wrong, or `data_dir` holds hands that were made
+      with other settings.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+
+  def __init__(
+    self,
+    *,
+    image_size: int = 80,
+    examples: Mapping[str, int] | None = None,
+    seed: int = 0,
+    **kwargs,
+  ):
+    examples = dict(EXAMPLES if examples is None else examples)
+    _check(image_size, examples)
+    self._settings = {'image_size': image_size, 'examples': examples, 'seed': seed}
+    super().__init__(**kwargs)
+    # Of an existing folder the metadata come from its files.
+    found = {name: self.info.metadata.get(name) for name in self._settings}
+    if found != self._settings:
+      raise ValueError(
+        f'{self.data_path} was made with {found}, not with {self._settings}; delete '
+        'the folder or choose another one.'
+      )
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    size = self._settings['image_size']
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=__doc__,
+      features=example_lib.features((size, size, 3), 'jpeg'),
+      license='The images are made by this program; no rights of others.',
+      metadata=tfds.core.MetadataDict(self._settings),
+      disable_shuffling=True,  # the examples are independent of each other
+    )
+
+  def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
+    """Builds all splits, in several shards, with a progress bar for each split."""
+    config = download_config or tfds.download.DownloadConfig()
+    most = max(self._settings['examples'].values())
+    shards = config.num_shards or max(_MIN_SHARDS, most // _EXAMPLES_PER_SHARD)
+    tfds.disable_progress_bar()  # it does not know how many examples there will be
+    try:
+      super().download_and_prepare(
+        download_config=dataclasses.replace(config, num_shards=shards), **kwargs
+      )
+    finally:
+      tfds.enable_progress_bar()
+
+  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    return {
+      split: self._generate_examples(split, count)
+      for split, count in self._settings['examples'].items()
+    }
+
+  def _generate_examples(self, split: str, count: int):
+    size, seed = self._settings['image_size'], self._settings['seed']
+    examples = generate_examples(split, count, size, seed)
+    progress = tqdm.tqdm(examples, split, count, unit=' images', mininterval=0.5)
+    yield from enumerate(progress)
+
+
+def _check(image_size: int, examples: Mapping[str, int]) -> None:
+  if image_size < 16:
+    raise ValueError(f'image_size is {image_size}; it must be at least 16 pixels.')
+  if not examples:
+    raise ValueError(f'No split to build; name one or more of {sorted(EXAMPLES)}.')
+  for split, count in examples.items():
+    if split not in EXAMPLES:
+      raise ValueError(f'There is no split {split!r}; choose from {sorted(EXAMPLES)}.')
+    if count < 1:
+      raise ValueError(f'{split} is to have {count} examples; it needs at least one.')
+
+
+def generate_examples(
+  split: str, count: int, image_size: int, seed: int
+) -> Iterator[example_lib.Example]:
+  """Makes the examples of a split, in order.
+
+  Rendering runs in as many threads as there are cores, a few batches ahead.
+
+  Args:
+    split: 'studio_train', 'wild_test'...
+    count: number of examples.
+    image_size: side of the images in pixels.
+    seed: of the random numbers.
+
+  Yields:
+    Examples of the format of `bmc_jax.data.example`, the image as JPEG bytes.
+  """
+  domain = DOMAINS[split.split('_')[0]]
+  key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(split.encode()))
+  keys = jax.vmap(lambda index: jax.random.fold_in(key, index))
+
+  def make(start: int) -> list[example_lib.Example]:
+    # Full batches only, the last one included: one compilation.
+    hands, images = render_batch(
+      keys(np.arange(start, start + _BATCH)), domain, image_size
+    )
+    hands, images = jax.tree.map(np.asarray, (hands, images))
+    return [
+      _example(hands, images, i, f'{split}/{start + i:06d}')
+      for i in range(min(_BATCH, count - start))
+    ]
+
+  threads = os.cpu_count() or 1
+  starts = iter(range(0, count, _BATCH))
+  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    waiting = [pool.submit(make, s) for s in itertools.islice(starts, 2 * threads)]
+    while waiting:
+      yield from waiting.pop(0).result()
+      waiting += [pool.submit(make, s) for s in itertools.islice(starts, 1)]
+
+
+def _example(hands, images, index: int, sample_id: str) -> example_lib.Example:
+  import cv2
+
+  done, jpeg = cv2.imencode(
+    '.jpg', images[index, ..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+  )
+  if not done:
+    raise ValueError(f'{sample_id}: the image could not be encoded as JPEG.')
+  one = np.ones(1, np.float32)
+  return {
+    'image': jpeg.tobytes(),
+    'joints_3d': hands.joints_3d[index],
+    'keypoints_2d': hands.keypoints_2d[index],
+    'visibility': np.ones(21, np.float32),
+    'intrinsics': hands.intrinsics[index],
+    'is_right': one,
+    'has_joints_3d': one,
+    'sample_id': sample_id,
+  }
