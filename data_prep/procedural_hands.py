@@ -16,6 +16,7 @@ examples on the same kind of device; a longer split begins with those of a short
 import concurrent.futures
 import dataclasses
 import itertools
+import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ EXAMPLES = {
   'wild_test': 500,
 }
 JPEG_QUALITY = 95
-_BATCH = 32  # images per call of the renderer
+BATCH = 32  # images per call of the renderer
 _MIN_SHARDS = 4
 _EXAMPLES_PER_SHARD = 20_000
 
@@ -68,15 +69,23 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
   ):
     examples = dict(EXAMPLES if examples is None else examples)
     _check(image_size, examples)
-    self._settings = {'image_size': image_size, 'examples': examples, 'seed': seed}
+    domains = {split.split('_')[0] for split in examples}
+    settings = {
+      'image_size': image_size,
+      'examples': examples,
+      'seed': seed,
+      'domains': {name: dataclasses.asdict(DOMAINS[name]) for name in sorted(domains)},
+    }
+    self._settings = json.loads(json.dumps(settings))  # tuples become lists
     super().__init__(**kwargs)
     # Of an existing folder the metadata come from its files.
-    found = {name: self.info.metadata.get(name) for name in self._settings}
-    if found != self._settings:
-      raise ValueError(
-        f'{self.data_path} was made with {found}, not with {self._settings}; delete '
-        'the folder or choose another one.'
-      )
+    for name, value in self._settings.items():
+      found = self.info.metadata.get(name)
+      if found != value:
+        raise ValueError(
+          f'{self.data_path} was made with other settings ({name}: {found}, now '
+          f'{value}); delete the folder or choose another one.'
+        )
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self._settings['image_size']
@@ -150,16 +159,17 @@ def generate_examples(
   def make(start: int) -> list[example_lib.Example]:
     # Full batches only, the last one included: one compilation.
     hands, images = render_batch(
-      keys(np.arange(start, start + _BATCH)), domain, image_size
+      keys(np.arange(start, start + BATCH)), domain, image_size
     )
     hands, images = jax.tree.map(np.asarray, (hands, images))
     return [
       _example(hands, images, i, f'{split}/{start + i:06d}')
-      for i in range(min(_BATCH, count - start))
+      for i in range(min(BATCH, count - start))
     ]
 
+  yield from make(0)  # compiles, which several threads at once would all do
   threads = os.cpu_count() or 1
-  starts = iter(range(0, count, _BATCH))
+  starts = iter(range(BATCH, count, BATCH))
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
     waiting = [pool.submit(make, s) for s in itertools.islice(starts, 2 * threads)]
     while waiting:

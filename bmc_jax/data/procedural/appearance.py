@@ -123,7 +123,7 @@ def _background(key, xy, domain: Domain):
   level, saturation = domain.background_level, domain.background_colour
   colours = _colours(keys[0], _BLOBS + _BANDS + 1, level, saturation)
   slope = 0.08 * jax.random.normal(keys[1], (2,))
-  image = colours[0] + (slope[0] * xy[0] + slope[1] * xy[1])[..., None]
+  image = colours[:1, None] + (slope[0] * xy[0] + slope[1] * xy[1])[..., None]
   if domain.background_texture:
     blobs = jax.random.uniform(keys[2], (_BLOBS, 6))
     bands = jax.random.uniform(keys[3], (_BANDS, 3))
@@ -137,7 +137,7 @@ def _background(key, xy, domain: Domain):
     def paint(image, shape_and_colour):
       shape, colour = shape_and_colour
       return image + (domain.background_texture * shape)[..., None] * (
-        colour - image
+        colour[None, None] - image
       ), None
 
     image, _ = jax.lax.scan(paint, image, (shapes, colours[1:]))

@@ -36,7 +36,7 @@ _HIDDEN = -1.0  # radius, metres: of a part that is not there
 # out of the palm and to the thumb's side by millimetres of the median hand.
 # (joint, joint, share, outward, sideways), the same for the other end, both radii and
 # the blending distance in millimetres.
-_PALM = (
+_PALM: tuple[tuple, ...] = (
   ((0, 5, 0.10, 0, 9), (0, 5, 0.97, 0, 0), 13, 11, 8),
   ((0, 9, 0.10, 0, 3), (0, 9, 0.97, 0, 0), 13, 11.2, 8),
   ((0, 13, 0.10, 0, -4), (0, 13, 0.97, 0, 0), 13, 10.8, 8),
@@ -146,11 +146,11 @@ def _arm(hand: HandSample, arm: Arm, inner, side, scale) -> Part:
   along = geometry.normalize(
     along + jnp.tan(arm.bend[0]) * inner + jnp.tan(arm.bend[1]) * side
   )
-  # Long enough to leave the picture, but not as far as the camera.
-  length = jnp.minimum(0.25, 0.6 * wrist[2] / jnp.maximum(-along[2], 1e-3))
+  # Long enough to leave the picture, but not near the camera.
+  length = jnp.minimum(0.25, 0.3 * wrist[2] / jnp.maximum(-along[2], 1e-3))
   sides = _ARM_SIDES * scale
-  start = wrist + sides[:, :1] * side + 0.006 * scale * along
-  end = wrist + sides[:, 1:] * side + length * along
+  start = (wrist + 0.006 * scale * along)[None] + jnp.outer(sides[:, 0], side)
+  end = (wrist + length * along)[None] + jnp.outer(sides[:, 1], side)
   cuff = start + (end - start) * jnp.minimum(arm.sleeve / length, 0.99)
   cloth = 0.017 * scale + arm.sleeve_width
   radii = jnp.stack([0.015 * scale, 0.022 * scale, cloth, cloth + 0.012 * scale])

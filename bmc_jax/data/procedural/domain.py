@@ -141,11 +141,11 @@ WILD = Domain(
   light_tint=0.1,
   background_texture=1.0,
   background_level=(0.1, 0.9),
-  background_colour=0.5,
+  background_colour=0.35,
   sleeve_probability=0.5,
   object_probability=0.12,
   occluder_probability=0.08,
-  noise=(0.0, 0.035),
+  noise=(0.0, 0.03),
   blur=(0.3, 0.8),
   gain=(0.75, 1.2),
 )

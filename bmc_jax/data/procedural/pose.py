@@ -119,9 +119,7 @@ def make_subject(index: Int[Array, ''], domain: Domain) -> Subject:
   )
   lengths = ratios * jnp.exp(domain.length_std * normal[:20].reshape(5, 4))
   lengths = lengths / lengths[2, 1] * _between(domain.reference_length, sizes[0])
-  directions = (
-    ROOT_DIRECTIONS + domain.root_direction_std * normal[20:].reshape(5, 3)
-  )
+  directions = ROOT_DIRECTIONS + domain.root_direction_std * normal[20:].reshape(5, 3)
   return Subject(
     bone_lengths=lengths,
     root_directions=geometry.normalize(directions),
@@ -141,7 +139,7 @@ def sample_angles(key: PRNGKeyArray, domain: Domain) -> Float[Array, '5 3 2']:
   fingers = curl + domain.finger_std * normal[1:5]
   # The thumb follows the fingers only a little and opposes on its own.
   thumb = 0.3 * curl + domain.thumb_std * normal[5:6]
-  flexion = jnp.concatenate([thumb, fingers])[:, None] * _CURL_SHARES
+  flexion = jnp.outer(jnp.concatenate([thumb, fingers]), _CURL_SHARES)
   flexion += domain.joint_std * normal[6:21].reshape(5, 3)
 
   # Fingers fan out around the middle one. The thumb's own share is larger.
@@ -152,7 +150,7 @@ def sample_angles(key: PRNGKeyArray, domain: Domain) -> Float[Array, '5 3 2']:
   latent = domain.pose_range * jnp.tanh(jnp.stack([flexion, abduction], -1))
   lower, median, upper = np.moveaxis(np.deg2rad(ANGLE_PERCENTILES), -1, 0)
   reach = jnp.where(latent < 0, median - lower, upper - median)
-  return median + latent * reach
+  return jnp.asarray(median) + latent * reach
 
 
 def _turn(axes: tuple[int, int], angle: Float[Array, '']) -> Float[Array, '3 3']:
@@ -160,9 +158,7 @@ def _turn(axes: tuple[int, int], angle: Float[Array, '']) -> Float[Array, '3 3']
   plane = np.zeros((3, 3), np.float32)
   plane[axes[1], axes[0]], plane[axes[0], axes[1]] = 1, -1
   square = plane @ plane
-  return np.eye(3, dtype=np.float32) + jnp.sin(angle) * plane + (
-    1 - jnp.cos(angle)
-  ) * square
+  return jnp.eye(3) + jnp.sin(angle) * plane + (1 - jnp.cos(angle)) * square
 
 
 def sample_view(key: PRNGKeyArray, domain: Domain) -> Float[Array, '3 3']:
@@ -173,7 +169,7 @@ def sample_view(key: PRNGKeyArray, domain: Domain) -> Float[Array, '3 3']:
   normal = jax.random.truncated_normal(keys[1], -bound, bound, (2,))
   # Fingers up, the palm or the back to the camera.
   palm = jnp.where(shares[0] < domain.palm_probability, 1.0, -1.0)
-  base = jnp.stack([palm, -1.0, -palm]) * np.eye(3, dtype=np.float32)
+  base = jnp.diag(jnp.stack([palm, -1.0, -palm]))
   heading = 2 * jnp.pi * shares[1]
   tilt = jnp.deg2rad(domain.tilt_std) * normal[0]
   roll = jnp.deg2rad(domain.roll_std) * jnp.clip(normal[1], -2.5, 2.5)
@@ -190,7 +186,7 @@ def _place(shares: Float[Array, '3'], joints: Float[Array, '21 3'], domain: Doma
   """Moves joints before the camera: metres, camera axes."""
   sideways = domain.off_axis * (2 * shares[:2] - 1)
   centre = _between(domain.depth, shares[2]) * jnp.append(sideways, 1.0)
-  return joints - joints.mean(axis=0) + centre
+  return joints + (centre - joints.mean(axis=0))[None]
 
 
 def _crop_intrinsics(

@@ -1,0 +1,33 @@
+"""Pretrains the small network on procedural `studio` hands with 3D labels.
+
+Its weights ship with the package (`package:studio_64`); quickstart.py and
+real_photos.py start from them.
+
+    python -m data_prep.build procedural_hands --out data/tfds \
+        --examples studio_train=24000,studio_test=500,wild_train=8000,wild_test=1000
+    python -m bmc_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
+"""
+
+import ml_collections
+
+from configs import base, procedural
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The experiment."""
+  c = procedural.get_config()
+  c.title = 'Pretraining on studio hands'
+  c.description = 'Procedural studio hands with 3D labels, tested on wild hands.'
+  c.data.full = procedural.hands('studio_train')
+  c.data.use_weak = False
+  c.data.val = procedural.hands('studio_test')
+  c.data.test = procedural.hands('wild_test')
+  c.num_steps = 6000
+  c.optimizer.learning_rate = 2e-3
+  c.optimizer.warmup_steps = 200
+  c.eval.every = 1000
+  c.log_every = 100
+  c.checkpoint.every = 500
+  c.save_weights = 'bmc_jax/pretrained/studio_64.npz'
+  base.add_row(c, 'studio', {})
+  return c

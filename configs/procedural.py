@@ -1,0 +1,55 @@
+"""What the experiments on 64 px images share; not an experiment itself.
+
+A ResNet-18 of a quarter of the usual width with a soft-argmax head: 150 to 300 images
+a second, forward and backward, on two CPU cores.
+"""
+
+import ml_collections
+
+from configs import base
+
+HANDS = 'data/tfds/procedural_hands'
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The base config with the small network, AdamW and augmentation."""
+  c = base.get_config()
+  c.image_size = 64
+  c.model = ml_collections.ConfigDict(
+    {
+      'name': 'pose_network',
+      'depth': 18,
+      'width': 32,
+      'stem': 'strided',
+      'output_stride': 16,
+      'head': 'heatmap',
+      'head_channels': 64,
+      'heatmap_stride': 4,
+    }
+  )
+  c.batch_size = 64
+  c.augment.rotation = 45.0
+  c.augment.scale = 0.2
+  c.augment.shift = 0.08
+  c.augment.brightness = 0.2
+  c.augment.contrast = 0.5
+  c.augment.color = 0.3
+  c.augment.noise = 0.05
+  c.augment.blur = 0.3
+  c.augment.erase = 0.3
+  c.optimizer.name = 'adamw'
+  c.optimizer.schedule = 'cosine'
+  c.optimizer.weight_decay = 1e-2
+  c.optimizer.warmup_steps = 50
+  c.optimizer.clip_norm = 10.0
+  # The calculated root depth of an untrained network is wrong by tens of bones: with
+  # the paper's weight 1 that noise, through the refiner, drowns all other gradients.
+  c.loss.root_depth = 0.05
+  return c
+
+
+def hands(split: str, **options) -> ml_collections.ConfigDict:
+  """The specification of a split of the procedural hands."""
+  return ml_collections.ConfigDict(
+    {'kind': 'tfds', 'path': HANDS, 'split': split, **options}
+  )

@@ -1,0 +1,52 @@
+"""Real photos with 2D labels only, from a network that knows procedural hands.
+
+Photos: the real-world test set of Ge et al., CVPR 2019 (one subject's left hand). Every
+fourth block of 20 neighbouring frames is the test set. Limits: from the photos' training
+frames, with robust quantiles since their 3D labels are noisy.
+
+    python -m data_prep.build procedural_hands --out data/tfds
+    python -m data_prep.build hand_graph_cnn_real --source DIR --out data/tfds
+    python -m bmc_jax.main --config=configs/real_photos.py --workdir=runs/real_photos
+"""
+
+import ml_collections
+
+from configs import base, procedural
+
+PHOTOS = 'data/tfds/hand_graph_cnn_real'
+
+
+def photos(split: str, **options) -> ml_collections.ConfigDict:
+  """The specification of a split of the photos, brought to the hands' size."""
+  return ml_collections.ConfigDict(
+    {'kind': 'tfds', 'path': PHOTOS, 'split': split, 'image_size': 80, **options}
+  )
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The experiment."""
+  c = procedural.get_config()
+  c.title = 'Real photos'
+  c.description = (
+    'Procedural hands with 3D labels and 343 real photos with 2D labels only; tested '
+    'on 100 photos of other moments.'
+  )
+  c.init_from = 'package:studio_64'
+  c.data.full = procedural.hands('wild_train[:4000]')
+  c.data.weak = photos('train', labels='2d')
+  c.data.test = photos('test')
+  c.eval_prepare = 'hand_graph_cnn_real'
+  c.limits.source = photos('train')
+  c.limits.coverage = 0.95
+
+  c.num_steps = 600
+  c.optimizer.learning_rate = 1e-3
+  c.checkpoint.every = 100
+  c.log_every = 20
+
+  bmc = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
+  base.add_row(c, 'procedural only', {'data': {'use_weak': False}})
+  base.add_row(c, '+ 2D', {})
+  base.add_row(c, '+ 2D + BMC', {'bmc': bmc | {'joints': 'labelled'}})
+  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
+  return c
