@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: state, data iterator and step, kept by orbax."""
+"""Checkpoints of a training run: state, data iterator and log, kept by orbax."""
 
 import pathlib
 from typing import Any
@@ -8,7 +8,7 @@ import orbax.checkpoint as ocp
 
 
 class Checkpointer:
-  """Saves and restores (train state, data iterator) pairs.
+  """Saves and restores (train state, data iterator, log) together.
 
   Saving is asynchronous, and a checkpoint counts only once it is complete: a process
   killed while it writes leaves the one before as the newest.
@@ -33,17 +33,29 @@ class Checkpointer:
     """The step of the newest complete checkpoint."""
     return self._manager.latest_step()
 
-  def save(self, step: int, state: Any, data: grain.DatasetIterator) -> None:
-    """Starts to write a checkpoint; waits only for the one before."""
+  def save(
+    self, step: int, state: Any, data: grain.DatasetIterator, log: dict[str, Any]
+  ) -> None:
+    """Starts to write a checkpoint; waits only for the one before.
+
+    Args:
+      step: its number.
+      state: a tree of arrays.
+      data: the iterator; where it stands is saved.
+      log: what can be written as JSON.
+    """
     self._manager.save(
       step,
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(state),
         data=grain.checkpoint.CheckpointSave(data),
+        log=ocp.args.JsonSave(log),
       ),
     )
 
-  def restore(self, state: Any, data: grain.DatasetIterator) -> Any:
+  def restore(
+    self, state: Any, data: grain.DatasetIterator
+  ) -> tuple[Any, dict[str, Any]]:
     """Restores the newest checkpoint.
 
     Args:
@@ -51,16 +63,17 @@ class Checkpointer:
       data: the iterator, set back to where it was.
 
     Returns:
-      The restored state.
+      The restored state and log.
     """
     restored = self._manager.restore(
       self._manager.latest_step(),
       args=ocp.args.Composite(
         state=ocp.args.StandardRestore(state),
         data=grain.checkpoint.CheckpointRestore(data),
+        log=ocp.args.JsonRestore(),
       ),
     )
-    return restored['state']
+    return restored['state'], restored['log']
 
   def close(self) -> None:
     """Waits until everything is written."""

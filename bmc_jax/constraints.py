@@ -96,7 +96,7 @@ def bmc_loss(
 
   Returns:
     The weighted sum (*b,) and the three terms (*b,) before weighting, each the mean
-    over its bones. Value and gradient are finite for every finite input.
+    over its bones. Value and gradient are finite for every input whose square is.
 
   Raises:
     ValueError: joints of another shape, an unknown weight, or limits for another

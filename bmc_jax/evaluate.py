@@ -4,6 +4,7 @@ The network predicts hands in units of the reference bone; metrics are in millim
 after multiplication by the true length of that bone, as in the paper.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,29 +57,13 @@ def predict(
   Raises:
     ValueError: an example has no 3D label.
   """
-  mesh = sharding.make_mesh(config.eval.batch_size)
-  reference = tuple(config.reference)
-
-  @jax.jit
-  def step(variables, batch):
-    if 'image' in batch:
-      batch = augment.center_crop_batch(batch, config.image_size)
-    output = model.apply(variables, batch, train=False)
-    truth = batch['joints_3d'] * MM_PER_METRE
-    scale = pose25d.scale_of(truth, reference)[:, None, None]
-    root = slice(config.root, config.root + 1)
-    predicted = output.joints_3d * scale
-    return {
-      'joints_3d': predicted - predicted[:, root],
-      'joints_3d_true': truth - truth[:, root],
-      'root_3d': predicted[:, config.root],
-      'root_3d_true': truth[:, config.root],
-      'joints_3d_normalized': output.joints_3d,
-      'keypoints_2d': output.keypoints_2d,
-      'keypoints_2d_true': batch['keypoints_2d'],
-      'visibility': batch['visibility'],
-    }
-
+  mesh = sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
+  options = {
+    'model': model,
+    'image_size': config.image_size,
+    'root': config.root,
+    'reference': tuple(config.reference),
+  }
   parts = []
   for batch in pipeline.eval_batches(source, config.eval.batch_size):
     real = batch['mask'] > 0
@@ -87,10 +72,33 @@ def predict(
         'The test set holds examples without 3D labels, so that no 3D metric exists: '
         "open it with labels='3d', or test on another set."
       )
-    outputs = step(variables, sharding.put_batch(batch, mesh))
+    outputs = _predict_batch(variables, sharding.put_batch(batch, mesh), **options)
     outputs['sample_id'] = batch['sample_id']
     parts.append({k: np.asarray(v)[real] for k, v in outputs.items()})
   return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+
+
+# At the module's level, so that evaluating again along the run does not trace again.
+@functools.partial(
+  jax.jit, static_argnames=('model', 'image_size', 'root', 'reference')
+)
+def _predict_batch(variables, batch, *, model, image_size, root, reference):
+  if 'image' in batch:
+    batch = augment.center_crop_batch(batch, image_size)
+  output = model.apply(variables, batch, train=False)
+  truth = batch['joints_3d'] * MM_PER_METRE
+  scale = pose25d.scale_of(truth, reference)[:, None, None]
+  predicted = output.joints_3d * scale
+  return {
+    'joints_3d': predicted - predicted[:, root : root + 1],
+    'joints_3d_true': truth - truth[:, root : root + 1],
+    'root_3d': predicted[:, root],
+    'root_3d_true': truth[:, root],
+    'joints_3d_normalized': output.joints_3d,
+    'keypoints_2d': output.keypoints_2d,
+    'keypoints_2d_true': batch['keypoints_2d'],
+    'visibility': batch['visibility'],
+  }
 
 
 def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
@@ -105,7 +113,8 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     `keypoints_2d_percent` of the crop's side; `depth_mm`, the error of the depth
     relative to the root; `epe_mm` root-relative, with `epe_median_mm`; `epe_abs_mm` in
     the camera frame; `epe_pa_mm` after Procrustes alignment; `auc_0_50` and
-    `auc_pa_0_50`, areas under the PCK curves of the last but one kind of each.
+    `auc_pa_0_50`, areas under the PCK curves from 0 to 50 mm of the root-relative and
+    of the aligned error.
   """
   visible = predictions['visibility'] > 0
   joints, truth = predictions['joints_3d'], predictions['joints_3d_true']
@@ -138,14 +147,22 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
   return {name: float(value) for name, value in summary.items()}
 
 
-def chance(predictions: Predictions) -> dict[str, float]:
+def chance(
+  predictions: Predictions, *, reference: tuple[int, int] = pose25d.REFERENCE
+) -> dict[str, float]:
   """Depth error of one constant hand: each joint's median relative depth.
 
   A network that is not clearly better has learned no depth. The medians are taken over
-  the very set that is tested, in reference bones.
+  the visible joints of the very set that is tested, in reference bones.
+
+  Args:
+    predictions: of `predict`.
+    reference: the two joints of the reference bone.
   """
   truth = predictions['joints_3d_true']
-  scale = np.asarray(pose25d.scale_of(truth))[:, None]
-  constant = np.median(truth[..., 2] / scale, axis=0)
+  visible = predictions['visibility'] > 0
+  scale = np.asarray(pose25d.scale_of(truth, reference))[:, None]
+  depth = np.ma.masked_array(truth[..., 2] / scale, ~visible)
+  constant = np.ma.median(depth, axis=0).filled(0)
   error = np.abs(constant[None] * scale - truth[..., 2])
-  return {'depth_mm': float(error[predictions['visibility'] > 0].mean())}
+  return {'depth_mm': float(error[visible].mean())}

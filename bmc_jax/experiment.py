@@ -17,10 +17,11 @@ import ml_collections
 import numpy as np
 
 from bmc_jax import evaluate, report, weights
-from bmc_jax.data import sources
+from bmc_jax.data import augment, sources
 from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
 from bmc_jax.models import create_model
-from bmc_jax.train import model_options, source_spec, train, variables_of
+from bmc_jax.objective import uses_limits
+from bmc_jax.train import check_config, model_options, source_spec, train, variables_of
 
 NUM_SAMPLES = 16
 
@@ -43,50 +44,54 @@ def run_experiment(
     FileNotFoundError: data or weights are missing.
   """
   workdir = Path(workdir)
-  configs = {name: row_config(config, name) for name in config.run_rows}
+  configs = row_configs(config)
+  limits_paths = _limits_paths(configs, workdir)
   _claim(workdir, config)
-  limits = {}
-  results: dict[str, dict[str, float]] = {}
-  chance: dict[str, dict[str, float]] = {}
-  num_test = 0
+  records: dict[str, dict[str, Any]] = {}
   for number, (name, row) in enumerate(configs.items(), 1):
     row_dir = workdir / 'rows' / slug(name)
-    group = config.rows[name].group
-    needs_limits = any(row.bmc.weights.values()) or row.bmc.mirror > 0
-    row_limits = None
-    if needs_limits:
-      key = json.dumps(row.limits.to_dict(), sort_keys=True)
-      if key not in limits:
-        limits[key] = open_limits(row, workdir / 'limits.json')
-      row_limits = limits[key]
-    label = f'[{number}/{len(configs)}] {name}'
     finished = row_dir / 'metrics.json'
     if not finished.exists():
-      _run_row(row, row_dir, row_limits, label)
-    record = json.loads(finished.read_text())
-    results[name] = record['metrics']
-    chance[group] = record['chance']
-    num_test = record['num_test']
-    _write_json(workdir / 'results.json', results)
-    _write_json(
-      workdir / 'experiment.json',
-      {
-        'title': config.title,
-        'description': config.description,
-        'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
-        'rows': list(configs),
-        'groups': {row: config.rows[row].group for row in configs},
-        'chance': chance,
-        'test_set': _describe(config),
-        'num_test': num_test,
-        'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
-        'seed': config.seed,
-      },
-    )
-    page = report.write_report(workdir)
-  print(format_table(results, chance, {r: config.rows[r].group for r in configs}))
-  print(f'Report: {page.resolve()}')
+      limits = open_limits(row, limits_paths[name]) if uses_limits(row) else None
+      _run_row(row, row_dir, limits, f'[{number}/{len(configs)}] {name}')
+    records[name] = json.loads(finished.read_text())
+    _write_results(workdir, config, list(configs), records)
+    report.write_report(workdir)
+  results = {name: record['metrics'] for name, record in records.items()}
+  groups = {name: config.rows[name].group for name in configs}
+  chance = {groups[name]: record['chance'] for name, record in records.items()}
+  print(format_table(results, chance, groups))
+  print(f'Report: {(workdir / "report.html").resolve()}')
   return results
+
+
+def row_configs(
+  config: ml_collections.ConfigDict,
+) -> dict[str, ml_collections.ConfigDict]:
+  """The config of every row to run, in order, checked as far as it can be beforehand.
+
+  Raises:
+    ValueError: there is no row, two would share a folder, or a value is wrong.
+  """
+  if not config.run_rows:
+    raise ValueError(
+      'The config has no rows to run: configs.base.add_row adds one, and run_rows says '
+      'which ones to run.'
+    )
+  configs = {name: row_config(config, name) for name in config.run_rows}
+  folders: dict[str, str] = {}
+  for name, row in configs.items():
+    if slug(name) in folders:
+      raise ValueError(
+        f'The rows {folders[slug(name)]!r} and {name!r} would share the folder '
+        f'{slug(name)!r}: rename one.'
+      )
+    folders[slug(name)] = name
+    try:
+      check_config(row)
+    except ValueError as error:
+      raise ValueError(f'Row {name!r}: {error}') from None
+  return configs
 
 
 def row_config(
@@ -102,12 +107,15 @@ def row_config(
   merged = ml_collections.ConfigDict(config.to_dict()).lock()
   try:
     merged.update(config.rows[name].overrides.to_dict())
-  except (KeyError, TypeError) as error:
-    raise ValueError(f'The row {name!r} does not fit the config: {error}') from None
+  except (KeyError, TypeError, AttributeError, ValueError) as error:
+    raise ValueError(
+      f'The overrides of the row {name!r} do not fit the config: {error.args[0]}'
+    ) from None
   if merged.eval_path:
     merged.data.test.path = merged.eval_path
-    with merged.data.test.unlocked():
-      merged.data.test.pop('subjects', None)
+    if 'subjects' in merged.data.test:
+      with merged.data.test.unlocked():
+        del merged.data.test['subjects']
   return merged
 
 
@@ -117,25 +125,53 @@ def open_limits(config: ml_collections.ConfigDict, path: Path) -> HandLimits:
   The paper computes them from the training set of the weakly labelled data. They are
   kept in `path` and read from there when the experiment goes on.
   """
-  if config.limits.path:
-    limits = load_limits(config.limits.path)
-  elif path.exists():
-    return load_limits(path)
-  else:
-    spec = config.limits.source.to_dict()
-    if spec.get('kind') == 'tfds':
-      spec['with_image'] = False
-    source = sources.open_source(spec)
-    joints = source.batch(range(len(source)))['joints_3d']
-    limits = fit_limits(
-      joints,
-      num_vertices=config.limits.num_vertices,
-      coverage=config.limits.coverage,
-      reference=tuple(config.reference),
-      source=f'{spec["path"]} {spec.get("split", "")}'.strip(),
+  if not path.exists():
+    limits = load_limits(config.limits.path) if config.limits.path else _fit(config)
+    partial = path.with_suffix('.partial')
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    save_limits(partial, limits)
+    partial.replace(path)
+  # Read back even when just fitted: the same digits whether or not the run was stopped.
+  limits = load_limits(path)
+  metadata = limits.metadata
+  if metadata.unit != 'reference bone' or metadata.reference != tuple(config.reference):
+    raise ValueError(
+      f'The limits are in the unit {metadata.unit!r} with the reference bone '
+      f'{metadata.reference}, but the network predicts hands in reference bones '
+      f'{tuple(config.reference)}: fit them anew.'
     )
-  save_limits(path, limits)
   return limits
+
+
+def _fit(config) -> HandLimits:
+  spec = config.limits.source.to_dict()
+  if not spec:
+    raise ValueError(
+      'The constraints need limits: set limits.path to a file, or limits.source to a '
+      'source with 3D labels.'
+    )
+  if spec.get('kind') == 'tfds':
+    spec['with_image'] = False
+  source = sources.open_source(spec)
+  return fit_limits(
+    source.batch(range(len(source)))['joints_3d'],
+    num_vertices=config.limits.num_vertices,
+    coverage=config.limits.coverage,
+    reference=tuple(config.reference),
+    source=f'{spec["path"]} {spec.get("split", "")}'.strip(),
+  )
+
+
+def _limits_paths(configs, workdir: Path) -> dict[str, Path]:
+  """The limits file of each row with constraints; equal limits share one."""
+  files: dict[Any, Path] = {}
+  paths = {}
+  for name, row in configs.items():
+    if uses_limits(row):
+      key = (row.limits.to_json(sort_keys=True), tuple(row.reference))
+      default = f'limits_{slug(name)}.json' if files else 'limits.json'
+      paths[name] = files.setdefault(key, workdir / default)
+  return paths
 
 
 def _run_row(config, row_dir, limits, label) -> None:
@@ -151,32 +187,51 @@ def _run_row(config, row_dir, limits, label) -> None:
     weights.save_weights(config.save_weights, variables_of(state))
   record = {
     'metrics': metrics,
-    'chance': evaluate.chance(predictions),
+    'chance': evaluate.chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
   }
   _write_json(row_dir / 'metrics.json', record)
 
 
 def _save_samples(path, source, image_size) -> None:
-  from bmc_jax.data.augment import center_crop_batch
-
   batch = source.batch(range(min(NUM_SAMPLES, len(source))))
   fields = ('image', 'keypoints_2d', 'intrinsics')
-  crop = center_crop_batch({k: batch[k] for k in fields}, image_size)['image']
+  crop = augment.center_crop_batch({k: batch[k] for k in fields}, image_size)['image']
   np.savez_compressed(path, image=np.asarray(crop * 255 + 0.5).astype(np.uint8))
 
 
+def _write_results(workdir: Path, config, rows, records) -> None:
+  """What is known so far: `results.json` and `experiment.json`."""
+  groups = {name: config.rows[name].group for name in rows}
+  results = {name: record['metrics'] for name, record in records.items()}
+  about = {
+    'title': config.title,
+    'description': config.description,
+    'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
+    'rows': rows,
+    'groups': groups,
+    'chance': {groups[name]: record['chance'] for name, record in records.items()},
+    'test_set': _describe(config),
+    'num_test': max(record['num_test'] for record in records.values()),
+    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+    'seed': config.seed,
+  }
+  _write_json(workdir / 'results.json', results)
+  _write_json(workdir / 'experiment.json', about)
+
+
 def _claim(workdir: Path, config) -> None:
-  """Records the config in the workdir, or checks that it is the one recorded."""
+  """Records the config in the workdir, or checks that it is the one recorded.
+
+  A workdir in which nothing has been made yet, say because a path in the config was
+  wrong, takes any config.
+  """
   wanted = json.loads(config.to_json())
   path = workdir / 'config.json'
-  if path.exists():
-    recorded = json.loads(path.read_text())
-    changed = sorted(
-      key
-      for key in _flatten(recorded).keys() | _flatten(wanted).keys()
-      if _flatten(recorded).get(key) != _flatten(wanted).get(key)
-    )
+  begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
+  if path.exists() and begun:
+    old, new = _flatten(json.loads(path.read_text())), _flatten(wanted)
+    changed = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
     if changed:
       raise ValueError(
         f'{workdir} was begun with another config (different: {", ".join(changed)}): '

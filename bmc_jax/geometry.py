@@ -1,7 +1,9 @@
 """Safe vector primitives and the pinhole camera.
 
-"Safe" means: value and gradient stay finite on every finite input. A direction that
-is undefined (a zero vector) is returned as zero, with a zero gradient.
+"Safe" means: value and gradient stay finite on every input whose square is finite
+(up to 1e18 in float32). A direction that is undefined (a zero vector) is returned as
+zero, with a zero gradient. Lengths under 3e-10 in float32, 1e-77 in float64, count as
+zero: gradients grow with their inverse, and products of those would overflow.
 
 Cameras have OpenCV axes (x right, y down, z forward). `intrinsics` are (3, 3) with
 the last row (0, 0, 1); pixel centres lie at integers.
@@ -13,11 +15,16 @@ from jaxtyping import Float
 from bmc_jax.skeleton import Array
 
 
+def _negligible(dtype) -> float:
+  """Up to this size a number counts as zero: its inverse squared is still finite."""
+  return float(jnp.finfo(dtype).tiny) ** 0.5
+
+
 def safe_sqrt(x: Array) -> Array:
-  """Square root, and 0 with gradient 0 (not NaN) where x <= 0."""
+  """Square root, and 0 with gradient 0 (not NaN) where x is not above about 0."""
   # d sqrt(x) / dx is infinite at 0, and infinity times 0 is NaN: take the square
   # root of 1 there and choose the other branch.
-  positive = x > jnp.finfo(x.dtype).tiny
+  positive = x > _negligible(x.dtype)
   return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
 
 
@@ -47,13 +54,13 @@ def normalize(x: Float[Array, '*b n'], *, eps: float = 0.0) -> Float[Array, '*b 
 
 def safe_divide(x: Array, y: Array, *, eps: float = 0.0) -> Array:
   """x / y, and 0 where |y| <= eps."""
-  defined = jnp.abs(y) > eps
+  defined = jnp.abs(y) > max(eps, _negligible(y.dtype))
   return jnp.where(defined, x / jnp.where(defined, y, 1), 0)
 
 
 def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
   """atan2(y, x), and 0 where both arguments are at most eps in size."""
-  defined = (jnp.abs(x) > eps) | (jnp.abs(y) > eps)
+  defined = jnp.maximum(jnp.abs(x), jnp.abs(y)) > max(eps, _negligible(y.dtype))
   return jnp.where(
     defined, jnp.arctan2(jnp.where(defined, y, 0), jnp.where(defined, x, 1)), 0
   )
@@ -65,6 +72,7 @@ def angle_between(u: Float[Array, '*b 3'], v: Float[Array, '*b 3']) -> Array:
   atan2 of sine and cosine instead of arccos of the cosine: arccos loses half of the
   digits near 0 and pi, and has an infinite gradient there.
   """
+  u, v = normalize(u), normalize(v)  # the products of short vectors would underflow
   return safe_atan2(safe_norm(jnp.cross(u, v)), jnp.sum(u * v, axis=-1))
 
 

@@ -43,9 +43,14 @@ def hull_distance(
   separation = offset - nearest
   distance_squared = jnp.sum(separation * separation, axis=-1).min(axis=-1)
 
+  # Inside is where the polygon winds around the point. "Left of every edge" is the same
+  # on paper, but rounding turns an edge of nearly equal corners any way, and such an
+  # edge would put all points outside.
   side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
-  # A polygon shrunk to a point has side 0 everywhere, and nothing inside.
-  inside = jnp.all(side >= 0, axis=-1) & jnp.any(side > 0, axis=-1)
+  above = offset[..., 1] < 0
+  upward = ~above & jnp.roll(above, -1, axis=-1) & (side > 0)
+  downward = above & ~jnp.roll(above, -1, axis=-1) & (side < 0)
+  inside = jnp.sum(upward, axis=-1) > jnp.sum(downward, axis=-1)
   distance_squared = jnp.where(inside, 0, distance_squared).min(axis=-1)
   return geometry.safe_sqrt(distance_squared)
 
@@ -62,7 +67,8 @@ def fit_hull(
 
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
-    num_vertices: corners of the result, at least 3.
+    num_vertices: corners of the result, at least 4: no edge of a parallelogram can be
+      removed.
     coverage: share of the points to keep, in (0, 1]; below 1, those that are extreme
       in some direction go first.
 
@@ -77,8 +83,8 @@ def fit_hull(
   points = np.asarray(points, np.float64)
   if points.ndim != 2 or points.shape[1] != 2 or not len(points):
     raise ValueError(f'points has the shape {points.shape}, but (n, 2) is needed.')
-  if num_vertices < 3:
-    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
+  if num_vertices < 4:
+    raise ValueError(f'A hull needs at least 4 vertices, not {num_vertices}.')
   if not 0 < coverage <= 1:
     raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
   if not np.isfinite(points).all():
@@ -100,17 +106,20 @@ def _unwrap_flexion(points):
 
 def _trim(points, coverage, num_directions=64):
   """Keeps at least a share of the points: those inside all directional quantiles."""
-  if coverage == 1:
+  num_dropped = len(points) - int(np.ceil(coverage * len(points)))
+  if num_dropped == 0:
     return points
-  angle = np.linspace(0, TWO_PI, num_directions, endpoint=False)
-  spread = np.maximum(points.std(axis=0), 1e-12)
-  heights = (points / spread) @ np.stack([np.cos(angle), np.sin(angle)])
-  # rank[i]: the share of points that are at least as extreme as i, in its most
-  # extreme direction. Dropping the lowest ranks drops outliers first.
-  order = np.argsort(np.argsort(-heights, axis=0, kind='stable'), axis=0)
-  rank = order.min(axis=1)
-  keep = np.argsort(-rank, kind='stable')[: int(np.ceil(coverage * len(points)))]
-  return points[keep]
+  scaled = points / np.maximum(points.std(axis=0), 1e-12)
+  # rank[i]: how many points are more extreme than i, in its most extreme direction.
+  # Dropping the lowest ranks drops outliers first. Only those that are among the
+  # `num_dropped` most extreme somewhere can go, so that nothing else need be sorted.
+  rank = np.full(len(points), num_dropped)
+  for angle in np.linspace(0, TWO_PI, num_directions, endpoint=False):
+    depth = -scaled @ [np.cos(angle), np.sin(angle)]
+    extreme = np.argpartition(depth, num_dropped - 1)[:num_dropped]
+    extreme = extreme[np.argsort(depth[extreme], kind='stable')]
+    rank[extreme] = np.minimum(rank[extreme], np.arange(num_dropped))
+  return points[np.argsort(rank, kind='stable')[num_dropped:]]
 
 
 def _convex_hull(points):

@@ -69,7 +69,7 @@ def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4'
 
 def root_bone_angles(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
   """Angles phi_i between neighbouring root bones (paper eq. 5), radians in [0, pi]."""
-  roots = geometry.normalize(bone_vectors(joints)[..., 0, :])
+  roots = bone_vectors(joints)[..., 0, :]
   return geometry.angle_between(roots[..., :-1, :], roots[..., 1:, :])
 
 
@@ -149,7 +149,8 @@ def forward_kinematics(
   """Joints of a hand from its angles: the inverse of `joint_angles`.
 
   Args:
-    angles: (*b, 5, 3, 2) radians, flexion and abduction of PIP, DIP and TIP bones.
+    angles: (*b, 5, 3, 2) radians, flexion and abduction of PIP, DIP and TIP bones;
+      abduction in [-pi/2, pi/2], as `joint_angles` gives it.
     bone_lengths: (*b, 5, 4), root bone first, any unit.
     root_directions: (*b, 5, 3) unit vectors from the wrist to the MCPs. They carry
       the hand's orientation.

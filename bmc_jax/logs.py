@@ -1,10 +1,48 @@
 """Training logs: one CSV file that grows, and TensorBoard events."""
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 from tensorboardX import SummaryWriter
+
+
+class RunningMean:
+  """Means of the terms of the steps since they were last taken.
+
+  Sums stay on the device until they are asked for, so that steps need not wait.
+  """
+
+  def __init__(self, count: int = 0, sums: Mapping[str, Any] | None = None):
+    """Starts empty, or from what `state` gave."""
+    self._count, self._sums = count, dict(sums or {})
+
+  def add(self, terms: Mapping[str, jax.Array]) -> None:
+    """Adds the terms of one step."""
+    self._sums = {k: jnp.add(self._sums.get(k, 0.0), v) for k, v in terms.items()}
+    self._count += 1
+
+  def state(self) -> dict[str, Any]:
+    """Count and sums as plain numbers, for a checkpoint."""
+    return {
+      'count': self._count,
+      'sums': {k: float(v) for k, v in self._sums.items()},
+    }
+
+  @property
+  def is_finite(self) -> bool:
+    """Whether every term of every step was."""
+    return all(math.isfinite(v) for v in self.state()['sums'].values())
+
+  def take(self) -> dict[str, float]:
+    """The means; the next ones start anew."""
+    means = {k: v / self._count for k, v in self.state()['sums'].items()}
+    self._count, self._sums = 0, {}
+    return means
 
 
 class MetricLog:
@@ -28,9 +66,7 @@ class MetricLog:
       with self._path.open(newline='') as file:
         rows = list(csv.DictReader(file))
       self._rows = [row for row in rows if int(row['step']) <= resume_at]
-    self._writer = SummaryWriter(
-      str(workdir / 'tensorboard'), purge_step=resume_at + 1 if resume_at else None
-    )
+    self._writer = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_at + 1)
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds a row; the file is replaced as a whole, so that it is never half written."""

@@ -14,11 +14,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 AXIS = 'data'
 
 
-def make_mesh(batch_size: int) -> Mesh:
+def make_mesh(batch_size: int, *, name: str = 'batch_size') -> Mesh:
   """A one-dimensional mesh over all devices of all hosts.
 
   Args:
     batch_size: the global batch, which has to split evenly.
+    name: of that config value, for the message.
 
   Raises:
     ValueError: it does not.
@@ -26,8 +27,8 @@ def make_mesh(batch_size: int) -> Mesh:
   count = jax.device_count()
   if batch_size % count:
     raise ValueError(
-      f'batch_size is {batch_size}, which does not split over {count} devices: '
-      'choose a multiple.'
+      f'{name} is {batch_size}, which does not split over {count} devices: choose a '
+      f'multiple of {count}.'
     )
   return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,))
 

@@ -1,6 +1,6 @@
-"""Training: optimizer, state, the jitted step, and the loop that loses nothing."""
+"""Training: state, the jitted step, and the loop that loses nothing."""
 
-import functools
+import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,14 @@ import ml_collections
 import optax
 from tqdm import tqdm
 
-from bmc_jax import evaluate, losses, pose25d, sharding, weights
+from bmc_jax import evaluate, sharding, weights
 from bmc_jax.checkpointing import Checkpointer
-from bmc_jax.constraints import bmc_loss
 from bmc_jax.data import augment, pipeline, sources
 from bmc_jax.limits import HandLimits
-from bmc_jax.logs import MetricLog
-from bmc_jax.models import PoseOutput, create_model
-
-JOINTS_FOR_BMC = ('refined', 'calculated', 'labelled')
+from bmc_jax.logs import MetricLog, RunningMean
+from bmc_jax.models import create_model
+from bmc_jax.objective import check_objective, compute_losses, term_weights
+from bmc_jax.optimizers import create_optimizer
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -39,58 +38,6 @@ class TrainState(flax.struct.PyTreeNode):
   opt_state: Any
 
 
-def create_learning_rate_fn(
-  optimizer: Mapping[str, Any], num_steps: int
-) -> optax.Schedule:
-  """The schedule: linear warm-up, then 'cosine' to 0 or 'step' decay (the paper's).
-
-  Args:
-    optimizer: the config's `optimizer`.
-    num_steps: of the whole run.
-  """
-  peak, warmup = optimizer['learning_rate'], optimizer['warmup_steps']
-  if optimizer['schedule'] == 'cosine':
-    rest = optax.cosine_decay_schedule(peak, max(num_steps - warmup, 1))
-  elif optimizer['schedule'] == 'step':
-    every = optimizer['decay_every']
-    if every < 1:
-      raise ValueError(f'optimizer.decay_every is {every}; it counts steps, at least 1.')
-    drops = {step - warmup: optimizer['decay_factor'] for step in
-             range(every, num_steps, every) if step > warmup}
-    rest = optax.piecewise_constant_schedule(peak, drops)
-  else:
-    raise ValueError(
-      f"optimizer.schedule is {optimizer['schedule']!r}; it must be 'cosine' or 'step'."
-    )
-  if not warmup:
-    return rest
-  return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), rest], [warmup])
-
-
-def create_optimizer(
-  optimizer: Mapping[str, Any], num_steps: int
-) -> optax.GradientTransformation:
-  """SGD with momentum (the paper's) or AdamW, after clipping the gradient's norm.
-
-  Weight decay applies to kernels only, not to biases and normalisation.
-  """
-  learning_rate = create_learning_rate_fn(optimizer, num_steps)
-  decay = optax.add_decayed_weights(
-    optimizer['weight_decay'], mask=functools.partial(jax.tree.map, lambda x: x.ndim > 1)
-  )
-  if optimizer['name'] == 'sgd':
-    rule = [decay, optax.sgd(learning_rate, momentum=optimizer['momentum'])]
-  elif optimizer['name'] == 'adamw':
-    rule = [
-      optax.scale_by_adam(), decay, optax.scale_by_learning_rate(learning_rate)
-    ]
-  else:
-    raise ValueError(
-      f"optimizer.name is {optimizer['name']!r}; it must be 'adamw' or 'sgd'."
-    )
-  return optax.chain(optax.clip_by_global_norm(optimizer['clip_norm']), *rule)
-
-
 def create_train_state(
   config: ml_collections.ConfigDict,
   model: nn.Module,
@@ -106,7 +53,8 @@ def create_train_state(
 
   @jax.jit
   def init(key):
-    return model.init(key, example, train=False)
+    variables = model.init(key, example, train=False)
+    return {k: v for k, v in variables.items() if k in ('params', 'batch_stats')}
 
   variables = init(jax.random.key(config.seed))
   if config.init_from:
@@ -120,104 +68,6 @@ def create_train_state(
   )
 
 
-def ramp(progress: jax.Array, start: float, end: float) -> jax.Array:
-  """Weight of the constraints: 0 until `start` of the run, 1 from `end` on."""
-  return jnp.clip((progress - start) / max(end - start, 1e-9), 0, 1)
-
-
-def compute_losses(
-  output: PoseOutput,
-  batch: Mapping[str, jax.Array],
-  limits: HandLimits | None,
-  config: ml_collections.ConfigDict,
-) -> dict[str, jax.Array]:
-  """Every term of the loss, unweighted, each the mean over the examples it applies to.
-
-  Args:
-    output: the model's prediction.
-    batch: what it was made for; `mask` and `has_joints_3d` say which labels count.
-    limits: of the constraints; None leaves them out.
-    config: the run's config.
-  """
-  labelled = batch['mask'] * batch['has_joints_3d']
-  target = pose25d.to_pose25d(
-    batch['joints_3d'], batch['intrinsics'], root=config.root, reference=_reference(config)
-  )
-  visibility = batch['visibility']
-  terms = {
-    'relative_depth': losses.masked_mean(
-      losses.relative_depth_loss(
-        output.relative_depth, target.relative_depth, visibility
-      ),
-      labelled,
-    ),
-    'root_depth': losses.masked_mean(
-      losses.root_depth_loss(output.root_depth, target.root_depth), labelled
-    ),
-  }
-  if 'image' in batch:
-    terms['keypoints_2d'] = losses.masked_mean(
-      losses.keypoints_2d_loss(
-        output.keypoints_2d, batch['keypoints_2d'], visibility, config.image_size
-      ),
-      batch['mask'],
-    )
-  if limits is not None:
-    terms |= compute_bmc(output, batch, limits, config)
-  return terms
-
-
-def compute_bmc(
-  output: PoseOutput,
-  batch: Mapping[str, jax.Array],
-  limits: HandLimits,
-  config: ml_collections.ConfigDict,
-) -> dict[str, jax.Array]:
-  """The constraints' three terms and the mirror term, over the examples they apply to.
-
-  `bmc.joints` says which 3D hand is judged: the one lifted with the 'refined' root
-  depth (the paper's), with the 'calculated' one, or the same with the 'labelled' 2D
-  keypoints in place of the predicted ones, so that the constraints act on depth alone
-  and do not pay for wrong 2D with wrong depth.
-  """
-  bmc = config.bmc
-  if bmc.joints not in JOINTS_FOR_BMC:
-    raise ValueError(f'bmc.joints is {bmc.joints!r}; choose one of {JOINTS_FOR_BMC}.')
-  labelled_2d = bmc.joints == 'labelled'
-  keypoints_2d = batch['keypoints_2d'] if labelled_2d else output.keypoints_2d
-  geometry = {'reference': _reference(config), 'bounds': tuple(config.depth_bounds)}
-  joints = output.joints_3d
-  if bmc.joints != 'refined':
-    joints = losses.lift_normalized(
-      keypoints_2d, output.relative_depth, batch['intrinsics'], **geometry
-    )
-  mask = batch['mask'] * (batch['visibility'].min(-1) if labelled_2d else 1.0)
-  if bmc.weak_only:
-    mask = mask * (1 - batch['has_joints_3d'])
-  _, terms = bmc_loss(joints, limits, hull_power=bmc.hull_power)
-  terms = {f'bmc_{k}': losses.masked_mean(v, mask) for k, v in terms.items()}
-  if bmc.mirror:
-    mirrored = losses.mirrored_is_more_plausible(
-      keypoints_2d,
-      output.relative_depth,
-      batch['intrinsics'],
-      limits,
-      weights=bmc.weights.to_dict(),
-      **geometry,
-    )
-    mirror = losses.mirror_loss(output.relative_depth, mirrored)
-    terms['bmc_mirror'] = losses.masked_mean(mirror, mask)
-  return terms
-
-
-def term_weights(config: ml_collections.ConfigDict, progress: jax.Array) -> dict:
-  """The weight of every term of `compute_losses` at a point of the run in [0, 1]."""
-  bmc = config.bmc
-  gate = ramp(progress, bmc.ramp_start, bmc.ramp_end)
-  constraints = bmc.weights.to_dict() | {'mirror': bmc.mirror}
-  return config.loss.to_dict() | {f'bmc_{k}': gate * v for k, v in constraints.items()}
-
-
 def make_train_step(
   config: ml_collections.ConfigDict,
   model: nn.Module,
@@ -229,8 +79,11 @@ def make_train_step(
 
   def loss_fn(params, state, batch):
     variables = {'params': params, 'batch_stats': state.batch_stats}
-    output, updates = model.apply(variables, batch, train=True, mutable=['batch_stats'])
-    terms = compute_losses(output, batch, limits, config)
+    output, updates = model.apply(
+      variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
+    )
+    (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
+    terms = compute_losses(output, batch, limits, config, heatmaps)
     weight = term_weights(config, state.step / config.num_steps)
     total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
     return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
@@ -275,50 +128,88 @@ def train(
 
   Returns:
     The state after `num_steps` steps.
+
+  Raises:
+    ValueError: a config value is wrong.
+    FloatingPointError: the loss or its gradient is not finite.
   """
+  check_config(config)
   mesh = sharding.make_mesh(config.batch_size)
   model = create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   data = open_train_batches(config)
-  checkpoints = Checkpointer(workdir / 'checkpoints', keep=config.checkpoint.keep)
+  validation = open_validation(config)
   state = create_train_state(config, model, optimizer)
   state = jax.device_put(state, sharding.replicated(mesh))
-  first = checkpoints.latest_step or 0
+  checkpoints = Checkpointer(workdir / 'checkpoints', keep=config.checkpoint.keep)
+  first, mean = checkpoints.latest_step or 0, RunningMean()
   if first:
-    state = checkpoints.restore(state, data)
+    state, saved = checkpoints.restore(state, data)
+    mean = RunningMean(**saved)
   log = MetricLog(workdir, resume_at=first)
   step_fn = make_train_step(config, model, optimizer, limits)
-  validation = open_validation(config)
 
   bar = tqdm(
     total=config.num_steps, initial=first, desc=label, unit='step', dynamic_ncols=True
   )
-  totals, count = None, 0
   for step in range(first + 1, config.num_steps + 1):
     state, terms = step_fn(state, sharding.put_batch(next(data), mesh))
-    totals = terms if totals is None else jax.tree.map(jnp.add, totals, terms)
-    count += 1
+    mean.add(terms)
     bar.update()
     last = step == config.num_steps
-    if step % config.log_every == 0 or last:
-      row = {f'train/{k}': float(v) / count for k, v in totals.items()}
-      if not jnp.isfinite(row['train/loss']):
-        raise FloatingPointError(
-          f'The loss is not finite at step {step}: {row}. The last good checkpoint is '
-          f'{checkpoints.latest_step}; lower optimizer.learning_rate.'
-        )
-      totals, count = None, 0
+    log_now = last or step % config.log_every == 0
+    save_now = last or step % config.checkpoint.every == 0
+    evaluate_now = validation and (last or step % config.eval.every == 0)
+    if log_now or save_now:
+      _check_finite(mean, step, checkpoints.latest_step)
+    row = {}
+    if log_now:
+      row = {f'train/{name}': value for name, value in mean.take().items()}
       bar.set_postfix(loss=f'{row["train/loss"]:.3f}')
-      if validation is not None and (step % config.eval.every == 0 or last):
-        metrics, _ = evaluate.evaluate(config, model, variables_of(state), validation)
-        row |= {f'eval/{k}': v for k, v in metrics.items()}
+    if evaluate_now:
+      metrics, _ = evaluate.evaluate(config, model, variables_of(state), validation)
+      row |= {f'eval/{name}': value for name, value in metrics.items()}
+    if row:
       log.write(step, row)
-    if step % config.checkpoint.every == 0 or last:
-      checkpoints.save(step, state, data)
+    if save_now:
+      checkpoints.save(step, state, data, mean.state())
   bar.close()
   checkpoints.close()
   log.close()
   return state
+
+
+def _check_finite(mean: RunningMean, step: int, saved: int | None) -> None:
+  if mean.is_finite:
+    return
+  values = ', '.join(f'{k} {v:g}' for k, v in mean.take().items())
+  raise FloatingPointError(
+    f'The loss is not finite at step {step} ({values}); the last good checkpoint is '
+    f'that of step {saved}. Lower optimizer.learning_rate, in a new --workdir.'
+  )
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError if a value of a run's config can not work.
+
+  Asked for every row before anything is trained, so that the last row of a table does
+  not fail after the others have been run.
+  """
+  for name in (
+    'num_steps',
+    'log_every',
+    'eval.every',
+    'checkpoint.every',
+    'batch_size',
+  ):
+    value = operator.attrgetter(name)(config)
+    if value < 1:
+      raise ValueError(f'{name} is {value}; it must be at least 1.')
+  sharding.make_mesh(config.batch_size)
+  sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
+  create_model(model_options(config))
+  create_optimizer(config.optimizer, config.num_steps)
+  check_objective(config)
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:
@@ -328,9 +219,14 @@ def variables_of(state: TrainState) -> dict[str, Any]:
 
 def model_options(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The model's options, with those that the whole run shares."""
-  return dict(config.model) | {
+  name = config.model.name
+  if name not in config.model:
+    names = sorted(set(config.model) - {'name'})
+    raise ValueError(f'model.name is {name!r}; choose one of {names}.')
+  return config.model[name].to_dict() | {
+    'name': name,
     'root': config.root,
-    'reference': _reference(config),
+    'reference': tuple(config.reference),
     'root_depth_bounds': tuple(config.depth_bounds),
   }
 
@@ -363,8 +259,3 @@ def source_spec(config: ml_collections.ConfigDict, name: str) -> dict[str, Any]:
   if spec.get('kind') == 'tfds' and config.model.name == 'keypoint_lifter':
     spec['with_image'] = False
   return spec
-
-
-def _reference(config) -> tuple[int, int]:
-  start, end = config.reference
-  return start, end

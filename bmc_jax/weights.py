@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,13 +18,24 @@ def save_weights(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
   """Writes model variables (params, batch_stats, ...) in half precision.
 
   Args:
-    path: a `.npz` file.
+    path: a `.npz` file; it is replaced as a whole.
     variables: a tree of arrays.
+
+  Raises:
+    ValueError: a value is not finite in half precision.
   """
   flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep='/')
+  with np.errstate(over='ignore'):  # told below
+    halves = {name: np.asarray(value, np.float16) for name, value in flat.items()}
+  for name, value in halves.items():
+    if not np.isfinite(value).all():
+      raise ValueError(f'{name} holds values that half precision cannot hold.')
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  np.savez_compressed(path, **{k: v.astype(np.float16) for k, v in flat.items()})
+  partial = path.with_name(f'{path.name}.partial')
+  with partial.open('wb') as file:
+    np.savez_compressed(file, **halves)
+  partial.replace(path)
 
 
 def load_weights(path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -48,15 +60,25 @@ def load_weights(path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
     raise FileNotFoundError(
       f'There are no weights {file}; configs/pretrain.py makes them.'
     )
+  saved = _read(file)
   wanted = flax.traverse_util.flatten_dict(like, sep='/')
-  with np.load(file, allow_pickle=False) as saved:
-    shapes = {k: saved[k].shape for k in saved.files}
-    for name in sorted(wanted.keys() | shapes.keys()):
-      have, need = shapes.get(name), getattr(wanted.get(name), 'shape', None)
-      if have != need:
-        raise ValueError(
-          f'The weights {file} do not fit the model: {name} has the shape {have} in '
-          f'the file and {need} in the model (None: missing).'
-        )
-    flat = {k: saved[k].astype(v.dtype) for k, v in wanted.items()}
+  for name in sorted(wanted.keys() | saved.keys()):
+    have, need = (getattr(tree.get(name), 'shape', None) for tree in (saved, wanted))
+    if have != need:
+      raise ValueError(
+        f'The weights {file} do not fit the model: {name} has the shape {have} in '
+        f'the file and {need} in the model (None: missing).'
+      )
+  flat = {name: saved[name].astype(value.dtype) for name, value in wanted.items()}
   return flax.traverse_util.unflatten_dict(flat, sep='/')
+
+
+def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
+  try:
+    with np.load(file, allow_pickle=False) as saved:
+      return {name: saved[name] for name in saved.files}
+  except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    # A .npy file loads as an array, which is no context manager: TypeError.
+    raise ValueError(
+      f'{file} is no weights file, which is a .npz of plain arrays ({error}).'
+    ) from None

@@ -27,7 +27,25 @@ def get_config() -> ml_collections.ConfigDict:
   c.depth_bounds = (3.0, 100.0)
 
   c.image_size = 128
-  c.model = ml_collections.ConfigDict({'name': 'pose_network', 'depth': 50})
+  # Which model, and the options of each (see their classes in bmc_jax.models).
+  c.model = ml_collections.ConfigDict({'name': 'pose_network'})
+  c.model.pose_network = ml_collections.ConfigDict(
+    {
+      'depth': 50,
+      'width': 64,
+      'stem': 'imagenet',
+      'output_stride': 32,
+      'head': 'regression',
+      'head_channels': 64,
+      'heatmap_stride': 4,
+      'refine': True,
+      'stop_root_gradient': True,
+      'dtype': 'float32',
+    }
+  )
+  c.model.keypoint_lifter = ml_collections.ConfigDict(
+    {'width': 512, 'depth': 2, 'refine': True, 'stop_root_gradient': True}
+  )
   # A weights file, or package:NAME; empty for random ones.
   c.init_from = ''
   # Where to write the trained weights in half precision; empty for nowhere.
@@ -44,6 +62,8 @@ def get_config() -> ml_collections.ConfigDict:
   c.data.num_threads = 2
   # Replaces the path of the test set by another one of the same form.
   c.eval_path = ''
+  # The builder of data_prep that prepares such a path if it holds original files.
+  c.eval_prepare = ''
 
   c.batch_size = 64
   c.num_steps = 1000
@@ -79,9 +99,10 @@ def get_config() -> ml_collections.ConfigDict:
     }
   )
 
-  # Weights of the supervised terms (paper section 4).
+  # Weights of the supervised terms (paper section 4). `heatmap` is ours: a loss on the
+  # maps of a heatmap head.
   c.loss = ml_collections.ConfigDict(
-    {'keypoints_2d': 1.0, 'relative_depth': 5.0, 'root_depth': 1.0}
+    {'keypoints_2d': 1.0, 'heatmap': 0.0, 'relative_depth': 5.0, 'root_depth': 1.0}
   )
   # The constraints. All weights 0: not used.
   c.bmc = ml_collections.ConfigDict()

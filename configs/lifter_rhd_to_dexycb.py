@@ -38,7 +38,7 @@ def get_config() -> ml_collections.ConfigDict:
     'real DexYCB poses (subjects 1-6) it sees 2D keypoints only. Tested on subjects '
     '7 and 8.'
   )
-  c.model = ml_collections.ConfigDict({'name': 'keypoint_lifter'})
+  c.model.name = 'keypoint_lifter'
   dexycb = {
     'kind': 'poses',
     'path': str(base.TEST_DATA / 'poses' / 'dexycb_subjects01-08.npz'),

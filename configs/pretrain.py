@@ -4,7 +4,7 @@ Its weights ship with the package (`package:studio_64`); quickstart.py and
 real_photos.py start from them.
 
     python -m data_prep.build procedural_hands --out data/tfds \
-        --examples studio_train=24000,studio_test=500,wild_train=8000,wild_test=1000
+        --examples studio_train=16000,studio_test=500,wild_train=6000,wild_test=500
     python -m bmc_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 """
 
@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   c.data.use_weak = False
   c.data.val = procedural.hands('studio_test')
   c.data.test = procedural.hands('wild_test')
-  c.num_steps = 6000
+  c.num_steps = 5000
   c.optimizer.learning_rate = 2e-3
   c.optimizer.warmup_steps = 200
   c.eval.every = 1000

@@ -15,18 +15,11 @@ def get_config() -> ml_collections.ConfigDict:
   """The base config with the small network, AdamW and augmentation."""
   c = base.get_config()
   c.image_size = 64
-  c.model = ml_collections.ConfigDict(
-    {
-      'name': 'pose_network',
-      'depth': 18,
-      'width': 32,
-      'stem': 'strided',
-      'output_stride': 16,
-      'head': 'heatmap',
-      'head_channels': 64,
-      'heatmap_stride': 4,
-    }
-  )
+  c.model.pose_network.depth = 18
+  c.model.pose_network.width = 32
+  c.model.pose_network.stem = 'strided'
+  c.model.pose_network.output_stride = 16
+  c.model.pose_network.head = 'heatmap'
   c.batch_size = 64
   c.augment.rotation = 45.0
   c.augment.scale = 0.2
@@ -45,6 +38,8 @@ def get_config() -> ml_collections.ConfigDict:
   # The calculated root depth of an untrained network is wrong by tens of bones: with
   # the paper's weight 1 that noise, through the refiner, drowns all other gradients.
   c.loss.root_depth = 0.05
+  c.loss.keypoints_2d = 10.0
+  c.loss.heatmap = 1.0
   return c
 
 

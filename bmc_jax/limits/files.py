@@ -48,7 +48,8 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(
-      f'There is no limits file {path}; bmc_jax.limits.fit_limits and save_limits make one.'
+      f'There is no limits file {path}; bmc_jax.limits.fit_limits and save_limits '
+      'make one.'
     )
   try:
     content = json.loads(path.read_text())
@@ -64,7 +65,7 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
       bone_lengths=_stack(lengths, FINGERS, BONES).transpose(2, 0, 1),
       curvatures=np.array([content['palm_curvatures'][p] for p in _PAIRS]).T,
       root_angles=np.deg2rad([content['root_angles_deg'][p] for p in _PAIRS]).T,
-      hulls=np.deg2rad(_stack(hulls, FINGERS, _HULL_BONES)),
+      hulls=np.deg2rad(_stack_hulls(hulls)),
       metadata=LimitsMetadata(**metadata),
     )
   except (KeyError, TypeError, ValueError) as error:
@@ -77,6 +78,16 @@ def _stack(table, fingers, bones):
   return np.array([[table[f][b] for b in bones] for f in fingers], np.float64)
 
 
+def _stack_hulls(table):
+  """Hulls may have different numbers of corners: short ones repeat their last."""
+  most = max(len(table[f][b]) for f in FINGERS for b in _HULL_BONES)
+  padded = {
+    f: {b: table[f][b] + table[f][b][-1:] * (most - len(table[f][b])) for b in bones}
+    for f, bones in table.items()
+  }
+  return _stack(padded, FINGERS, _HULL_BONES)
+
+
 def _check(limits, path):
   for name, shape in {
     'bone_lengths': (2, 5, 4),
@@ -86,15 +97,18 @@ def _check(limits, path):
     bounds = getattr(limits, name)
     if bounds.shape != shape:
       raise ValueError(f'{path}: {name} needs [least, largest] for each entry.')
-    if np.any(bounds[0] > bounds[1]):
+    if not np.all(bounds[0] <= bounds[1]):  # also true of NaN
       raise ValueError(f'{path}: in {name} a least value is above its largest.')
   if limits.hulls.ndim != 4 or limits.hulls.shape[2] < 3 or limits.hulls.shape[3] != 2:
     raise ValueError(f'{path}: hulls need at least 3 [flexion, abduction] corners each.')
-  start, end = limits.hulls, np.roll(limits.hulls, -1, axis=2)
-  area = (start[..., 0] * end[..., 1] - start[..., 1] * end[..., 0]).sum(-1)
-  if np.any(area <= 0):
-    finger, bone = np.argwhere(area <= 0)[0]
+  # Of each edge and each corner: how far left of the edge the corner lies.
+  start, corner = limits.hulls[..., :, None, :], limits.hulls[..., None, :, :]
+  edge, offset = np.roll(start, -1, axis=2) - start, corner - start
+  side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
+  valid = np.all(side >= -1e-9, axis=(-1, -2)) & np.any(side > 0, axis=(-1, -2))
+  if not np.all(valid):
+    finger, bone = np.argwhere(~valid)[0]
     raise ValueError(
-      f'{path}: the hull of {FINGERS[finger]} {_HULL_BONES[bone]} is not '
-      'counter-clockwise in (flexion, abduction): reverse its corners.'
+      f'{path}: the hull of {FINGERS[finger]} {_HULL_BONES[bone]} is not convex and '
+      'counter-clockwise in (flexion, abduction): move or reverse its corners.'
     )

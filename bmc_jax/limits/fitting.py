@@ -1,5 +1,6 @@
 """Limits from 3D hands (paper section 3.1, "approximation of the limits")."""
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -55,11 +56,12 @@ def fit_limits(
     )
   joints = (joints - joints[:, :1]) / scale[:, None, None]
 
-  angles = np.asarray(kinematics.joint_angles(joints), np.float64)
+  lengths, curvatures, root_angles, angles = _measure(joints)
+  angles = np.asarray(angles, np.float64)
   return HandLimits(
-    bone_lengths=_range(kinematics.bone_lengths(joints), coverage),
-    curvatures=_range(kinematics.root_bone_curvatures(joints), coverage),
-    root_angles=_range(kinematics.root_bone_angles(joints), coverage),
+    bone_lengths=_range(lengths, coverage),
+    curvatures=_range(curvatures, coverage),
+    root_angles=_range(root_angles, coverage),
     hulls=np.stack(
       [
         [
@@ -75,6 +77,16 @@ def fit_limits(
       coverage=float(coverage),
       num_poses=len(joints),
     ),
+  )
+
+
+@jax.jit  # called op by op, a hundred small compilations take ten times as long
+def _measure(joints):
+  return (
+    kinematics.bone_lengths(joints),
+    kinematics.root_bone_curvatures(joints),
+    kinematics.root_bone_angles(joints),
+    kinematics.joint_angles(joints),
   )
 
 

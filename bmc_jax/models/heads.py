@@ -53,7 +53,8 @@ class HeatmapHead(nn.Module):
 
   The deepest feature map is upsampled step by step; each step adds the stage of that
   resolution where there is one. A joint's position is the expectation of its heatmap
-  and its depth the expectation of its latent depth map under the same weights.
+  and its depth the expectation of its latent depth map under the same weights. The
+  logits are sown into the collection 'heatmaps', for a loss on the maps themselves.
 
   Attributes:
     channels: channels of the upsampling path.
@@ -102,7 +103,9 @@ class HeatmapHead(nn.Module):
     sharpness = jnp.exp(
       self.param('log_sharpness', nn.initializers.zeros, (1, 1, 1, NUM_JOINTS))
     )
-    keypoints_2d, weights = soft_argmax(logits * sharpness, image_size)
+    logits = logits * sharpness
+    self.sow('heatmaps', 'logits', logits)
+    keypoints_2d, weights = soft_argmax(logits, image_size)
     return keypoints_2d, _DEPTH_SCALE * jnp.sum(weights * depth, axis=(1, 2))
 
   def _conv(self, size: int, name: str) -> nn.Conv:

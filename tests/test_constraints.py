@@ -1,0 +1,231 @@
+import functools
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from bmc_jax import constraints, hull, kinematics, limits, skeleton
+from tests.fixtures_hands import as_users_call, degenerate_hands, random_hands
+
+LIMITS = limits.clinical_limits()
+PENALTIES = {
+  'bone_length': functools.partial(constraints.bone_length_penalty, limits=LIMITS),
+  'root_bone': functools.partial(constraints.root_bone_penalty, limits=LIMITS),
+  'joint_angle': functools.partial(constraints.joint_angle_penalty, limits=LIMITS),
+  'joint_angle_squared': functools.partial(
+    constraints.joint_angle_penalty, limits=LIMITS, hull_power=2
+  ),
+}
+JITTED = {name: jax.jit(penalty) for name, penalty in PENALTIES.items()}
+
+
+def _loss(joints):
+  return constraints.bmc_loss(joints, LIMITS)
+
+
+def _loss_and_gradient(joints):
+  return _loss(joints), jax.grad(lambda x: _loss(x)[0].sum())(joints)
+
+
+LOSS_AND_GRADIENT = jax.jit(_loss_and_gradient)
+
+
+def _wild_hands(seed, count):
+  """Hands outside the limits: posed and scaled at random, far from kinks."""
+  rng = np.random.default_rng(seed)
+  return random_hands(seed, count, 40).joints * rng.uniform(0.5, 2, (count, 1, 1))
+
+
+def test_interval_penalty_is_the_distance_to_the_interval():
+  x = np.linspace(-2, 3, 51).astype(np.float32)
+  for low, high in ((-1, 1), (0.5, 0.5)):
+    slow = [low - v if v < low else v - high if v > high else 0 for v in x]
+    penalty = constraints.interval_penalty(x, low, high)
+    np.testing.assert_allclose(penalty, slow, atol=1e-6)
+
+
+def test_interval_bounds_go_with_the_last_axes():
+  x = np.float32([[0, 0], [3, 3], [9, 9]])
+  penalty = constraints.interval_penalty(x, np.array([1, 2]), np.array([4.0, 5]))
+  np.testing.assert_array_equal(penalty, [[1, 2], [0, 0], [5, 4]])
+
+
+def test_penalties_match_a_slow_loop(x64):
+  joints = _wild_hands(0, 5)
+  lengths, roots = JITTED['bone_length'](joints), JITTED['root_bone'](joints)
+  measured = {
+    'lengths': jax.jit(kinematics.bone_lengths)(joints),
+    'curvatures': jax.jit(kinematics.root_bone_curvatures)(joints),
+    'root_angles': jax.jit(kinematics.root_bone_angles)(joints),
+  }
+
+  def interval(x, bounds):
+    return max(bounds[0] - x, 0) + max(x - bounds[1], 0)
+
+  for h, f, b in np.ndindex(5, 5, 4):
+    wanted = interval(measured['lengths'][h, f, b], LIMITS.bone_lengths[:, f, b])
+    np.testing.assert_allclose(lengths[h, f, b], wanted, atol=1e-12)
+  for h, i in np.ndindex(5, 4):
+    wanted = interval(measured['curvatures'][h, i], LIMITS.curvatures[:, i])
+    wanted += interval(measured['root_angles'][h, i], LIMITS.root_angles[:, i])
+    np.testing.assert_allclose(roots[h, i], wanted, atol=1e-12)
+
+
+def test_joint_angle_penalty_is_the_hull_distance_or_its_square(x64):
+  joints = _wild_hands(1, 5)
+  angles = jax.jit(kinematics.joint_angles)(joints)
+  distance = jax.jit(hull.hull_distance)(angles, LIMITS.hulls)
+  np.testing.assert_allclose(JITTED['joint_angle'](joints), distance)
+  np.testing.assert_allclose(JITTED['joint_angle_squared'](joints), distance**2)
+  # The clinical hulls are boxes, whose distance is known in closed form.
+  low, high = LIMITS.hulls.min(axis=2), LIMITS.hulls.max(axis=2)
+  turns = np.stack([np.asarray(angles) + [t * 2 * np.pi, 0] for t in (-1, 0, 1)])
+  beyond = np.maximum(np.maximum(low - turns, turns - high), 0)
+  box = np.linalg.norm(beyond, axis=-1).min(axis=0)
+  np.testing.assert_allclose(distance, box, atol=1e-12)
+
+
+def test_terms_are_means_over_bones_and_the_loss_their_weighted_sum():
+  joints = _wild_hands(2, 4).astype(np.float32)
+  (total, terms), _ = LOSS_AND_GRADIENT(joints)
+  for name, term in terms.items():
+    mean = np.asarray(JITTED[name](joints)).reshape(4, -1).mean(axis=1)
+    np.testing.assert_allclose(term, mean, rtol=1e-5)
+  assert dict(constraints.WEIGHTS) == {
+    'bone_length': 5.0,
+    'root_bone': 0.5,
+    'joint_angle': 2.0,
+  }
+  wanted = 5 * terms['bone_length'] + 0.5 * terms['root_bone']
+  np.testing.assert_allclose(total, wanted + 2 * terms['joint_angle'], rtol=1e-6)
+  only = jax.jit(lambda x: constraints.bmc_loss(x, LIMITS, weights={'root_bone': 3.0}))
+  np.testing.assert_allclose(only(joints)[0], 3 * terms['root_bone'], rtol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=50)
+def test_the_loss_ignores_rotation_translation_and_side(seed):
+  rng = np.random.default_rng(seed)
+  with jax.enable_x64(True):
+    joints = _wild_hands(seed, 1)[0]
+    moved = joints @ Rotation.random(rng=rng).as_matrix() + rng.normal(size=3)
+    left = moved * [-1, 1, 1]
+    value = JITTED_LOSS(joints)
+    for other in (moved, np.asarray(skeleton.mirror(left))):
+      for got, wanted in zip(
+        *map(jax.tree.leaves, (JITTED_LOSS(other), value)), strict=True
+      ):
+        np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-8)
+
+
+JITTED_LOSS = jax.jit(_loss)
+
+
+def test_gradients_match_finite_differences_and_are_zero_inside_the_limits(x64):
+  joints = _wild_hands(3, 3)
+  (_, _), gradient = LOSS_AND_GRADIENT(joints)
+  rng = np.random.default_rng(0)
+  for _ in range(5):
+    step = rng.normal(size=joints.shape)
+    ahead, behind = (JITTED_LOSS(joints + e * step)[0] for e in (1e-6, -1e-6))
+    slope = (np.asarray(gradient) * step).sum((1, 2))
+    np.testing.assert_allclose((ahead - behind) / 2e-6, slope, rtol=1e-5, atol=1e-7)
+  relaxed = random_hands(4, 3, 2).joints
+  (_, terms), _ = LOSS_AND_GRADIENT(relaxed)
+  gradient = jax.jit(jax.grad(lambda x: PENALTIES['joint_angle'](x).sum()))(relaxed)
+  assert not terms['joint_angle'].any() and not gradient.any()
+
+
+FINITE = {
+  name: jax.jit(lambda x, f=f: (f(x), jax.grad(lambda y: f(y).sum())(x)))
+  for name, f in PENALTIES.items()
+} | {'bmc_loss': LOSS_AND_GRADIENT}
+
+
+@pytest.mark.parametrize('name', FINITE)
+def test_values_and_gradients_are_finite_for_degenerate_hands(name):
+  for case, joints in degenerate_hands().items():
+    for leaf in jax.tree.leaves(FINITE[name](joints)):
+      assert np.isfinite(leaf).all(), case
+
+
+@given(
+  seed=st.integers(0, 10**6),
+  equal=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=6),
+  exponents=st.lists(st.integers(-40, 15), min_size=21, max_size=21),
+  digits=st.sampled_from([0, 1, 6]),
+)
+def test_no_finite_hand_has_an_infinite_gradient(seed, equal, exponents, digits):
+  joints = np.random.default_rng(seed).normal(size=(21, 3)).round(digits)
+  joints = (joints * 10.0 ** np.array(exponents)[:, None]).astype(np.float32)
+  for one, other in equal:
+    joints[one] = joints[other]
+  for leaf in jax.tree.leaves(LOSS_AND_GRADIENT(joints)):
+    assert np.isfinite(leaf).all()
+
+
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3), (1,), (0,)])
+def test_batches_vmap_and_single_hands_agree(shape):
+  n = int(np.prod(shape))
+  joints = _wild_hands(5, n).astype(np.float32)
+  (total, terms), gradient = LOSS_AND_GRADIENT(joints.reshape(*shape, 21, 3))
+  assert total.shape == shape and all(term.shape == shape for term in terms.values())
+  mapped = _loss_and_gradient
+  for _ in shape:
+    mapped = jax.vmap(mapped)
+  for got in (
+    ((total, terms), gradient),
+    jax.jit(mapped)(joints.reshape(*shape, 21, 3)),
+  ):
+    for index in range(n):
+      one = jax.tree.leaves(LOSS_AND_GRADIENT(joints[index]))
+      for part, wanted in zip(jax.tree.leaves(got), one, strict=True):
+        part = np.reshape(part, (n, *wanted.shape))[index]
+        np.testing.assert_allclose(part, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_plain_and_jitted_calls_agree():
+  joints = _wild_hands(6, 6).astype(np.float32).reshape(2, 3, 21, 3)
+  plain = jax.tree.leaves(_loss(joints))
+  for got, wanted in zip(plain, jax.tree.leaves(JITTED_LOSS(joints)), strict=True):
+    np.testing.assert_allclose(got, wanted, rtol=1e-4)
+
+
+def test_descending_the_loss_makes_hands_plausible():
+  joints = random_hands(7, 8, 30).joints.astype(np.float32)
+  before = JITTED_LOSS(joints)[0]
+
+  def step(joints, size):
+    return joints - size * LOSS_AND_GRADIENT(joints)[1], None
+
+  sizes = np.geomspace(0.1, 0.001, 400).astype(np.float32)
+  after = JITTED_LOSS(jax.jit(lambda x: jax.lax.scan(step, x, sizes)[0])(joints))[0]
+  assert np.all(after < 0.25 * before)
+
+
+def test_wrong_arguments_are_refused_in_a_sentence():
+  hand = _wild_hands(8, 1).astype(np.float32)
+  with as_users_call():
+    with pytest.raises(ValueError, match=r"Unknown weights \['angle'\]; known are"):
+      constraints.bmc_loss(hand, LIMITS, weights={'angle': 1.0})
+    with pytest.raises(ValueError, match='hull_power is 1 or 2, not 3'):
+      constraints.bmc_loss(hand, LIMITS, hull_power=3)
+    for joints in (hand[:, :20], hand[..., :2]):
+      with pytest.raises(ValueError, match='joints has the shape'):
+        constraints.bmc_loss(joints, LIMITS)
+
+
+def test_the_constraints_import_neither_models_nor_data_code():
+  program = (
+    'import sys, bmc_jax.constraints, bmc_jax.limits, bmc_jax.losses, bmc_jax.metrics\n'
+    "heavy = {'flax', 'grain', 'tensorflow_datasets', 'tensorflow', 'ml_collections',"
+    " 'optax', 'orbax', 'orbax.checkpoint', 'cv2'}\n"
+    'sys.exit(str(sorted(heavy & set(sys.modules)) or ""))'
+  )
+  done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr

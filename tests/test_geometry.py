@@ -1,0 +1,134 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from jax.test_util import check_grads
+
+from bmc_jax import geometry
+from tests.fixtures_hands import INTRINSICS, random_hands
+
+ANY_FLOAT = st.one_of(
+  st.sampled_from([0.0, 1e-38, 1e-30, 1e-19, 1e-12, 1e-6, 1.0, 1e6, 1e12, 1e18]),
+  st.floats(-(2.0**60), 2.0**60, width=32),
+)
+PRIMITIVES = {
+  'safe_norm': lambda u, v: geometry.safe_norm(u),
+  'normalize': lambda u, v: geometry.normalize(u),
+  'safe_sqrt': lambda u, v: geometry.safe_sqrt(u),
+  'safe_divide': lambda u, v: geometry.safe_divide(jnp.sign(u), v),
+  'safe_atan2': geometry.safe_atan2,
+  'angle_between': geometry.angle_between,
+}
+VALUE_AND_GRADIENT = {
+  name: jax.jit(
+    lambda u, v, f=f: (f(u, v), jax.grad(lambda *a: jnp.sum(f(*a)), (0, 1))(u, v))
+  )
+  for name, f in PRIMITIVES.items()
+}
+
+
+@pytest.mark.parametrize('name', PRIMITIVES)
+@given(uv=hnp.arrays(np.float32, (2, 3), elements=ANY_FLOAT))
+def test_primitives_are_finite_with_finite_gradients(name, uv):
+  for leaf in jax.tree.leaves(VALUE_AND_GRADIENT[name](*uv)):
+    assert np.isfinite(leaf).all()
+
+
+def test_undefined_directions_are_zero_with_zero_gradient():
+  zero = jnp.zeros(3)
+  assert not jax.grad(geometry.safe_norm)(zero).any()
+  assert not geometry.normalize(zero).any()
+  assert not jax.jacobian(geometry.normalize)(zero).any()
+  assert geometry.angle_between(zero, jnp.ones(3)) == 0
+  assert geometry.safe_divide(jnp.float32(1), jnp.float32(0)) == 0
+  np.testing.assert_array_equal(
+    geometry.normalize(jnp.float32([1e-7, 0, 0]), eps=1e-6), 0
+  )
+
+
+def test_primitives_match_numpy_away_from_zero():
+  u, v = np.random.default_rng(0).normal(size=(2, 50, 3)).astype(np.float32)
+  norm = np.linalg.norm(u, axis=-1)
+  np.testing.assert_allclose(geometry.safe_norm(u), norm, rtol=1e-6)
+  np.testing.assert_allclose(
+    geometry.safe_norm(u, keepdims=True)[:, 0], norm, rtol=1e-6
+  )
+  np.testing.assert_allclose(geometry.normalize(u), u / norm[:, None], rtol=1e-6)
+  np.testing.assert_allclose(geometry.safe_divide(u, v), u / v, rtol=1e-6)
+  np.testing.assert_allclose(geometry.safe_atan2(u, v), np.arctan2(u, v), rtol=1e-5)
+  cosine = (u * v).sum(-1) / norm / np.linalg.norm(v, axis=-1)
+  np.testing.assert_allclose(geometry.angle_between(u, v), np.arccos(cosine), atol=1e-4)
+
+
+def test_angles_near_zero_and_pi_keep_their_digits_in_float32():
+  for angle in (1e-5, 1e-3):
+    u = jnp.float32([1, 0, 0])
+    v = jnp.float32([np.cos(angle), np.sin(angle), 0])
+    np.testing.assert_allclose(geometry.angle_between(u, v), angle, rtol=1e-4)
+    np.testing.assert_allclose(
+      np.pi - np.float64(geometry.angle_between(u, -v)), angle, atol=3e-7
+    )
+
+
+@pytest.mark.parametrize('name', PRIMITIVES)
+def test_gradients_of_primitives_match_finite_differences(name, x64):
+  u, v = np.random.default_rng(1).uniform(0.5, 2, (2, 3))
+  check_grads(jax.jit(PRIMITIVES[name]), (u, v), order=1, modes=['rev'])
+
+
+def _camera(rng, skew=0.0):
+  k = INTRINSICS.copy()
+  k[:2, :2] += rng.normal(0, 5, (2, 2)) * [[1, skew], [skew, 1]]
+  return k
+
+
+def _hands_before_a_camera(count):
+  return 0.03 * random_hands(2, count).joints + [0.05, -0.03, 0.6]
+
+
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3)])
+def test_projection_matches_homogeneous_matrices_and_backprojection_inverts_it(
+  shape, x64
+):
+  rng = np.random.default_rng(0)
+  n = int(np.prod(shape))
+  joints = _hands_before_a_camera(n)
+  cameras = np.stack([_camera(rng, skew=1.0) for _ in range(n)])
+  homogeneous = np.stack([k @ j.T for k, j in zip(cameras, joints, strict=True)])
+  wanted = (homogeneous[:, :2] / homogeneous[:, 2:]).transpose(0, 2, 1)
+  joints, cameras = joints.reshape(*shape, 21, 3), cameras.reshape(*shape, 3, 3)
+  keypoints = geometry.project(joints, cameras)
+  np.testing.assert_allclose(keypoints, wanted.reshape(*shape, 21, 2), rtol=1e-12)
+  back = geometry.backproject(keypoints, jnp.asarray(joints[..., 2]), cameras)
+  np.testing.assert_allclose(back, joints, atol=1e-12)
+  rays = geometry.camera_rays(keypoints, cameras)
+  np.testing.assert_allclose(rays, joints[..., :2] / joints[..., 2:], atol=1e-12)
+
+
+def test_cropping_the_image_and_changing_the_intrinsics_agree(x64):
+  rng = np.random.default_rng(3)
+  joints, k = _hands_before_a_camera(4), np.stack([INTRINSICS] * 4)
+  affine = np.eye(3) + np.concatenate(
+    [rng.normal(0, 1, (4, 2, 3)), np.zeros((4, 1, 3))], 1
+  )
+  moved = geometry.transform_keypoints(geometry.project(joints, k), affine)
+  cropped = geometry.project(joints, geometry.transform_intrinsics(k, affine))
+  np.testing.assert_allclose(cropped, moved, rtol=1e-12)
+  homogeneous = np.concatenate([geometry.project(joints, k), np.ones((4, 21, 1))], -1)
+  by_hand = np.einsum('bij,bnj->bni', affine, homogeneous)[..., :2]
+  np.testing.assert_allclose(moved, by_hand, rtol=1e-12)
+
+
+def test_points_on_the_camera_and_singular_intrinsics_stay_finite():
+  zeros = jnp.zeros((21, 3))
+  k = jnp.asarray(INTRINSICS, jnp.float32)
+  for matrix in (k, jnp.zeros((3, 3))):
+    for f, x in ((geometry.project, zeros), (geometry.camera_rays, zeros[:, :2])):
+      value, gradient = jax.value_and_grad(lambda *a, f=f: f(*a).sum(), (0, 1))(
+        x, matrix
+      )
+      assert np.isfinite(value) and all(np.isfinite(g).all() for g in gradient)
+  np.testing.assert_array_equal(geometry.project(zeros, k)[0], k[:2, 2])

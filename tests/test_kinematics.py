@@ -1,0 +1,235 @@
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+from scipy.spatial.transform import Rotation
+
+from bmc_jax import kinematics, skeleton
+from tests.fixtures_hands import (
+  degenerate_hands,
+  random_hands,
+  slow_root_frames,
+  unit,
+)
+
+
+def _measures(joints):
+  """All that a hand's pose gives, without its place in space."""
+  return {
+    'lengths': kinematics.bone_lengths(joints),
+    'curvatures': kinematics.root_bone_curvatures(joints),
+    'root_angles': kinematics.root_bone_angles(joints),
+    'angles': kinematics.joint_angles(joints),
+  }
+
+
+MEASURES = jax.jit(_measures)
+
+
+@jax.jit
+def _rebuild(joints):
+  bones = kinematics.bone_vectors(joints)
+  lengths = kinematics.bone_lengths(joints)
+  directions = bones[..., 0, :] / lengths[..., :1]
+  angles = kinematics.joint_angles(joints)
+  return kinematics.forward_kinematics(angles, lengths, directions)
+
+
+def test_bones_are_child_minus_parent():
+  joints = random_hands(0, 1).joints[0]
+  bones = np.asarray(kinematics.bone_vectors(joints))
+  for finger, name in enumerate(skeleton.FINGERS):
+    chain = ['wrist'] + [n for n in skeleton.JOINT_NAMES if n.startswith(name)]
+    chain = [skeleton.JOINT_NAMES.index(joint) for joint in chain]
+    for bone in range(4):
+      wanted = joints[chain[bone + 1]] - joints[chain[bone]]
+      np.testing.assert_allclose(bones[finger, bone], wanted, atol=1e-6)
+
+
+def test_forward_kinematics_matches_rotation_matrices(x64):
+  hands = random_hands(1, 50, spread=18)
+  joints = jax.jit(kinematics.forward_kinematics)(
+    hands.angles, hands.lengths, hands.roots
+  )
+  np.testing.assert_allclose(joints, hands.joints, atol=1e-12)
+
+
+def test_angles_and_lengths_are_those_the_hands_were_posed_with(x64):
+  hands = random_hands(2, 50)
+  measured = MEASURES(hands.joints)
+  np.testing.assert_allclose(measured['angles'], hands.angles, atol=1e-10)
+  np.testing.assert_allclose(measured['lengths'], hands.lengths, atol=1e-12)
+
+
+def test_forward_kinematics_of_the_angles_returns_any_joints(x64):
+  joints = np.random.default_rng(0).normal(size=(100, 21, 3))
+  np.testing.assert_allclose(_rebuild(joints), joints - joints[:, :1], atol=1e-10)
+
+
+@pytest.mark.parametrize('name', ['stb_train_joints', 'rhd_eval_joints'])
+def test_forward_kinematics_of_the_angles_returns_real_hands(name, test_data, x64):
+  path = test_data / 'data' / 'poses' / f'{name}.npy'
+  if not path.is_file():
+    pytest.skip(f'no real samples: there is no file {path}')
+  joints = np.load(path)[::20].astype(np.float64)
+  np.testing.assert_allclose(_rebuild(joints), joints - joints[:, :1], atol=1e-10)
+
+
+def test_angles_match_projections_in_a_slow_loop(x64):
+  hands = random_hands(3, 20, spread=30)
+  angles = np.asarray(MEASURES(hands.joints)['angles'])
+  frames = np.asarray(jax.jit(kinematics.bone_frames)(hands.joints))
+  bones = np.asarray(kinematics.bone_vectors(hands.joints))
+  for index in np.ndindex(20, 5, 3):
+    x, y, z = frames[index]
+    bone = unit(bones[index[0], index[1], index[2] + 1])
+    # The paper's eq. 7-8: project on the x-z plane; the octant gives the signs.
+    projected = bone - (bone @ y) * y
+    flexion = np.arccos(np.clip(unit(projected) @ z, -1, 1)) * np.sign(bone @ x)
+    abduction = np.arccos(np.clip(unit(projected) @ bone, -1, 1)) * np.sign(bone @ y)
+    np.testing.assert_allclose(angles[index], [flexion, abduction], atol=1e-6)
+
+
+def test_frames_are_rotations_with_z_along_the_parent_bone(x64):
+  joints = np.random.default_rng(1).normal(size=(50, 21, 3))
+  frames = np.asarray(jax.jit(kinematics.bone_frames)(joints))
+  eye = np.broadcast_to(np.eye(3), frames.shape)
+  np.testing.assert_allclose(frames @ frames.swapaxes(-1, -2), eye, atol=1e-10)
+  np.testing.assert_allclose(np.linalg.det(frames), 1)
+  bones = np.asarray(kinematics.bone_vectors(joints))[..., :3, :]
+  bones = bones / np.linalg.norm(bones, axis=-1, keepdims=True)
+  np.testing.assert_allclose(frames[..., 2, :], bones, atol=1e-12)
+
+
+def test_root_frames_match_a_slow_loop(x64):
+  roots = random_hands(4, 20).roots
+  wanted = [slow_root_frames(root) for root in roots]
+  np.testing.assert_allclose(jax.jit(kinematics.root_frames)(roots), wanted, atol=1e-12)
+
+
+def test_curvatures_and_root_angles_match_a_slow_loop(x64):
+  joints = np.random.default_rng(2).normal(size=(20, 21, 3))
+  measured = MEASURES(joints)
+  for hand in range(20):
+    b = joints[hand, 1::4] - joints[hand, 0]
+    n = [unit(np.cross(b[i + 1], b[i])) for i in range(4)]
+    e = [n[0]] + [unit(n[i] + n[i - 1]) for i in (1, 2, 3)] + [n[3]]
+    for i in range(4):
+      step = b[i + 1] - b[i]
+      curvature = (e[i + 1] - e[i]) @ step / np.linalg.norm(step) ** 2
+      angle = np.arccos(unit(b[i]) @ unit(b[i + 1]))
+      np.testing.assert_allclose(measured['curvatures'][hand, i], curvature, rtol=1e-8)
+      np.testing.assert_allclose(measured['root_angles'][hand, i], angle, rtol=1e-8)
+
+
+def test_curvature_of_a_round_palm_is_one_over_its_radius(x64):
+  # Knuckles on a cylinder whose axis runs through the wrist along the hand, with the
+  # wrist far away: the edge normals become the cylinder's normals.
+  radius, turns = 2.5, np.linspace(-0.5, 0.5, 5)
+  fingers = np.zeros((5, 4, 3))
+  fingers[..., 0] = radius * np.sin(turns)[:, None]
+  fingers[..., 1] = -1000
+  fingers[..., 2] = -radius * np.cos(turns)[:, None]  # the back of the hand to -z
+  joints = np.concatenate([[[0, 0, 0]], fingers.reshape(20, 3)])
+  curvature = np.asarray(MEASURES(joints)['curvatures'])
+  np.testing.assert_allclose(np.abs(curvature[1:3]), 1 / radius, rtol=0.02)
+  assert np.all(curvature[1:3] > 0), 'arched is positive'
+
+
+@given(seed=st.integers(0, 10**6), exponent=st.floats(-4, 4))
+def test_rotation_translation_and_mirrored_left_hands_change_nothing(seed, exponent):
+  rng = np.random.default_rng(seed)
+  with jax.enable_x64(True):
+    joints = rng.normal(size=(21, 3))
+    measured = MEASURES(joints)
+    turned = joints @ Rotation.random(rng=rng).as_matrix() + rng.normal(size=3)
+    # A left hand is the mirror image; about any plane, not just x = 0.
+    plane = unit(rng.normal(size=3))
+    left = turned - 2 * (turned @ plane)[:, None] * plane
+    for other in (turned, np.asarray(skeleton.mirror(left))):
+      for name, value in MEASURES(other).items():
+        np.testing.assert_allclose(value, measured[name], rtol=1e-7, atol=1e-7)
+    scale = 10.0**exponent
+    scaled = MEASURES(scale * joints)
+    for name, power in (('angles', 0), ('root_angles', 0), ('lengths', 1)):
+      np.testing.assert_allclose(
+        scaled[name], scale**power * measured[name], rtol=1e-7, atol=1e-7 * scale**power
+      )
+    np.testing.assert_allclose(
+      scale * scaled['curvatures'], measured['curvatures'], rtol=1e-7, atol=1e-7
+    )
+
+
+def test_a_left_hand_taken_for_a_right_one_bends_backwards(x64):
+  hands = random_hands(5, 1)
+  left = MEASURES(np.asarray(skeleton.mirror(hands.joints)))['angles']
+  np.testing.assert_allclose(left[..., 0], -hands.angles[..., 0], atol=1e-10)
+
+
+FINITE = {
+  name: jax.jit(
+    lambda joints, f=f: (
+      f(joints),
+      jax.grad(lambda x: (f(x) ** 2 + f(x)).sum())(joints),
+    )
+  )
+  for name, f in {
+    'bone_lengths': kinematics.bone_lengths,
+    'palm_normals': kinematics.palm_normals,
+    'edge_normals': kinematics.edge_normals,
+    'root_bone_curvatures': kinematics.root_bone_curvatures,
+    'root_bone_angles': kinematics.root_bone_angles,
+    'bone_frames': kinematics.bone_frames,
+    'joint_angles': kinematics.joint_angles,
+    'rebuild': lambda joints: kinematics.forward_kinematics(
+      kinematics.joint_angles(joints),
+      kinematics.bone_lengths(joints),
+      kinematics.bone_frames(joints)[..., 0, 2, :],
+    ),
+  }.items()
+}
+
+
+@pytest.mark.parametrize('name', FINITE)
+def test_values_and_gradients_are_finite_for_degenerate_hands(name):
+  for case, joints in degenerate_hands().items():
+    for leaf in FINITE[name](joints):
+      assert np.isfinite(leaf).all(), case
+
+
+def test_undefined_angles_are_zero_and_bones_along_y_abduct_by_a_right_angle():
+  hands = degenerate_hands()
+  assert not MEASURES(hands['all joints zero'])['angles'].any()
+  along_y = np.rad2deg(MEASURES(hands['bones along y'])['angles'])
+  # Float32 rounding decides how near to y the bone lies, but not its abduction.
+  np.testing.assert_allclose(along_y[:, 0, 1], 90, atol=0.1)
+  folded = np.rad2deg(MEASURES(hands['flexion of pi'])['angles'])
+  np.testing.assert_allclose(np.abs(folded[:, 0, 0]), 180, atol=0.1)
+
+
+def test_gradients_match_finite_differences(x64):
+  hands = random_hands(6, 1)
+  joints = hands.joints[0]
+  check_grads(MEASURES, (joints,), order=1, modes=['rev'])
+  parts = hands.angles[0], hands.lengths[0], hands.roots[0]
+  check_grads(jax.jit(kinematics.forward_kinematics), parts, order=1, modes=['rev'])
+
+
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3), (1,), (0,)])
+def test_batches_and_vmap_agree(shape):
+  n = int(np.prod(shape))
+  joints = random_hands(7, n).joints.astype(np.float32).reshape(*shape, 21, 3)
+  batched, mapped = MEASURES(joints), _measures
+  for _ in shape:
+    mapped = jax.vmap(mapped)
+  for name, value in jax.jit(mapped)(joints).items():
+    assert value.shape[: len(shape)] == shape
+    np.testing.assert_allclose(value, batched[name], atol=2e-5)
+
+
+def test_plain_and_jitted_calls_agree():
+  joints = random_hands(8, 6).joints.astype(np.float32).reshape(2, 3, 21, 3)
+  for name, value in _measures(joints).items():
+    np.testing.assert_allclose(value, MEASURES(joints)[name], atol=2e-5)

@@ -1,0 +1,230 @@
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import constraints, limits, skeleton
+from tests.fixtures_hands import as_users_call, random_hands
+
+LOSS = jax.jit(constraints.bmc_loss)
+LEAVES = ('bone_lengths', 'curvatures', 'root_angles', 'hulls')
+
+
+@pytest.fixture(scope='module')
+def hands():
+  return random_hands(0, 300, spread=10).joints
+
+
+@pytest.fixture(scope='module')
+def fitted(hands):
+  return limits.fit_limits(hands, coverage=1.0, source='made-up hands')
+
+
+def _assert_equal(a, b, atol=0.0):
+  for name in LEAVES:
+    np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=0, atol=atol)
+
+
+def test_fitted_limits_admit_their_own_hands_and_no_others(hands, fitted):
+  assert fitted.hulls.shape == (5, 3, 12, 2)
+  assert fitted.metadata == limits.LimitsMetadata(source='made-up hands', num_poses=300)
+  total, _ = LOSS(hands.astype(np.float32), fitted)
+  assert total.max() < 1e-5
+  others = random_hands(1, 100, spread=40).joints.astype(np.float32)
+  assert LOSS(others, fitted)[0].min() > 1e-3
+
+
+@pytest.mark.parametrize('coverage', [0.9, 0.99])
+def test_coverage_is_the_share_of_values_that_each_range_admits(hands, coverage):
+  robust = limits.fit_limits(hands, coverage=coverage)
+  inside = {
+    'lengths': jax.jit(constraints.bone_length_penalty)(hands, robust) < 1e-6,
+    'angles': jax.jit(constraints.joint_angle_penalty)(hands, robust) < 1e-6,
+  }
+  # The middle PIP bone is the reference: it has length 1 up to rounding.
+  for name, admitted in inside.items():
+    share = np.asarray(admitted).mean(axis=0)
+    assert share.min() >= coverage - 0.01, name
+
+
+def test_limits_do_not_depend_on_unit_place_order_or_side(hands, fitted):
+  joints = 37.0 * hands + [1.0, 2, 3]
+  variants = [limits.fit_limits(joints, coverage=1.0)]
+  for order in ('mano', 'rhd'):
+    reordered = skeleton.reorder(joints, 'canonical', order)
+    variants.append(limits.fit_limits(reordered, coverage=1.0, joint_order=order))
+  left = skeleton.mirror(joints)
+  variants.append(limits.fit_limits(left, coverage=1.0, is_right=False))
+  for variant in variants:
+    for name in LEAVES[:3]:
+      np.testing.assert_allclose(
+        getattr(variant, name), getattr(fitted, name), rtol=0, atol=1e-4
+      )
+    # Corners may differ where points nearly tie; what they admit does not.
+    assert LOSS(hands.astype(np.float32), variant)[0].max() < 1e-4
+
+
+def test_another_reference_bone_sets_the_unit(hands):
+  other = limits.fit_limits(hands, coverage=1.0, reference=(0, 9))
+  np.testing.assert_allclose(other.bone_lengths[:, 2, 0], 1, rtol=1e-5)
+  assert other.metadata.reference == (0, 9)
+
+
+def test_a_single_pose_and_real_poses_can_be_fitted(hands, test_data):
+  one = limits.fit_limits(hands[:1])
+  assert LOSS(hands[:1].astype(np.float32), one)[0] < 1e-5
+  path = test_data / 'data' / 'poses' / 'stb_train_joints.npy'
+  if not path.is_file():
+    pytest.skip(f'no real samples: there is no file {path}')
+  joints = np.load(path)
+  fitted = limits.fit_limits(joints, coverage=1.0)
+  scale = np.linalg.norm(joints[:, 10] - joints[:, 9], axis=-1)
+  assert LOSS(joints / scale[:, None, None], fitted)[0].max() < 1e-4
+
+
+def test_fitting_refuses_bad_poses_in_a_sentence(hands):
+  cases = {
+    r'shape \(21, 3\), but \(n, 21, 3\)': hands[0],
+    r'shape \(2, 20, 3\)': hands[:2, :20],
+    'at least one pose': hands[:0],
+    'not finite': hands[:2] * np.nan,
+    r'2 of 3 poses have a reference bone \(9 -> 10\) of length 0': (
+      hands[:3] * np.array([1, 0, 0])[:, None, None]
+    ),
+  }
+  with as_users_call():
+    for sentence, joints in cases.items():
+      with pytest.raises(ValueError, match=sentence):
+        limits.fit_limits(joints)
+    with pytest.raises(ValueError, match='Unknown joint order'):
+      limits.fit_limits(hands, joint_order='coco')
+    with pytest.raises(ValueError, match='coverage is a share'):
+      limits.fit_limits(hands, coverage=0.0)
+    with pytest.raises(ValueError, match='at least 4 vertices'):
+      limits.fit_limits(hands, num_vertices=3)
+
+
+def test_limits_are_a_pytree_that_jax_passes_differentiates_and_keeps(hands, fitted):
+  doubled = jax.tree.map(lambda x: 2 * x, fitted)
+  assert doubled.metadata == fitted.metadata
+  joints = 1.5 * hands[:4].astype(np.float32)
+  floats = jax.tree.map(np.float32, fitted)
+  gradient = jax.jit(jax.grad(lambda x: constraints.bmc_loss(joints, x)[0].sum()))(
+    floats
+  )
+  # Longer bones than allowed: raising the upper bounds lowers the loss.
+  assert np.all(gradient.bone_lengths[1] < 0) and not gradient.bone_lengths[0].any()
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_json_files_return_the_same_limits(tmp_path, fitted):
+  path = tmp_path / 'limits.json'
+  limits.save_limits(path, fitted)
+  _assert_equal(limits.load_limits(path), fitted, atol=1e-14)
+  assert limits.load_limits(str(path)).metadata == fitted.metadata
+  content = json.loads(path.read_text())
+  np.testing.assert_allclose(
+    content['hulls_flexion_abduction_deg']['index']['dip'],
+    np.rad2deg(fitted.hulls[1, 1]),
+  )
+  np.testing.assert_allclose(
+    content['bone_lengths']['little']['tip'], fitted.bone_lengths[:, 4, 3]
+  )
+
+
+def test_hulls_edited_to_different_numbers_of_corners_load_padded(tmp_path):
+  path = tmp_path / 'limits.json'
+  limits.save_limits(path, limits.clinical_limits())
+  content = json.loads(path.read_text())
+  content['hulls_flexion_abduction_deg']['ring']['pip'] = [[0, 0], [90, 0], [0, 20]]
+  path.write_text(json.dumps(content))
+  loaded = limits.load_limits(path).hulls[3, 0]
+  np.testing.assert_allclose(np.rad2deg(loaded), [[0, 0], [90, 0], [0, 20], [0, 20]])
+
+
+def _set(*keys, to):
+  def edit(content):
+    for key in keys[:-1]:
+      content = content[key]
+    content[keys[-1]] = to
+
+  return edit
+
+
+HULL = ('hulls_flexion_abduction_deg', 'index', 'dip')
+BAD_FILES = {
+  'its "format" is not': _set('format', to='something else'),
+  "not a complete limits file: 'metadata'": lambda c: c.pop('metadata'),
+  "not a complete limits file: 'index'": lambda c: c['bone_lengths'].pop('index'),
+  "unexpected keyword argument 'size'": _set('metadata', 'size', to=1),
+  'in bone_lengths a least value is above': _set(
+    'bone_lengths', 'thumb', 'root', to=[2.0, 1.0]
+  ),
+  'in curvatures a least value is above': _set(
+    'palm_curvatures', 'ring-little', to=[float('nan'), 1.0]
+  ),
+  'in root_angles a least value is above': _set(
+    'root_angles_deg', 'thumb-index', to=[30, 20]
+  ),
+  'the hull of index dip is not convex and counter-clockwise': _set(
+    *HULL, to=[[0, 0], [0, 20], [90, 20], [90, 0]]
+  ),
+  'index dip is not convex': _set(*HULL, to=[[0, 0], [90, 0], [10, 5], [0, 20]]),
+  'index dip is not': _set(*HULL, to=[[0, 0]] * 4),
+  'not a complete limits file': _set(*HULL, to=[[0, 0, 0]] * 4),
+}
+
+
+@pytest.mark.parametrize('sentence', BAD_FILES)
+def test_bad_files_are_refused_in_a_sentence_that_names_the_file(sentence, tmp_path):
+  path = tmp_path / 'limits.json'
+  limits.save_limits(path, limits.clinical_limits())
+  content = json.loads(path.read_text())
+  BAD_FILES[sentence](content)
+  path.write_text(json.dumps(content))
+  with pytest.raises(ValueError, match=sentence) as error:
+    limits.load_limits(path)
+  assert 'limits.json' in str(error.value)
+
+
+def test_missing_and_unreadable_files_are_refused_in_a_sentence(tmp_path):
+  with pytest.raises(FileNotFoundError, match='no limits file .*fit_limits and save'):
+    limits.load_limits(tmp_path / 'none.json')
+  path = tmp_path / 'broken.json'
+  path.write_text('{"format": ')
+  with pytest.raises(ValueError, match='broken.json is not valid JSON'):
+    limits.load_limits(path)
+  path.write_text('[1, 2]')
+  with pytest.raises(ValueError, match='is not a limits file'):
+    limits.load_limits(path)
+
+
+@pytest.mark.parametrize(
+  'change, sentence',
+  [
+    ({'joint_order': 'mano'}, "joint order 'mano'.*reordered joints"),
+    ({'handedness': 'left'}, "for 'left' hands.*mirrored joints"),
+  ],
+)
+def test_limits_for_other_orders_or_left_hands_are_refused(
+  hands, fitted, change, sentence
+):
+  metadata = dataclasses.replace(fitted.metadata, **change)
+  other = dataclasses.replace(fitted, metadata=metadata)
+  with pytest.raises(ValueError, match=sentence):
+    LOSS(hands.astype(np.float32), other)
+
+
+def test_clinical_limits_are_a_valid_file_that_admits_relaxed_hands(tmp_path):
+  clinical = limits.clinical_limits()
+  path = tmp_path / 'clinical.json'
+  limits.save_limits(path, clinical)
+  _assert_equal(limits.load_limits(path), clinical, atol=1e-14)
+  relaxed = random_hands(2, 50, spread=2).joints.astype(np.float32)
+  assert not LOSS(relaxed, clinical)[1]['joint_angle'].any()
+  # Fingers bent backwards by a right angle are not.
+  assert LOSS(skeleton.mirror(relaxed), clinical)[1]['joint_angle'].min() > 0.05
+  lowest, highest = clinical.bone_lengths
+  assert np.all(lowest <= highest) and lowest[2, 1] == highest[2, 1] == 1

@@ -1,0 +1,203 @@
+"""Training: it learns, starts from weights, stops when it diverges, and scales out."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import experiment, train, weights
+from bmc_jax.limits import fit_limits
+from tests import tiny_config
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope='module')
+def poses(tmp_path_factory):
+  return tiny_config.write_poses(tmp_path_factory.mktemp('poses') / 'poses.npy', 8)
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+  return tiny_config.write_images(tmp_path_factory.mktemp('images'), train=8)
+
+
+def _rows(folder):
+  with (folder / 'metrics.csv').open(newline='') as file:
+    return list(csv.DictReader(file))
+
+
+def _overfit(config, folder, limits=None):
+  """The mean loss at the start and at the end of a run."""
+  config.log_every = 10
+  config.checkpoint.every = config.num_steps
+  config.data.val = type(config.data.val)()
+  train.train(config, folder, limits)
+  losses = [float(row['train/loss']) for row in _rows(folder)]
+  return losses[0], losses[-1]
+
+
+def test_the_lifter_learns_a_handful_of_poses_by_heart(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  config.data.use_weak = False
+  config.num_steps = 400
+  config.augment_poses.rotation = 0.0
+  config.optimizer.learning_rate = 3e-3
+  first, last = _overfit(config, tmp_path)
+  assert last < first / 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('head', ['heatmap', 'regression'])
+def test_the_network_learns_a_handful_of_images_by_heart(images, tmp_path, head):
+  config = tiny_config.get_config(images)
+  config.model.pose_network.head = head
+  config.data.use_weak = False
+  config.num_steps = 200
+  config.optimizer.learning_rate = 5e-3
+  first, last = _overfit(config, tmp_path)
+  assert last < first / 4
+
+
+@pytest.mark.slow
+def test_mixed_batches_teach_2d_on_both_halves_and_lower_the_constraints(
+  images, tmp_path
+):
+  config = tiny_config.get_config(images)
+  config.num_steps = 200
+  config.optimizer.learning_rate = 5e-3
+  config.bmc.weights.update(tiny_config.WEIGHTS)
+  source = train.sources.open_source(config.data.full.to_dict())
+  limits = fit_limits(source.batch(range(8))['joints_3d'])
+  _overfit(config, tmp_path, limits)
+  first, last = _rows(tmp_path)[0], _rows(tmp_path)[-1]
+  for name in ('keypoints_2d', 'relative_depth', 'bmc_bone_length', 'bmc_joint_angle'):
+    assert float(last[f'train/{name}']) < float(first[f'train/{name}']) / 2, name
+
+
+def _step(config, limits=None, change=None):
+  """The state after one step on the first batch, changed as asked, and the terms."""
+  model = train.create_model(train.model_options(config))
+  optimizer = train.create_optimizer(config.optimizer, config.num_steps)
+  state = train.create_train_state(config, model, optimizer)
+  step = train.make_train_step(config, model, optimizer, limits)
+  batch = dict(next(train.open_train_batches(config)))
+  del batch['sample_id']
+  state, terms = step(state, batch | (change(batch) if change else {}))
+  return jax.device_get(state.params), jax.device_get(terms)
+
+
+def test_a_step_does_not_read_the_3d_labels_of_the_weak_half(poses):
+  config = tiny_config.get_config(poses)
+  config.data.weak.labels = '3d'  # the labels are there ...
+  config.bmc.ramp_end = 0.0
+  config.bmc.weights.update(tiny_config.WEIGHTS)
+  source = train.sources.open_source(config.data.full.to_dict())
+  limits = fit_limits(source.batch(range(8))['joints_3d'])
+
+  def weak(joints):
+    flags = np.repeat(np.float32([1, 0]), 4)  # ... but the batch says they are not
+
+    def change(batch):
+      changed = batch['joints_3d'].copy()
+      changed[4:] = joints(changed[4:])
+      return {'joints_3d': changed, 'has_joints_3d': flags}
+
+    return change
+
+  wanted, terms = _step(config, limits, weak(lambda joints: joints))
+  assert terms['bmc_joint_angle'] >= 0
+  for other in (lambda joints: joints * 2, lambda joints: joints * np.nan):
+    got, _ = _step(config, limits, weak(other))
+    jax.tree.map(np.testing.assert_array_equal, wanted, got)
+  with pytest.raises(AssertionError):
+    full, _ = _step(config, limits, lambda batch: {'joints_3d': batch['joints_3d'] * 2})
+    jax.tree.map(np.testing.assert_array_equal, wanted, full)
+
+
+@pytest.mark.parametrize('data', ['poses', 'images'])
+def test_training_starts_from_a_weights_file(request, tmp_path, data):
+  config = tiny_config.get_config(request.getfixturevalue(data))
+  model = train.create_model(train.model_options(config))
+  optimizer = train.create_optimizer(config.optimizer, 10)
+  config.seed = 5
+  state = train.create_train_state(config, model, optimizer)
+  weights.save_weights(tmp_path / 'w.npz', train.variables_of(state))
+  config.seed = 0
+  config.init_from = str(tmp_path / 'w.npz')
+  started = train.create_train_state(config, model, optimizer)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_array_equal(np.asarray(a, np.float16), b),
+    train.variables_of(state),
+    train.variables_of(started),
+  )
+  assert started.step == 0
+
+
+def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  config.data.val = type(config.data.val)()
+  config.optimizer.update({'schedule': 'step', 'decay_every': 6, 'decay_factor': 1e38})
+  config.checkpoint.every = 3
+  with pytest.raises(FloatingPointError, match='not finite at step .* step 6. Lower'):
+    train.train(config, tmp_path, None)
+  kept = {path.name for path in (tmp_path / 'checkpoints').iterdir()}
+  assert '6' in kept and '9' not in kept
+
+
+@pytest.mark.parametrize(
+  'key, value, message',
+  [
+    ('log_every', 0, 'log_every is 0; it must be at least 1.'),
+    ('num_steps', 0, 'num_steps is 0; it must be at least 1.'),
+  ],
+)
+def test_a_wrong_count_is_told_before_anything_is_made(
+  poses, tmp_path, key, value, message
+):
+  config = tiny_config.get_config(poses)
+  config[key] = value
+  with pytest.raises(ValueError, match=message):
+    train.train(config, tmp_path / 'run', None)
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.slow
+def test_four_devices_take_the_steps_of_one(images, tmp_path):
+  changes = {
+    'num_steps': 5,
+    'log_every': 1,
+    'optimizer.name': 'sgd',
+    'optimizer.learning_rate': 0.01,
+    'augment.rotation': 30.0,
+    'augment.noise': 0.05,
+  }
+  config = tiny_config.get_config(images)
+  config.update_from_flattened_dict(changes)
+  experiment.run_experiment(config, tmp_path / 'one')
+  process = subprocess.run(
+    [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{images}']
+    + [f'--config.{key}={value}' for key, value in changes.items()]
+    + [f'--workdir={tmp_path / "four"}'],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    capture_output=True,
+    text=True,
+  )
+  assert process.returncode == 0, process.stderr
+  about = json.loads((tmp_path / 'four' / 'experiment.json').read_text())
+  assert about['device'].startswith('4 x')
+  for row in ('source_only', '__bmc'):
+    one, four = (_rows(tmp_path / name / 'rows' / row) for name in ('one', 'four'))
+    assert len(one) == 5
+    for left, right in zip(one, four, strict=True):
+      assert left.keys() == right.keys()
+      for name in left:
+        if name.startswith('train/'):
+          assert float(left[name]) == pytest.approx(
+            float(right[name]), rel=1e-4, abs=1e-6
+          ), name

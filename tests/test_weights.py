@@ -1,0 +1,88 @@
+"""Weights files: half precision, no pickle, and a sentence for what does not fit."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bmc_jax import weights
+
+
+def _variables():
+  rng = np.random.default_rng(0)
+  return {
+    'params': {'a': {'kernel': jnp.asarray(rng.normal(size=(3, 4)), jnp.float32)}},
+    'batch_stats': {'bn': {'var': jnp.asarray(rng.uniform(1, 9, 4), jnp.float32)}},
+  }
+
+
+def test_weights_come_back_to_half_precision_in_the_models_types(tmp_path):
+  variables = _variables()
+  weights.save_weights(tmp_path / 'sub' / 'w.npz', variables)
+  loaded = weights.load_weights(str(tmp_path / 'sub' / 'w.npz'), variables)
+  for got, wanted in (
+    (loaded['params']['a']['kernel'], variables['params']['a']['kernel']),
+    (loaded['batch_stats']['bn']['var'], variables['batch_stats']['bn']['var']),
+  ):
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, np.asarray(wanted, np.float16))
+  assert not list(tmp_path.rglob('*.partial'))
+
+
+def test_a_file_without_ending_is_read_back_under_its_own_name(tmp_path):
+  weights.save_weights(tmp_path / 'w', _variables())
+  weights.load_weights(str(tmp_path / 'w'), _variables())
+
+
+def test_values_beyond_half_precision_are_refused_and_the_old_file_stays(tmp_path):
+  path = tmp_path / 'w.npz'
+  weights.save_weights(path, _variables())
+  before = path.read_bytes()
+  with pytest.raises(ValueError, match='params/a/kernel holds values that half'):
+    weights.save_weights(path, {'params': {'a': {'kernel': jnp.array([1e6])}}})
+  assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+  'change, message',
+  [
+    ({'params': {'a': {'kernel': jnp.zeros((4, 4))}}}, r'\(4, 4\) in the model'),
+    ({'params': {'b': {'kernel': jnp.zeros((3, 4))}}}, r'None in the model \(None:'),
+    ({'extra': jnp.zeros(1)}, 'extra has the shape None in the file'),
+  ],
+)
+def test_weights_of_another_model_are_refused_in_a_sentence(tmp_path, change, message):
+  path = str(tmp_path / 'w.npz')
+  weights.save_weights(path, _variables())
+  with pytest.raises(ValueError, match=message) as error:
+    weights.load_weights(path, _variables() | change)
+  assert '\n' not in str(error.value)
+
+
+def test_a_missing_file_is_told_in_a_sentence(tmp_path):
+  with pytest.raises(FileNotFoundError, match='There are no weights .*nope.npz;'):
+    weights.load_weights(str(tmp_path / 'nope.npz'), _variables())
+  with pytest.raises(FileNotFoundError, match='pretrained/nope.npz'):
+    weights.load_weights('package:nope', _variables())
+
+
+def test_pickles_and_other_files_are_refused(tmp_path):
+  files = {
+    'objects.npz': lambda f: np.savez(f, params=np.array([{'a': 1}], object)),
+    'array.npz': lambda f: np.save(f, np.zeros(3)),
+    'text.npz': lambda f: f.write(b'hello'),
+    'empty.npz': lambda f: None,
+  }
+  for name, write in files.items():
+    with (tmp_path / name).open('wb') as file:
+      write(file)
+    with pytest.raises(ValueError, match=f'{name} is no weights file') as error:
+      weights.load_weights(str(tmp_path / name), _variables())
+    assert '\n' not in str(error.value)
+
+
+def test_a_cut_off_file_is_refused(tmp_path):
+  path = tmp_path / 'w.npz'
+  weights.save_weights(path, _variables())
+  path.write_bytes(path.read_bytes()[:-40])
+  with pytest.raises(ValueError, match='w.npz is no weights file'):
+    weights.load_weights(str(path), _variables())
