@@ -26,7 +26,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 """Default weights of the three terms. The paper's are not published."""
 
 
-def interval_penalty(x: Array, lower: Array, upper: Array) -> Array:
+def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Array:
   """How far x lies outside [lower, upper] (paper eq. 1):
   max(lower - x, 0) + max(x - upper, 0).
 
@@ -51,7 +51,8 @@ def root_bone_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 4']:
   """Violation of the palm's structure (paper eq. 6): curvature (1 / unit of the
-  joints) plus angle (radians) between neighbouring root bones."""
+  joints) plus angle (radians) between neighbouring root bones.
+  """
   curvature = kinematics.root_bone_curvatures(joints)
   angle = kinematics.root_bone_angles(joints)
   return interval_penalty(curvature, *limits.curvatures) + interval_penalty(
@@ -114,5 +115,5 @@ def bmc_loss(
       (-1, -2)
     ),
   }
-  total = sum(weights.get(name, 0.0) * term for name, term in terms.items())
-  return total, terms
+  weighted = [weights.get(name, 0.0) * term for name, term in terms.items()]
+  return sum(weighted[1:], start=weighted[0]), terms

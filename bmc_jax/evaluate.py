@@ -11,10 +11,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 from bmc_jax import metrics, pose25d, sharding
+from bmc_jax.config import Config
 from bmc_jax.data import augment, pipeline
 from bmc_jax.data.sources import Source
 
@@ -23,7 +23,7 @@ Predictions = dict[str, np.ndarray]
 
 
 def evaluate(
-  config: ml_collections.ConfigDict,
+  config: Config,
   model: nn.Module,
   variables: Mapping[str, Any],
   source: Source,
@@ -41,7 +41,7 @@ def evaluate(
 
 
 def predict(
-  config: ml_collections.ConfigDict,
+  config: Config,
   model: nn.Module,
   variables: Mapping[str, Any],
   source: Source,

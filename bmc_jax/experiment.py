@@ -5,30 +5,27 @@ again, a row that was interrupted goes on from its checkpoint, and a workdir ref
 config other than the one that it was begun with.
 """
 
+import hashlib
 import json
-import re
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 
 from bmc_jax import evaluate, report, weights
+from bmc_jax.config import Config
 from bmc_jax.data import augment, sources
 from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
 from bmc_jax.models import create_model
 from bmc_jax.objective import uses_limits
+from bmc_jax.results import claim, format_table, slug, write_json, write_results
 from bmc_jax.train import check_config, model_options, source_spec, train, variables_of
 
 NUM_SAMPLES = 16
 
 
-def run_experiment(
-  config: ml_collections.ConfigDict, workdir: str | Path
-) -> dict[str, dict[str, float]]:
+def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, float]]:
   """Runs every row, writes `results.json` and the report, prints the table.
 
   Args:
@@ -44,18 +41,17 @@ def run_experiment(
     FileNotFoundError: data or weights are missing.
   """
   workdir = Path(workdir)
-  configs = row_configs(config)
+  configs = row_configs(with_eval_path(config, workdir))
   limits_paths = _limits_paths(configs, workdir)
-  _claim(workdir, config)
+  claim(workdir, config)
   records: dict[str, dict[str, Any]] = {}
   for number, (name, row) in enumerate(configs.items(), 1):
     row_dir = workdir / 'rows' / slug(name)
-    finished = row_dir / 'metrics.json'
-    if not finished.exists():
+    if not _is_finished(row, row_dir):
       limits = open_limits(row, limits_paths[name]) if uses_limits(row) else None
       _run_row(row, row_dir, limits, f'[{number}/{len(configs)}] {name}')
-    records[name] = json.loads(finished.read_text())
-    _write_results(workdir, config, list(configs), records)
+    records[name] = json.loads((row_dir / 'metrics.json').read_text())
+    write_results(workdir, config, list(configs), records)
     report.write_report(workdir)
   results = {name: record['metrics'] for name, record in records.items()}
   groups = {name: config.rows[name].group for name in configs}
@@ -66,8 +62,8 @@ def run_experiment(
 
 
 def row_configs(
-  config: ml_collections.ConfigDict,
-) -> dict[str, ml_collections.ConfigDict]:
+  config: Config,
+) -> dict[str, Config]:
   """The config of every row to run, in order, checked as far as it can be beforehand.
 
   Raises:
@@ -94,9 +90,7 @@ def row_configs(
   return configs
 
 
-def row_config(
-  config: ml_collections.ConfigDict, name: str
-) -> ml_collections.ConfigDict:
+def row_config(config: Config, name: str) -> Config:
   """The config of one row: the base with the row's overrides.
 
   Raises:
@@ -111,15 +105,35 @@ def row_config(
     raise ValueError(
       f'The overrides of the row {name!r} do not fit the config: {error.args[0]}'
     ) from None
-  if merged.eval_path:
-    merged.data.test.path = merged.eval_path
-    if 'subjects' in merged.data.test:
-      with merged.data.test.unlocked():
-        del merged.data.test['subjects']
   return merged
 
 
-def open_limits(config: ml_collections.ConfigDict, path: Path) -> HandLimits:
+def with_eval_path(config: Config, workdir: Path) -> Config:
+  """The config with its test set replaced by `eval_path`, if that is set.
+
+  A folder of original files is first prepared by the builder in `eval_prepare`; all of
+  it is the test set then.
+  """
+  if not config.eval_path:
+    return config
+  config = config.copy_and_resolve_references()
+  path = Path(config.eval_path).expanduser()
+  test = config.data.test
+  if config.eval_prepare and path.is_dir() and not any(path.rglob('dataset_info.json')):
+    # The one place that asks data_prep: all else in bmc_jax reads prepared data.
+    from data_prep.build import build
+
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    path = build(config.eval_prepare, workdir / 'eval_data' / digest, source=path)
+    test.split = 'all'
+  test.path = str(path)
+  if 'subjects' in test:
+    with test.unlocked():
+      del test['subjects']
+  return config
+
+
+def open_limits(config: Config, path: Path) -> HandLimits:
   """The limits of the constraints: a file, or fitted on a source's 3D labels.
 
   The paper computes them from the training set of the weakly labelled data. They are
@@ -174,6 +188,17 @@ def _limits_paths(configs, workdir: Path) -> dict[str, Path]:
   return paths
 
 
+def _is_finished(config, row_dir) -> bool:
+  """Whether a row has been trained, and tested on this very test set."""
+  path = row_dir / 'metrics.json'
+  test = source_spec(config, 'test')
+  return path.exists() and json.loads(path.read_text())['test'] == _as_json(test)
+
+
+def _as_json(value) -> Any:
+  return json.loads(json.dumps(value))
+
+
 def _run_row(config, row_dir, limits, label) -> None:
   """Trains and tests one row; its `metrics.json` is written last."""
   test = sources.open_source(source_spec(config, 'test'))
@@ -189,8 +214,9 @@ def _run_row(config, row_dir, limits, label) -> None:
     'metrics': metrics,
     'chance': evaluate.chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
+    'test': _as_json(source_spec(config, 'test')),
   }
-  _write_json(row_dir / 'metrics.json', record)
+  write_json(row_dir / 'metrics.json', record)
 
 
 def _save_samples(path, source, image_size) -> None:
@@ -198,104 +224,3 @@ def _save_samples(path, source, image_size) -> None:
   fields = ('image', 'keypoints_2d', 'intrinsics')
   crop = augment.center_crop_batch({k: batch[k] for k in fields}, image_size)['image']
   np.savez_compressed(path, image=np.asarray(crop * 255 + 0.5).astype(np.uint8))
-
-
-def _write_results(workdir: Path, config, rows, records) -> None:
-  """What is known so far: `results.json` and `experiment.json`."""
-  groups = {name: config.rows[name].group for name in rows}
-  results = {name: record['metrics'] for name, record in records.items()}
-  about = {
-    'title': config.title,
-    'description': config.description,
-    'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
-    'rows': rows,
-    'groups': groups,
-    'chance': {groups[name]: record['chance'] for name, record in records.items()},
-    'test_set': _describe(config),
-    'num_test': max(record['num_test'] for record in records.values()),
-    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
-    'seed': config.seed,
-  }
-  _write_json(workdir / 'results.json', results)
-  _write_json(workdir / 'experiment.json', about)
-
-
-def _claim(workdir: Path, config) -> None:
-  """Records the config in the workdir, or checks that it is the one recorded.
-
-  A workdir in which nothing has been made yet, say because a path in the config was
-  wrong, takes any config.
-  """
-  wanted = json.loads(config.to_json())
-  path = workdir / 'config.json'
-  begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
-  if path.exists() and begun:
-    old, new = _flatten(json.loads(path.read_text())), _flatten(wanted)
-    changed = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
-    if changed:
-      raise ValueError(
-        f'{workdir} was begun with another config (different: {", ".join(changed)}): '
-        'choose a new --workdir, or delete this one.'
-      )
-  workdir.mkdir(parents=True, exist_ok=True)
-  _write_json(path, wanted)
-
-
-def _flatten(tree, prefix='') -> dict[str, Any]:
-  if not isinstance(tree, dict):
-    return {prefix: tree}
-  flat = {}
-  for key, value in tree.items():
-    flat |= _flatten(value, f'{prefix}.{key}' if prefix else key)
-  return flat
-
-
-def _describe(config) -> str:
-  test = config.data.test
-  path = config.eval_path or test.path
-  detail = test.get('split') or ''
-  subjects = test.get('subjects')
-  if subjects and not config.eval_path:
-    detail = f'subjects {", ".join(map(str, subjects))}'
-  return f'{Path(path).name} {detail}'.strip()
-
-
-def slug(name: str) -> str:
-  """A row's name as a folder's name."""
-  return re.sub(r'[^a-z0-9]', '_', name.lower())
-
-
-COLUMNS = {
-  '2D px': ('keypoints_2d_px', '.2f'),
-  '2D %': ('keypoints_2d_percent', '.1f'),
-  'depth mm': ('depth_mm', '.2f'),
-  'EPE mm': ('epe_mm', '.2f'),
-  'median': ('epe_median_mm', '.2f'),
-  'PA-EPE': ('epe_pa_mm', '.2f'),
-  'AUC 0-50': ('auc_0_50', '.3f'),
-}
-
-
-def format_table(results, chance, groups) -> str:
-  """The rows as a Markdown table, a line of chance under each group."""
-  lines = [['row', *COLUMNS], ['---'] * (len(COLUMNS) + 1)]
-  for group in dict.fromkeys(groups.values()):
-    shown = {row: results[row] for row in results if groups[row] == group}
-    shown[f'chance ({group})'] = chance[group]
-    for row, values in shown.items():
-      cells = [
-        format(values[key], spec) if key in values else ''
-        for key, spec in COLUMNS.values()
-      ]
-      lines.append([row, *cells])
-  widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-  return '\n'.join(
-    '| ' + ' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + ' |'
-    for line in lines
-  )
-
-
-def _write_json(path: Path, content) -> None:
-  partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(content, indent=1) + '\n')
-  partial.replace(path)

@@ -48,15 +48,17 @@ def _palm_normals(root_directions):
 
 def edge_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3']:
   """Palm normals at the five root bones: e_1 = n_1, e_i = norm(n_i + n_{i-1}),
-  e_5 = n_4 (paper eq. 3)."""
+  e_5 = n_4 (paper eq. 3).
+  """
   n = palm_normals(joints)
   between = geometry.normalize(n[..., 1:, :] + n[..., :-1, :], eps=_PARALLEL)
   return jnp.concatenate([n[..., :1, :], between, n[..., -1:, :]], axis=-2)
 
 
 def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
-  """Curvature of the palm between neighbouring root bones (paper eq. 4), positive
-  where it is arched, in 1 / unit of the joints:
+  """Curvature of the palm between neighbouring root bones (paper eq. 4).
+
+  Positive where it is arched, in 1 / unit of the joints:
 
       c_i = (e_{i+1} - e_i) . (b_{i+1} - b_i) / |b_{i+1} - b_i|^2
   """

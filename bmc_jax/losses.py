@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bmc_jax import constraints, pose25d
 from bmc_jax.limits import HandLimits
-from bmc_jax.skeleton import WRIST, Array
+from bmc_jax.skeleton import Array
 
 
 def keypoints_2d_loss(
@@ -22,7 +22,8 @@ def keypoints_2d_loss(
   image_size: float,
 ) -> Float[Array, '*b']:
   """L1 error of the visible keypoints, in units of half the image side (so that it
-  does not depend on the resolution), mean over joints and both coordinates."""
+  does not depend on the resolution), mean over joints and both coordinates.
+  """
   target = jnp.where(visibility[..., None] > 0, target, keypoints_2d)
   error = jnp.abs(keypoints_2d - target).mean(-1) * (2 / image_size)
   return _mean_of_visible(error, visibility)
@@ -36,8 +37,8 @@ def heatmap_loss(
 ) -> Float[Array, ' b']:
   """Kullback-Leibler divergence of the heatmaps from Gaussians around the keypoints.
 
-  Not from the paper. Through a soft-argmax alone, flat heatmaps get next to no gradient:
-  with this term a network from scratch learns several times faster.
+  Not from the paper. Through a soft-argmax alone, flat heatmaps get next to no
+  gradient: with this term a network from scratch learns several times faster.
 
   Args:
     logits: of the heatmaps; their cells divide the image evenly.
@@ -129,14 +130,10 @@ def lift_normalized(
 
 def masked_mean(values: Float[Array, '*b'], mask: Float[Array, '*b']) -> Array:
   """Mean over the examples in the mask; 0 if there is none. Values outside the mask
-  may be anything, NaN included."""
+  may be anything, NaN included.
+  """
   values = jnp.where(mask > 0, values, 0)
   return (values * mask).sum() / jnp.maximum(mask.sum(), 1)
-
-
-def relative_depth_of(joints_3d: Float[Array, '*b 21 3'], root: int = WRIST) -> Array:
-  """Depth of each joint behind the root joint, in the unit of the joints."""
-  return joints_3d[..., 2] - joints_3d[..., root : root + 1, 2]
 
 
 def _mean_of_visible(error, visibility):

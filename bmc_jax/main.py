@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import ml_collections
 from absl import app, flags, logging
@@ -60,9 +60,10 @@ def check_config_flags(argv: list[str]) -> None:
       check_key(config, match[1])
 
 
-def check_key(config: ml_collections.ConfigDict, key: str) -> None:
+def check_key(config: Any, key: str) -> None:
   """Raises flags.Error if a config has no such key, such as 'optimizer.name'."""
-  node, parent = config, ''
+  node: Any = config
+  parent = ''
   for part in key.split('.'):
     known = sorted(node) if isinstance(node, ml_collections.ConfigDict) else []
     if part not in known:

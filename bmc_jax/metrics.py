@@ -85,9 +85,9 @@ THRESHOLDS_MM = np.linspace(0, 50, 100)
 
 def pck(
   errors: Float[Array, '*b'],
-  thresholds: Float[Array, 't'] = THRESHOLDS_MM,
+  thresholds: Float[Array, ' t'] = THRESHOLDS_MM,
   mask: Float[Array, '*b'] | None = None,
-) -> Float[Array, 't']:
+) -> Float[Array, ' t']:
   """Percentage of correct keypoints: the share of errors at or under each threshold.
 
   Args:
@@ -105,7 +105,7 @@ def pck(
 
 
 def auc(
-  pck_curve: Float[Array, 't'], thresholds: Float[Array, 't'] = THRESHOLDS_MM
+  pck_curve: Float[Array, ' t'], thresholds: Float[Array, ' t'] = THRESHOLDS_MM
 ) -> Float[Array, '']:
   """Area under a PCK curve over the range of its thresholds, in [0, 1]."""
   thresholds = jnp.asarray(thresholds, pck_curve.dtype)

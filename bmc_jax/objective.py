@@ -4,22 +4,23 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 
 from bmc_jax import losses, pose25d
+from bmc_jax.config import Config
 from bmc_jax.constraints import bmc_loss
 from bmc_jax.limits import HandLimits
 from bmc_jax.models import PoseOutput
+from bmc_jax.skeleton import Array
 
 JOINTS_FOR_BMC = ('refined', 'calculated', 'labelled')
 
 
-def uses_limits(config: ml_collections.ConfigDict) -> bool:
+def uses_limits(config: Config) -> bool:
   """Whether a run has constraints, and thus needs limits."""
   return any(config.bmc.weights.values()) or config.bmc.mirror > 0
 
 
-def check_objective(config: ml_collections.ConfigDict) -> None:
+def check_objective(config: Config) -> None:
   """Raises ValueError if a value of `bmc` has no meaning."""
   bmc = config.bmc
   if bmc.joints not in JOINTS_FOR_BMC:
@@ -43,7 +44,7 @@ def ramp(progress: jax.Array, start: float, end: float) -> jax.Array:
   return jnp.clip((progress - start) / max(end - start, 1e-9), 0, 1)
 
 
-def term_weights(config: ml_collections.ConfigDict, progress: jax.Array) -> dict:
+def term_weights(config: Config, progress: jax.Array) -> dict:
   """The weight of every term of `compute_losses` at a point of the run in [0, 1]."""
   bmc = config.bmc
   gate = ramp(progress, bmc.ramp_start, bmc.ramp_end)
@@ -55,9 +56,9 @@ def compute_losses(
   output: PoseOutput,
   batch: Mapping[str, jax.Array],
   limits: HandLimits | None,
-  config: ml_collections.ConfigDict,
+  config: Config,
   heatmaps: jax.Array | None = None,
-) -> dict[str, jax.Array]:
+) -> dict[str, Array]:
   """Every term of the loss, unweighted, each the mean over the examples it applies to.
 
   Args:
@@ -110,8 +111,8 @@ def compute_bmc(
   output: PoseOutput,
   batch: Mapping[str, jax.Array],
   limits: HandLimits,
-  config: ml_collections.ConfigDict,
-) -> dict[str, jax.Array]:
+  config: Config,
+) -> dict[str, Array]:
   """The constraints' three terms and the mirror term, over the examples they apply to.
 
   `bmc.joints` says which 3D hand is judged: the one lifted with the 'refined' root

@@ -3,7 +3,7 @@
 Its weights ship with the package (`package:studio_64`); quickstart.py and
 real_photos.py start from them.
 
-    python -m data_prep.build procedural_hands --out data/tfds \
+    python -m data_prep.build procedural_hands --out data/pretrain \
         --examples studio_train=16000,studio_test=500,wild_train=6000,wild_test=500
     python -m bmc_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 """
@@ -18,10 +18,11 @@ def get_config() -> ml_collections.ConfigDict:
   c = procedural.get_config()
   c.title = 'Pretraining on studio hands'
   c.description = 'Procedural studio hands with 3D labels, tested on wild hands.'
-  c.data.full = procedural.hands('studio_train')
+  hands = 'data/pretrain/procedural_hands'
+  c.data.full = procedural.hands('studio_train', path=hands)
   c.data.use_weak = False
-  c.data.val = procedural.hands('studio_test')
-  c.data.test = procedural.hands('wild_test')
+  c.data.val = procedural.hands('studio_test', path=hands)
+  c.data.test = procedural.hands('wild_test', path=hands)
   c.num_steps = 5000
   c.optimizer.learning_rate = 2e-3
   c.optimizer.warmup_steps = 200

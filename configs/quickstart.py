@@ -14,8 +14,6 @@ import ml_collections
 
 from configs import base, procedural
 
-STUDIO = 'studio_train[:4000]'
-WILD = 'wild_train[:4000]'
 BMC = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
 
 
@@ -28,10 +26,10 @@ def get_config() -> ml_collections.ConfigDict:
     'wild hands. The lifter gets the true 2D keypoints instead of the image.'
   )
   c.init_from = 'package:studio_64'
-  c.data.full = procedural.hands(STUDIO)
-  c.data.weak = procedural.hands(WILD, labels='2d')
+  c.data.full = procedural.hands('studio_train')
+  c.data.weak = procedural.hands('wild_train', labels='2d')
   c.data.test = procedural.hands('wild_test')
-  c.limits.source = procedural.hands(WILD)
+  c.limits.source = procedural.hands('wild_train')
 
   c.num_steps = 400
   c.optimizer.learning_rate = 1e-3

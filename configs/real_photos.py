@@ -1,8 +1,8 @@
 """Real photos with 2D labels only, from a network that knows procedural hands.
 
 Photos: the real-world test set of Ge et al., CVPR 2019 (one subject's left hand). Every
-fourth block of 20 neighbouring frames is the test set. Limits: from the photos' training
-frames, with robust quantiles since their 3D labels are noisy.
+fourth block of 20 neighbouring frames is the test set. Limits: from the photos'
+training frames, with robust quantiles since their 3D labels are noisy.
 
     python -m data_prep.build procedural_hands --out data/tfds
     python -m data_prep.build hand_graph_cnn_real --source DIR --out data/tfds
@@ -32,7 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
     'on 100 photos of other moments.'
   )
   c.init_from = 'package:studio_64'
-  c.data.full = procedural.hands('wild_train[:4000]')
+  c.data.full = procedural.hands('wild_train')
   c.data.weak = photos('train', labels='2d')
   c.data.test = photos('test')
   c.eval_prepare = 'hand_graph_cnn_real'

@@ -5,7 +5,7 @@ Right hands posed by forward kinematics and rendered in JAX; see
 meant as the source with 3D labels, `wild` (varied poses, viewpoints, skin, light,
 backgrounds, occluders) as the target with 2D labels; its 3D labels are stored, too.
 
-Build it (a few minutes on two cores, about 60 MB):
+Build it (about a minute on two cores, 40 MB):
 
     python -m data_prep.build procedural_hands --out ~/data
 
@@ -31,9 +31,9 @@ from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.render import render_batch
 
 EXAMPLES = {
-  'studio_train': 8000,
+  'studio_train': 4000,
   'studio_test': 500,
-  'wild_train': 8000,
+  'wild_train': 4000,
   'wild_test': 500,
 }
 JPEG_QUALITY = 95

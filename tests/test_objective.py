@@ -1,5 +1,7 @@
 """The loss: which label and which half of the batch each of its terms depends on."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +39,7 @@ LIMITS = fit_limits(_curled_hands(300, seed=1), coverage=1.0)
 def _config(**bmc):
   c = base.get_config()
   c.bmc.weights.update(WEIGHTS)
+  c.bmc.mirror = 1.0
   c.bmc.update(bmc)
   return c
 
@@ -63,28 +66,27 @@ def _prediction(noise: float = 1.0):
   return keypoints.astype(np.float32), depth.astype(np.float32)
 
 
-def _terms(config, batch, prediction):
-  @jax.jit
-  def terms(batch, prediction):
-    output = models.assemble(*prediction, batch['intrinsics'])
-    return objective.compute_losses(output, batch, LIMITS, config)
-
-  return {name: float(value) for name, value in terms(batch, prediction).items()}
-
-
-def _gradient(config, batch, prediction, weights=None):
-  """Loss and gradient, by default under the weights of the end of the run."""
-  weights = weights or objective.term_weights(config, jnp.ones(()))
+@functools.cache
+def _compiled(**bmc):
+  """Terms, and the gradient of their weighted sum by keypoints and depths."""
+  config = _config(**bmc)
 
   @jax.jit
-  @jax.value_and_grad
-  def loss(prediction, batch):
+  @functools.partial(jax.grad, has_aux=True)
+  def function(prediction, batch, weights):
     output = models.assemble(*prediction, batch['intrinsics'])
     terms = objective.compute_losses(output, batch, LIMITS, config)
-    terms = {name: terms[name] for name in weights.keys() & terms.keys()}
-    return sum((weights[name] * v for name, v in terms.items()), jnp.zeros(()))
+    return sum((weights[k] * v for k, v in terms.items()), jnp.zeros(())), terms
 
-  return loss(prediction, batch)
+  return function
+
+
+def _evaluate(batch, prediction, weights=None, **bmc):
+  """Terms and gradient, by default with the weights of the end of the run."""
+  default = objective.term_weights(_config(), jnp.ones(()))
+  weights = {k: jnp.float32((weights or default).get(k, 0)) for k in default}
+  gradient, terms = _compiled(**bmc)(prediction, batch, weights)
+  return {name: float(value) for name, value in terms.items()}, gradient
 
 
 def _same(a, b):
@@ -97,7 +99,6 @@ def _same(a, b):
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
 @pytest.mark.parametrize('labels', ['other', 'nan', 'nan in one joint', 'zero'])
 def test_loss_and_gradient_do_not_depend_on_3d_labels_of_the_weak_half(joints, labels):
-  config = _config(joints=joints, mirror=1.0)
   changed = HANDS.copy()
   changed[4:] = {
     'other': HANDS[4:][::-1] * 1.3,
@@ -105,16 +106,15 @@ def test_loss_and_gradient_do_not_depend_on_3d_labels_of_the_weak_half(joints, l
     'nan in one joint': np.where(np.arange(21)[:, None] == 5, np.nan, HANDS[4:]),
     'zero': 0,
   }[labels]
-  wanted = _gradient(config, _batch(), _prediction())
-  got = _gradient(config, _batch(changed), _prediction())
-  assert _same(wanted, got)
+  wanted = _evaluate(_batch(), _prediction(), joints=joints)
+  assert _same(wanted, _evaluate(_batch(changed), _prediction(), joints=joints))
 
 
 def test_with_full_labels_the_second_half_does_teach_depth():
   changed = HANDS.copy()
   changed[4:] = HANDS[4:][::-1]
   terms, other = (
-    _terms(_config(), _batch(joints, np.ones(8)), _prediction())
+    _evaluate(_batch(joints, np.ones(8)), _prediction())[0]
     for joints in (HANDS, changed)
   )
   assert terms['relative_depth'] != other['relative_depth']
@@ -123,7 +123,7 @@ def test_with_full_labels_the_second_half_does_teach_depth():
 
 def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
   batch, (keypoints, depth) = _batch(), _prediction()
-  terms = _terms(_config(), batch, (keypoints, depth))
+  terms, _ = _evaluate(batch, (keypoints, depth))
   relative = depth - depth[:, :1]
   scale = np.linalg.norm(HANDS[:, 10] - HANDS[:, 9], axis=-1)[:, None]
   true = (HANDS[..., 2] - HANDS[:, :1, 2]) / scale
@@ -137,34 +137,35 @@ def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
 
 
 def test_padding_counts_for_nothing():
-  batch = _batch(has_joints_3d=np.ones(8))
-  wanted = _terms(
-    _config(weak_only=False),
-    {k: v[:5] for k, v in batch.items()},
-    [part[:5] for part in _prediction()],
-  )
-  batch['mask'] = np.array([1] * 5 + [0] * 3, np.float32)
-  got = _terms(_config(weak_only=False), batch, _prediction())
-  for name, value in wanted.items():
-    assert got[name] == pytest.approx(value, rel=1e-5), name
+  batch = {name: np.array(value) for name, value in _batch().items()}
+  keypoints, depth = _prediction()
+  batch['mask'] = np.array([1, 1, 1, 0, 1, 1, 0, 0], np.float32)
+  terms, gradient = _evaluate(batch, (keypoints, depth))
+  padding = batch['mask'] == 0
+  assert not any(np.any(np.asarray(part)[padding]) for part in gradient)
+  for array in (keypoints, depth, batch['keypoints_2d'], batch['joints_3d']):
+    array[padding] *= 1.7
+  assert terms == _evaluate(batch, (keypoints, depth))[0]
 
 
 @pytest.mark.parametrize('joint', [0, 9, 10])
 def test_a_hand_without_root_or_reference_bone_teaches_no_depth(joint):
   batch = _batch(has_joints_3d=[1] + 7 * [0])
-  assert _terms(_config(), batch, _prediction())['relative_depth'] > 0
+  assert _evaluate(batch, _prediction())[0]['relative_depth'] > 0
   batch['visibility'][0, joint] = 0
-  terms = _terms(_config(), batch, _prediction())
+  terms, _ = _evaluate(batch, _prediction())
   assert terms['relative_depth'] == terms['root_depth'] == 0
 
 
 @pytest.mark.parametrize('weak_only', [True, False])
 def test_constraints_judge_the_weak_half_alone_if_asked(weak_only):
-  config, batch = _config(weak_only=weak_only), _batch()
   keypoints, depth = _prediction()
   changed = depth.copy()
   changed[:4] *= 1.5
-  terms, other = (_terms(config, batch, (keypoints, z)) for z in (depth, changed))
+  terms, other = (
+    _evaluate(_batch(), (keypoints, z), weak_only=weak_only)[0]
+    for z in (depth, changed)
+  )
   for name in WEIGHTS:
     assert (terms[f'bmc_{name}'] == other[f'bmc_{name}']) == weak_only, name
     assert terms[f'bmc_{name}'] > 0
@@ -172,51 +173,40 @@ def test_constraints_judge_the_weak_half_alone_if_asked(weak_only):
 
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
 def test_only_labelled_joints_keep_the_constraints_off_the_keypoints(joints):
-  config, batch = _config(joints=joints, mirror=1.0), _batch()
-
   weights = {f'bmc_{name}': 1.0 for name in (*WEIGHTS, 'mirror')}
-  _, (keypoints, depth) = _gradient(config, batch, _prediction(), weights)
+  _, gradient = _evaluate(_batch(), _prediction(), weights, joints=joints)
+  keypoints, depth = gradient
   assert np.any(keypoints) == (joints != 'labelled')
   assert np.any(depth)
 
 
-def test_constraints_are_zero_for_the_hands_that_the_limits_come_from():
-  config = _config(weak_only=False)
-  batch = _batch()
-  limits = fit_limits(HANDS, coverage=1.0, num_vertices=24)
-
-  @jax.jit
-  def bmc(batch, prediction):
-    output = models.assemble(*prediction, batch['intrinsics'])
-    return objective.compute_bmc(output, batch, limits, config)
-
-  terms = bmc(batch, _prediction(noise=0))
+@pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
+def test_constraints_are_next_to_zero_for_plausible_hands(joints):
+  plausible, _ = _evaluate(_batch(), _prediction(noise=0), joints=joints)
+  noisy, _ = _evaluate(_batch(), _prediction(), joints=joints)
   for name in WEIGHTS:
-    assert float(terms[f'bmc_{name}']) == pytest.approx(0, abs=2e-3), name
+    assert plausible[f'bmc_{name}'] < 0.01 < noisy[f'bmc_{name}'], name
 
 
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
 def test_the_mirror_term_is_exactly_zero_for_plausible_hands_alone(joints):
-  config = _config(joints=joints, mirror=1.0)
   keypoints, depth = _prediction(noise=0)
-  assert _terms(config, _batch(), (keypoints, depth))['bmc_mirror'] == 0
-  mirrored = _terms(config, _batch(), (keypoints, -depth))['bmc_mirror']
+  terms, _ = _evaluate(_batch(), (keypoints, depth), joints=joints)
+  assert terms['bmc_mirror'] == 0
+  mirrored, _ = _evaluate(_batch(), (keypoints, -depth), joints=joints)
   relative = depth - depth[:, :1]
   # |z - (-z)|, the mean over joints and over the weak half.
-  assert mirrored == pytest.approx(2 * np.abs(relative[4:]).mean(), rel=1e-4)
+  expected = 2 * np.abs(relative[4:]).mean()
+  assert mirrored['bmc_mirror'] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_mirror_term_pulls_towards_the_mirror_image():
-  config = _config(mirror=1.0)
   keypoints, depth = _prediction(noise=0)
-
-  prediction = (keypoints, -depth)
-  _, (_, gradient) = _gradient(config, _batch(), prediction, {'bmc_mirror': 1.0})
-  gradient = np.asarray(gradient)
-  away = np.abs(depth[:, 1:] - depth[:, :1]) > 1e-3
-  # A step against the gradient makes the depth behind the root go to its negative.
-  signs = np.sign(gradient[:, 1:]) * np.sign(-(depth[:, 1:] - depth[:, :1]))
-  assert np.all(signs[4:][away[4:]] == 1)
+  _, (_, gradient) = _evaluate(_batch(), (keypoints, -depth), {'bmc_mirror': 1.0})
+  gradient, relative = np.asarray(gradient), depth - depth[:, :1]
+  far = np.abs(relative) > 1e-3
+  # The prediction is -relative: a step against the gradient goes to +relative.
+  assert np.all((np.sign(gradient) == -np.sign(relative))[4:][far[4:]])
   assert not gradient[:4].any()
 
 
@@ -247,7 +237,6 @@ def test_a_wrong_value_is_told_in_a_sentence(changes, message):
 
 
 def test_a_mirror_term_without_weights_to_compare_by_is_refused():
-  config = base.get_config()
-  config.bmc.mirror = 1.0
+  config = _config(weights=dict.fromkeys(WEIGHTS, 0.0))
   with pytest.raises(ValueError, match='bmc.mirror compares'):
     objective.check_objective(config)

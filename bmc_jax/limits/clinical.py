@@ -18,7 +18,13 @@ import numpy as np
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 
 # Thumb to little: metacarpal, proximal, middle and distal phalanx; (mean, sd) in mm.
-_METACARPAL = ((46.22, 3.94), (68.12, 6.27), (64.60, 5.38), (58.00, 5.06), (53.69, 4.36))
+_METACARPAL = (
+  (46.22, 3.94),
+  (68.12, 6.27),
+  (64.60, 5.38),
+  (58.00, 5.06),
+  (53.69, 4.36),
+)
 _PROXIMAL = ((31.57, 3.13), (39.78, 4.94), (44.63, 3.81), (41.37, 3.87), (32.74, 2.77))
 _MIDDLE = ((22.38, 2.51), (26.33, 3.00), (25.65, 3.29), (18.11, 2.54))
 _DISTAL = ((21.67, 1.60), (15.82, 2.26), (17.40, 1.85), (17.30, 2.22), (15.96, 2.45))

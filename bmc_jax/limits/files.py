@@ -17,7 +17,8 @@ _HULL_BONES = BONES[1:]
 
 def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
   """Writes limits as JSON to read and edit: lengths in the metadata's unit, angles and
-  hulls in degrees."""
+  hulls in degrees.
+  """
   lengths, curvatures = np.asarray(limits.bone_lengths), np.asarray(limits.curvatures)
   angles = np.rad2deg(np.asarray(limits.root_angles, np.float64))
   hulls = np.rad2deg(np.asarray(limits.hulls, np.float64))
@@ -100,7 +101,9 @@ def _check(limits, path):
     if not np.all(bounds[0] <= bounds[1]):  # also true of NaN
       raise ValueError(f'{path}: in {name} a least value is above its largest.')
   if limits.hulls.ndim != 4 or limits.hulls.shape[2] < 3 or limits.hulls.shape[3] != 2:
-    raise ValueError(f'{path}: hulls need at least 3 [flexion, abduction] corners each.')
+    raise ValueError(
+      f'{path}: hulls need at least 3 [flexion, abduction] corners each.'
+    )
   # Of each edge and each corner: how far left of the edge the corner lies.
   start, corner = limits.hulls[..., :, None, :], limits.hulls[..., None, :, :]
   edge, offset = np.roll(start, -1, axis=2) - start, corner - start

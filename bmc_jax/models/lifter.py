@@ -105,7 +105,7 @@ def _features(rays: Float[Array, 'b 21 2'], root: int) -> Float[Array, 'b 44']:
 
 
 def _upright_rotation(direction: Float[Array, 'b 2']) -> Float[Array, 'b 2 2']:
-  """Rotations that turn a direction to (0, -1), up in the image; any for no direction."""
+  """Rotations that turn a direction to (0, -1), up; any one for no direction."""
   x, y = jnp.moveaxis(direction, -1, 0)
   turn = -jnp.pi / 2 - geometry.safe_atan2(y, x)
   c, s = jnp.cos(turn), jnp.sin(turn)

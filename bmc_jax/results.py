@@ -1,0 +1,131 @@
+"""What an experiment leaves in its workdir: results, what was run, the table."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from bmc_jax.config import Config
+
+Records = Mapping[str, Mapping[str, Any]]
+
+# Values that may change between two runs in one workdir: what was trained stays true.
+_MAY_CHANGE = ('title', 'description', 'run_rows', 'eval_path', 'eval_prepare')
+
+
+def write_results(
+  workdir: Path, config: Config, rows: list[str], records: Records
+) -> None:
+  """What is known so far: `results.json` and `experiment.json`."""
+  groups = {name: config.rows[name].group for name in rows}
+  results = {name: record['metrics'] for name, record in records.items()}
+  about = {
+    'title': config.title,
+    'description': config.description,
+    'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
+    'rows': rows,
+    'groups': groups,
+    'chance': {groups[name]: record['chance'] for name, record in records.items()},
+    'test_set': _describe(config),
+    'num_test': max(record['num_test'] for record in records.values()),
+    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+    'seed': config.seed,
+  }
+  write_json(workdir / 'results.json', results)
+  write_json(workdir / 'experiment.json', about)
+
+
+def claim(workdir: Path, config: Config) -> None:
+  """Records the config in the workdir, or checks that it is the one recorded.
+
+  A workdir in which nothing has been made yet, say because a path in the config was
+  wrong, takes any config; and the test set and the choice of rows may always change.
+
+  Raises:
+    ValueError: the workdir holds results of another config.
+  """
+  wanted = json.loads(config.to_json())
+  path = workdir / 'config.json'
+  begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
+  if path.exists() and begun:
+    old, new = _flatten(json.loads(path.read_text())), _flatten(wanted)
+    changed = sorted(
+      key
+      for key in old.keys() | new.keys()
+      if old.get(key) != new.get(key)
+      and key not in _MAY_CHANGE
+      and not key.startswith('data.test')
+    )
+    if changed:
+      raise ValueError(
+        f'{workdir} was begun with another config (different: {", ".join(changed)}): '
+        'choose a new --workdir, or delete this one.'
+      )
+  workdir.mkdir(parents=True, exist_ok=True)
+  write_json(path, wanted)
+
+
+def _flatten(tree, prefix='') -> dict[str, Any]:
+  if not isinstance(tree, dict):
+    return {prefix: tree}
+  flat = {}
+  for key, value in tree.items():
+    flat |= _flatten(value, f'{prefix}.{key}' if prefix else key)
+  return flat
+
+
+def _describe(config) -> str:
+  test = config.data.test
+  path = config.eval_path or test.path
+  detail = test.get('split') or ''
+  subjects = test.get('subjects')
+  if subjects and not config.eval_path:
+    detail = f'subjects {", ".join(map(str, subjects))}'
+  return f'{Path(path).name} {detail}'.strip()
+
+
+def slug(name: str) -> str:
+  """A row's name as a folder's name."""
+  return re.sub(r'[^a-z0-9]', '_', name.lower())
+
+
+COLUMNS = {
+  '2D px': ('keypoints_2d_px', '.2f'),
+  '2D %': ('keypoints_2d_percent', '.1f'),
+  'depth mm': ('depth_mm', '.2f'),
+  'EPE mm': ('epe_mm', '.2f'),
+  'median': ('epe_median_mm', '.2f'),
+  'PA-EPE': ('epe_pa_mm', '.2f'),
+  'AUC 0-50': ('auc_0_50', '.3f'),
+}
+
+
+def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -> str:
+  """The rows as a Markdown table, a line of chance under each group."""
+  lines = [['row', *COLUMNS], ['---'] * (len(COLUMNS) + 1)]
+  for group in dict.fromkeys(groups.values()):
+    shown = {row: results[row] for row in results if groups[row] == group}
+    shown[f'chance ({group})'] = chance[group]
+    for row, values in shown.items():
+      cells = [
+        format(values[key], spec) if key in values else ''
+        for key, spec in COLUMNS.values()
+      ]
+      lines.append([row, *cells])
+  widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+  return '\n'.join(
+    '| ' + ' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + ' |'
+    for line in lines
+  )
+
+
+def write_json(path: Path, content: Any) -> None:
+  """Replaces a file as a whole, so that it is never half written."""
+  partial = path.with_suffix('.partial')
+  partial.write_text(json.dumps(content, indent=1) + '\n')
+  partial.replace(path)
