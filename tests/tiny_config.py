@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from configs import base
-from tests import fixtures_data
+from tests import fixtures_data, fixtures_hands
 
 CAMERA = {
   'fx': 300.0,
@@ -70,9 +70,9 @@ def get_config(data: str) -> ml_collections.ConfigDict:
 
 
 def write_poses(path, count: int = 40) -> str:
-  """Writes a pose file of bent hands; its path."""
-  rng = np.random.default_rng(0)
-  np.save(path, np.stack([fixtures_data.make_joints(rng) for _ in range(count)]))
+  """Writes a pose file of hands in all directions, half a metre away; its path."""
+  joints = fixtures_hands.random_hands(0, count).joints
+  np.save(path, (0.03 * joints + [0, 0, 0.5]).astype(np.float32))
   return str(path)
 
 

@@ -1,0 +1,201 @@
+"""Experiments: what is written, what is not run again, and what is refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import experiment, limits, results
+from configs import base
+from tests import tiny_config
+
+
+@pytest.fixture(scope='module')
+def poses(tmp_path_factory):
+  return tiny_config.write_poses(tmp_path_factory.mktemp('poses') / 'poses.npy')
+
+
+@pytest.fixture(scope='module')
+def finished(poses, tmp_path_factory):
+  """A workdir in which the tiny experiment has been run."""
+  workdir = tmp_path_factory.mktemp('run')
+  experiment.run_experiment(tiny_config.get_config(poses), workdir)
+  return workdir
+
+
+def _times(workdir):
+  return {p: p.stat().st_mtime_ns for p in (workdir / 'rows').rglob('*') if p.is_file()}
+
+
+def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
+  table = json.loads((finished / 'results.json').read_text())
+  assert list(table) == ['source only', '+ BMC']
+  about = json.loads((finished / 'experiment.json').read_text())
+  assert about['rows'] == list(table)
+  assert about['groups'] == dict.fromkeys(table, 'tiny')
+  assert about['num_test'] == 40
+  assert about['chance']['tiny']['depth_mm'] > 0
+  assert (finished / 'report.html').stat().st_size > 1000
+  assert not list(finished.rglob('*.partial'))
+  for row, slug in (('source only', 'source_only'), ('+ BMC', '__bmc')):
+    with np.load(finished / 'rows' / slug / 'predictions.npz') as saved:
+      arrays = dict(saved)
+    assert arrays['joints_3d'].shape == arrays['joints_3d_true'].shape == (40, 21, 3)
+    depth = np.abs(arrays['joints_3d'] - arrays['joints_3d_true'])[..., 2].mean()
+    assert table[row]['depth_mm'] == pytest.approx(depth, rel=1e-4)
+    log = (finished / 'rows' / slug / 'metrics.csv').read_text().splitlines()
+    assert [line.split(',')[0] for line in log] == ['step', '5', '10', '15', '20']
+    assert 'eval/depth_mm' in log[0] and ('train/bmc_joint_angle' in log[0]) == (
+      slug == '__bmc'
+    )
+
+
+def test_finished_rows_are_not_run_again_and_the_table_is_printed(
+  finished, poses, capsys
+):
+  times, table = _times(finished), (finished / 'results.json').read_text()
+  experiment.run_experiment(tiny_config.get_config(poses), finished)
+  assert _times(finished) == times
+  assert (finished / 'results.json').read_text() == table
+  printed = capsys.readouterr().out
+  assert '| source only ' in printed and '| chance (tiny) ' in printed
+  assert 'report.html' in printed
+
+
+def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
+  times = _times(finished)
+  config = tiny_config.get_config(poses)
+  config.optimizer.learning_rate = 0.5
+  with pytest.raises(
+    ValueError, match=r'different: optimizer.learning_rate\)'
+  ) as error:
+    experiment.run_experiment(config, finished)
+  assert '\n' not in str(error.value)
+  assert _times(finished) == times
+
+
+def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
+  poses, tmp_path
+):
+  config = tiny_config.get_config(poses)
+  config.run_rows = ('source only',)
+  first = experiment.run_experiment(config, tmp_path / 'run')
+  checkpoints = tmp_path / 'run' / 'rows' / 'source_only' / 'checkpoints'
+  times = {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')}
+  other = tiny_config.write_poses(tmp_path / 'other.npy', 11)
+  config.eval_path = other
+  second = experiment.run_experiment(config, tmp_path / 'run')
+  assert first.keys() == second.keys() == {'source only'}
+  assert first != second
+  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+  assert about['num_test'] == 11 and about['test_set'].startswith('other.npy')
+  assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
+
+
+def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_path):
+  config = tiny_config.get_config(str(tmp_path / 'missing.npy'))
+  with pytest.raises(FileNotFoundError, match='missing.npy does not exist'):
+    experiment.run_experiment(config, tmp_path / 'run')
+  config = tiny_config.get_config(poses)
+  config.run_rows = ('source only',)
+  config.num_steps = 1
+  experiment.run_experiment(config, tmp_path / 'run')
+
+
+def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
+  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  path = tmp_path / 'limits.json'
+  first = experiment.open_limits(config, path)
+  assert first.metadata.num_poses == 40 and first.metadata.source.startswith(poses)
+  text = path.read_text()
+
+  def fit_again(*args, **kwargs):
+    raise AssertionError('fitted again')
+
+  monkeypatch.setattr(experiment, 'fit_limits', fit_again)
+  second = experiment.open_limits(config, path)
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+  assert path.read_text() == text
+
+
+def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  bmc = {'weights': tiny_config.WEIGHTS}
+  base.add_row(config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny')
+  base.add_row(config, 'again', {'bmc': bmc}, group='tiny')
+  paths = experiment._limits_paths(experiment.row_configs(config), tmp_path)
+  assert {name: path.name for name, path in paths.items()} == {
+    '+ BMC': 'limits.json',
+    'boxes': 'limits_boxes.json',
+    'again': 'limits.json',
+  }
+
+
+def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
+  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  joints = np.load(poses)
+  path = tmp_path / 'given.json'
+  limits.save_limits(path, limits.fit_limits(joints, reference=(5, 6)))
+  config.limits.path = str(path)
+  with pytest.raises(ValueError, match=r'reference bone \(5, 6\)'):
+    experiment.open_limits(config, tmp_path / 'limits.json')
+
+
+def test_constraints_without_limits_are_refused(poses, tmp_path):
+  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  with config.unlocked():
+    config.limits.source = type(config)()
+  with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
+    experiment.open_limits(config, tmp_path / 'limits.json')
+
+
+@pytest.mark.parametrize(
+  'overrides, message',
+  [
+    ({'batch': 3}, 'Key "batch" does not exist'),
+    ({'batch_size': 'many'}, "'batch_size'"),
+    ({'optimizer': 3}, 'do not fit the config'),
+    ({'optimizer': {'name': 'adam'}}, "Row 'bad': optimizer.name is 'adam'"),
+    ({'model': {'name': 'lifter'}}, "model.name is 'lifter'; choose one of"),
+    ({'bmc': {'joints': 'all'}}, "Row 'bad': bmc.joints is 'all'"),
+  ],
+)
+def test_a_wrong_last_row_is_told_before_the_first_is_run(
+  poses, tmp_path, overrides, message
+):
+  config = tiny_config.get_config(poses)
+  base.add_row(config, 'bad', overrides)
+  with pytest.raises(ValueError, match=message):
+    experiment.run_experiment(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_rows_need_names_of_their_own(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  base.add_row(config, '- BMC', {})
+  with pytest.raises(ValueError, match="share the folder '__bmc': rename one"):
+    experiment.run_experiment(config, tmp_path)
+  config.run_rows = ('nope',)
+  with pytest.raises(ValueError, match="There is no row 'nope'; the rows are"):
+    experiment.run_experiment(config, tmp_path)
+  config.run_rows = ()
+  with pytest.raises(ValueError, match='has no rows to run'):
+    experiment.run_experiment(config, tmp_path)
+
+
+def test_the_table_has_a_line_of_chance_under_each_group():
+  lines = results.format_table(
+    {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
+    {'x': {'depth_mm': 30}, 'y': {'depth_mm': 40}},
+    {'a': 'x', 'b': 'y', 'c': 'x'},
+  ).splitlines()
+  assert [line.split('|')[1].strip() for line in lines[2:]] == [
+    'a',
+    'c',
+    'chance (x)',
+    'b',
+    'chance (y)',
+  ]
+  assert '1.23' in lines[2] and '0.500' in lines[2] and '30.00' in lines[4]
+  assert len({len(line) for line in lines}) == 1

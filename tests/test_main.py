@@ -1,0 +1,211 @@
+"""The command: it survives being killed, and tells mistakes in one sentence."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from bmc_jax import main
+from tests import fixtures_data, tiny_config
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope='module')
+def poses(tmp_path_factory):
+  return tiny_config.write_poses(tmp_path_factory.mktemp('poses') / 'poses.npy')
+
+
+def _start(*arguments):
+  return subprocess.Popen(
+    [sys.executable, '-m', 'bmc_jax.main', *map(str, arguments)],
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _kill_at_random(process, row_dir, seed):
+  """Kills a run some time after the first checkpoint of a row."""
+  deadline = time.monotonic() + 300
+  folder = row_dir / 'checkpoints'
+  while not (folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir())):
+    assert process.poll() is None, process.stderr.read()
+    assert time.monotonic() < deadline, 'no checkpoint'
+    time.sleep(0.01)
+  time.sleep(random.Random(seed).uniform(0, 0.5))
+  assert process.poll() is None, 'the run ended before it could be killed'
+  process.kill()
+  process.communicate()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
+  def arguments(name):
+    return (
+      f'--config=tests/tiny_config.py:{poses}',
+      '--config.num_steps=300',
+      '--config.checkpoint.every=7',  # falls between the rows of the log
+      '--config.eval.every=100',
+      f'--workdir={tmp_path / name}',
+    )
+
+  straight = _start(*arguments('straight'))
+  for row, seed in (('source_only', 1), ('__bmc', 2)):
+    killed = _start(*arguments('killed'))
+    _kill_at_random(killed, tmp_path / 'killed' / 'rows' / row, seed)
+    assert not (tmp_path / 'killed' / 'rows' / row / 'metrics.json').exists()
+  first = tmp_path / 'killed' / 'rows' / 'source_only' / 'metrics.json'
+  written = first.stat().st_mtime_ns
+  last = _start(*arguments('killed'))
+  for process in (straight, last):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+  assert first.stat().st_mtime_ns == written  # not run again
+
+  for name in ('results.json', 'limits.json'):
+    whole, resumed = ((tmp_path / n / name).read_text() for n in ('straight', 'killed'))
+    assert whole == resumed, name
+  for row in ('source_only', '__bmc'):
+    whole, resumed = (tmp_path / n / 'rows' / row for n in ('straight', 'killed'))
+    assert (whole / 'metrics.csv').read_text() == (resumed / 'metrics.csv').read_text()
+    states = [
+      ocp.StandardCheckpointer().restore(folder / 'checkpoints' / '300' / 'state')
+      for folder in (whole, resumed)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    with (
+      np.load(whole / 'predictions.npz') as a,
+      np.load(resumed / 'predictions.npz') as b,
+    ):
+      for name in a.files:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (['--config=CONFIG', '--workdir=W', '--config.nope=1'], "has no key 'nope'"),
+    (
+      ['--config=CONFIG', '--workdir=W', '--config.optimiser.name=sgd'],
+      "no key 'optimiser.name': did you mean optimizer?",
+    ),
+    (
+      ['--config', 'CONFIG', '--workdir=W', '--config.data.tset.path=x'],
+      "no key 'data.tset.path': did you mean data.test?",
+    ),
+    (['--config=CONFIG', '--workdir=W', '--config.batch_size=many'], 'batch_size=many'),
+    (['--config=CONFIG'], '--workdir=DIR'),
+    (['--workdir=W'], '--config=configs/NAME.py'),
+    (['--config=configs/nope.py', '--workdir=W'], "no config file 'configs/nope.py'"),
+    (['--config=CONFIG', '--workdir=W', '--nope'], "flag 'nope'"),
+    (['--config=CONFIG', '--workdir=W', 'stray'], "unknown argument 'stray'"),
+  ],
+)
+def test_a_wrong_flag_is_told_in_one_sentence(poses, arguments, message):
+  config = f'tests/tiny_config.py:{poses}'
+  process = _start(*(argument.replace('CONFIG', config) for argument in arguments))
+  output, errors = process.communicate(timeout=100)
+  assert process.returncode == 2
+  assert output == ''
+  assert errors.startswith('error: ') and message in errors
+  assert errors.count('\n') == 1
+
+
+def _images_with_a_broken_one(path):
+  rows = [fixtures_data.make_example(i, size=40) for i in range(8)]
+  rows[5]['image'] = b'these bytes are no image'
+  return fixtures_data.prepare(path, {'train': rows, 'test': rows[:2]})
+
+
+def _flat_hands(path):
+  np.save(path, np.zeros((5, 21, 2), np.float32))
+  return str(path)
+
+
+MISTAKES = {
+  'missing data folder': (
+    lambda c, tmp: tiny_config.get_config(str(tmp / 'nowhere')),
+    'The data directory .*nowhere does not exist',
+  ),
+  'missing pose file': (
+    lambda c, tmp: tiny_config.get_config(str(tmp / 'nowhere.npy')),
+    'The pose file .*nowhere.npy does not exist',
+  ),
+  'missing weights': (
+    lambda c, tmp: c.update(init_from='nowhere.npz'),
+    'There are no weights nowhere.npz',
+  ),
+  'joints of a wrong shape': (
+    lambda c, tmp: tiny_config.get_config(_flat_hands(tmp / 'flat.npy')),
+    r'joints have shape \(5, 21, 2\), expected \(N, 21, 3\)',
+  ),
+  'an image that is none': (
+    lambda c, tmp: tiny_config.get_config(_images_with_a_broken_one(tmp)),
+    "The image of example 'hand_0005' .* cannot be decoded",
+  ),
+  'optimizer': (
+    lambda c, tmp: c.optimizer.update(name='adam'),
+    "optimizer.name is 'adam'; it must be",
+  ),
+  'batch for two sources': (lambda c, tmp: c.update(batch_size=9), 'batch_size is 9'),
+  'joints for the constraints': (
+    lambda c, tmp: c.bmc.update(joints='true'),
+    "bmc.joints is 'true'; choose one of",
+  ),
+  'a divergence': (
+    lambda c, tmp: c.optimizer.update(learning_rate=1e38),
+    'The loss is not finite at step',
+  ),
+  'workdir that is a file': (
+    lambda c, tmp: (tmp / 'run').write_text(''),
+    'run',
+  ),
+}
+
+
+@pytest.mark.parametrize('mistake', MISTAKES)
+def test_a_mistake_is_told_in_one_sentence(
+  poses, tmp_path, monkeypatch, capfd, mistake
+):
+  make, message = MISTAKES[mistake]
+  config = tiny_config.get_config(poses)
+  config.run_rows = ('+ BMC',)
+  made = make(config, tmp_path)
+  config = made if type(made) is type(config) else config
+  monkeypatch.setattr(main, '_CONFIG', SimpleNamespace(value=config))
+  monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path / 'run')))
+  capfd.readouterr()
+  with pytest.raises(SystemExit) as exit_status:
+    main.main(['main'])
+  assert exit_status.value.code == 2
+  errors = capfd.readouterr().err
+  assert 'Traceback' not in errors
+  lines = errors[errors.index('error: ') :].strip().splitlines()
+  assert re.search(message, lines[0])
+  kept = tmp_path / 'run' / 'traceback.txt'
+  assert lines[1:] == ([f'(Where it happened: {kept})'] if kept.exists() else [])
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_split_over_the_devices_is_told(poses, tmp_path):
+  process = subprocess.run(
+    [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{poses}']
+    + ['--config.batch_size=10', f'--workdir={tmp_path / "run"}'],
+    cwd=ROOT,
+    env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    capture_output=True,
+    text=True,
+  )
+  assert process.returncode == 2
+  assert 'batch_size is 10, which does not split over 4 devices' in process.stderr
+  assert 'Traceback' not in process.stderr
