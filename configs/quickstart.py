@@ -47,10 +47,10 @@ def get_config() -> ml_collections.ConfigDict:
     'model': {'name': 'keypoint_lifter'},
     'init_from': '',
     'batch_size': 256,
-    'num_steps': 1500,
-    'checkpoint': {'every': 500},
+    'num_steps': 1000,
+    'checkpoint': {'every': 250},
     'log_every': 50,
-    'augment_poses': {'rotation': 45.0, 'tilt': 10.0},
+    'augment_poses': {'tilt': 10.0},
   }
   source_only = lifter | {'data': {'use_weak': False}}
   full = lifter | {'data': {'weak': {'labels': '3d'}}}

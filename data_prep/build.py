@@ -2,7 +2,7 @@ r"""Prepares a dataset: reads its original files and writes ArrayRecord through 
 
     python -m data_prep.build hand_graph_cnn_real --source DIR --out ~/data
     python -m data_prep.build procedural_hands --out ~/data --image-size 80 \
-        --examples studio_train=8000,studio_test=500
+        --examples studio_train=4000,studio_test=500
 
 The result lies in OUT/<dataset>/<version>, with a contact sheet of its first examples
 beside the data. What is already there is not built again. The data are written to a
@@ -133,7 +133,7 @@ def print_summary(path: Path, seconds: float) -> None:
 
 
 def parse_examples(text: str) -> dict[str, int]:
-  """Reads 'studio_train=8000,studio_test=500' into a mapping."""
+  """Reads 'studio_train=4000,studio_test=500' into a mapping."""
   try:
     pairs = [part.split('=') for part in text.split(',')]
     return {name.strip(): int(count) for name, count in pairs}
