@@ -13,7 +13,8 @@ def run_notebook(name: str) -> dict:
   cells = json.loads((NOTEBOOKS / name).read_text())['cells']
   variables: dict = {}
   for cell in cells:
-    if cell['cell_type'] == 'code' and 'install' not in cell['metadata'].get('tags', []):
+    install = 'install' in cell['metadata'].get('tags', [])
+    if cell['cell_type'] == 'code' and not install:
       exec(''.join(cell['source']), variables)
   return variables
 

@@ -68,6 +68,7 @@ def test_the_network_learns_a_handful_of_mixed_images_by_heart(images, tmp_path,
   _learns(config, tmp_path, {'keypoints_2d': 1.6, 'relative_depth': 4})
 
 
+@pytest.mark.slow
 def test_the_constraints_come_to_hold_on_weakly_labelled_poses(poses, tmp_path):
   config = tiny_config.get_config(poses)
   config.num_steps = 200
