@@ -47,8 +47,8 @@ def get_config() -> ml_collections.ConfigDict:
     'model': {'name': 'keypoint_lifter'},
     'init_from': '',
     'batch_size': 256,
-    'num_steps': 1000,
-    'checkpoint': {'every': 250},
+    'num_steps': 2500,
+    'checkpoint': {'every': 500},
     'log_every': 50,
     'augment_poses': {'tilt': 10.0},
   }

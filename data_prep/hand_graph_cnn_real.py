@@ -90,7 +90,7 @@ def read_records(source: Path) -> list[dict]:
   """Reads and checks the annotations of the folder.
 
   Args:
-    source: the folder `real_world_testset`.
+    source: the folder `real_world_testset`, or the one that holds it.
 
   Returns:
     For each photo: image (path), camera (4,), bbox (4,), joints_3d (21, 3) metres.
@@ -99,6 +99,8 @@ def read_records(source: Path) -> list[dict]:
     FileNotFoundError: a file is missing.
     ValueError: the files disagree with each other, or with the expected form.
   """
+  if (source / 'real_world_testset').is_dir():
+    source = source / 'real_world_testset'
   for name in ('images', 'params.mat', 'pose_gt.mat'):
     if not (source / name).exists():
       raise FileNotFoundError(
