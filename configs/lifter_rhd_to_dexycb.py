@@ -6,6 +6,9 @@ paper. Test: subjects 7-8.
 
     python -m bmc_jax.main --config=configs/lifter_rhd_to_dexycb.py \
         --workdir=runs/lifter
+
+Expect (two CPU cores, seed 0, depth error in mm): source only 36.4, + BMC 7.9, full 3D
+4.0, chance 18.7.
 """
 
 import ml_collections

@@ -8,6 +8,11 @@ alone, without any picture. The rows 'full 3D' are the upper bound; the network'
 run by default: --config.run_rows="('full 3D',)" runs it.
 
     make quickstart
+
+10.4 minutes on two CPU cores, installation included. Expect (seed 0, depth error in
+mm): source only 19.9, 2D only 19.2, + BMC 18.5, chance 34.0; lifter 11.7, + BMC 10.5,
+full 3D 6.6. The 2D error is 4 to 5 % of the crop when BMC starts, which is why the
+network gains little from it.
 """
 
 import ml_collections
@@ -47,8 +52,8 @@ def get_config() -> ml_collections.ConfigDict:
     'model': {'name': 'keypoint_lifter'},
     'init_from': '',
     'batch_size': 256,
-    'num_steps': 2500,
-    'checkpoint': {'every': 500},
+    'num_steps': 1000,
+    'checkpoint': {'every': 250},
     'log_every': 50,
     'augment_poses': {'tilt': 10.0},
   }
