@@ -7,9 +7,9 @@ real_photos.py start from them.
         --examples studio_train=16000,studio_test=500,wild_train=6000,wild_test=500
     python -m bmc_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 
-42 minutes on two CPU cores that did other work, too. On studio_test: 2D error 1.34 px (2.1 % of the crop),
-depth error 9.5 mm. The weights in the package were made with seed 0; the `wild` domain
-was changed afterwards, which does not touch them.
+42 minutes on two CPU cores that did other work, too. On studio_test: 2D error 1.34 px
+(2.1 % of the crop), depth error 9.5 mm. The weights in the package were made with seed
+0; the `wild` domain was changed afterwards, which does not touch them.
 """
 
 import ml_collections

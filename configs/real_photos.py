@@ -39,7 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
   c.limits.source = photos('train')
   c.limits.coverage = 0.95
 
-  c.num_steps = 600
+  c.num_steps = 200
   c.optimizer.learning_rate = 1e-3
   c.checkpoint.every = 100
   c.log_every = 20
