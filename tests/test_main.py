@@ -36,7 +36,7 @@ def _start(*arguments):
 
 def _kill_at_random(process, row_dir, seed):
   """Kills a run some time after the first checkpoint of a row."""
-  deadline = time.monotonic() + 300
+  deadline = time.monotonic() + 600
   folder = row_dir / 'checkpoints'
   while not (folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir())):
     assert process.poll() is None, process.stderr.read()
@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   written = first.stat().st_mtime_ns
   last = _start(*arguments('killed'))
   for process in (straight, last):
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
   assert first.stat().st_mtime_ns == written  # not run again
 
