@@ -9,7 +9,8 @@ real_photos.py start from them.
 
 42 minutes on two CPU cores that did other work, too. On studio_test: 2D error 1.34 px
 (2.1 % of the crop), depth error 9.5 mm. The weights in the package were made with seed
-0; the `wild` domain was changed afterwards, which does not touch them.
+0, but from other initial values than this seed gives now; the `wild` domain was changed
+afterwards, which does not touch them.
 """
 
 import ml_collections
