@@ -27,7 +27,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 
 
 def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Array:
-  """How far x lies outside [lower, upper] (paper eq. 1):
+  """How far x lies outside [lower, upper] (paper section 3.1):
   max(lower - x, 0) + max(x - upper, 0).
 
   Args:
@@ -43,14 +43,14 @@ def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Ar
 def bone_length_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 5 4']:
-  """Violation of the 20 bones' length ranges (paper eq. 2), in the joints' unit."""
+  """Violation of the 20 bones' length ranges (paper section 3.1), in the joints' unit."""
   return interval_penalty(kinematics.bone_lengths(joints), *limits.bone_lengths)
 
 
 def root_bone_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 4']:
-  """Violation of the palm's structure (paper eq. 6): curvature (1 / unit of the
+  """Violation of the palm's structure (paper section 3.1): curvature (1 / unit of the
   joints) plus angle (radians) between neighbouring root bones.
   """
   curvature = kinematics.root_bone_curvatures(joints)
@@ -63,7 +63,7 @@ def root_bone_penalty(
 def joint_angle_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits, *, hull_power: int = 1
 ) -> Float[Array, '*b 5 3']:
-  """Distance of the 15 bones' (flexion, abduction) to their hulls (paper eq. 9).
+  """Distance of the 15 bones' (flexion, abduction) to their hulls (paper section 3.1).
 
   Args:
     joints: (*b, 21, 3).
@@ -86,7 +86,7 @@ def bmc_loss(
   weights: Mapping[str, float] = WEIGHTS,
   hull_power: int = 1,
 ) -> tuple[Float[Array, '*b'], dict[str, Float[Array, '*b']]]:
-  """The biomechanical loss per hand (paper eq. 10):
+  """The biomechanical loss per hand (paper section 3.1):
   L_BMC = w_BL L_BL + w_RB L_RB + w_A L_A.
 
   Args:

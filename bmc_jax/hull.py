@@ -16,7 +16,7 @@ MIN_WIDTH = 1e-3
 def hull_distance(
   points: Float[Array, '*b 5 3 2'], hulls: Float[Array, '5 3 v 2']
 ) -> Float[Array, '*b 5 3']:
-  """Euclidean distance of angles to their hulls, 0 inside (paper eq. 9).
+  """Euclidean distance of angles to their hulls, 0 inside (paper section 3.1).
 
   Flexion is periodic: the distance is the least over turns of -2 pi, 0 and 2 pi.
 

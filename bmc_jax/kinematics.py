@@ -48,7 +48,7 @@ def _palm_normals(root_directions):
 
 def edge_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3']:
   """Palm normals at the five root bones: e_1 = n_1, e_i = norm(n_i + n_{i-1}),
-  e_5 = n_4 (paper eq. 3).
+  e_5 = n_4 (paper section 3.1).
   """
   n = palm_normals(joints)
   between = geometry.normalize(n[..., 1:, :] + n[..., :-1, :], eps=_PARALLEL)
@@ -56,7 +56,7 @@ def edge_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3']:
 
 
 def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
-  """Curvature of the palm between neighbouring root bones (paper eq. 4).
+  """Curvature of the palm between neighbouring root bones (paper section 3.1).
 
   Positive where it is arched, in 1 / unit of the joints:
 
@@ -70,13 +70,13 @@ def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4'
 
 
 def root_bone_angles(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
-  """Angles phi_i between neighbouring root bones (paper eq. 5), radians in [0, pi]."""
+  """Angles phi_i between neighbouring root bones (paper section 3.1), radians in [0, pi]."""
   roots = bone_vectors(joints)[..., 0, :]
   return geometry.angle_between(roots[..., :-1, :], roots[..., 1:, :])
 
 
 def root_frames(root_directions: Float[Array, '*b 5 3']) -> Float[Array, '*b 5 3 3']:
-  """Frames of the five PIP bones from the unit root bones (paper eq. 6).
+  """Frames of the five PIP bones from the unit root bones (paper section 3.1).
 
   Returns:
     (*b, 5, 3, 3), rows x, y, z: z along the root bone, x into the palm, y = z x x.
@@ -126,7 +126,7 @@ def bone_frames(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3 3 3']:
 
 
 def joint_angles(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3 2']:
-  """Flexion and abduction of the PIP, DIP and TIP bones (paper eq. 7-8).
+  """Flexion and abduction of the PIP, DIP and TIP bones (paper section 3.1).
 
   With (bx, by, bz) the bone in its frame, flexion is atan2(bx, bz) in (-pi, pi] and
   abduction atan2(by, hypot(bx, bz)) in [-pi/2, pi/2]. Both are 0, with gradient 0,

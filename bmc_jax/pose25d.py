@@ -58,7 +58,7 @@ class RootDepth(NamedTuple):
 def scale_of(
   joints_3d: Float[Array, '*b 21 3'], reference: tuple[int, int] = REFERENCE
 ) -> Float[Array, '*b']:
-  """Length of the reference bone, in the unit of the joints (paper eq. 10).
+  """Length of the reference bone, in the unit of the joints (paper section 3.2).
 
   Args:
     joints_3d: (*b, 21, 3).
@@ -106,7 +106,7 @@ def solve_root_depth(
   """Depth of the root joint such that the reference bone (n, m) has length 1.
 
   With the rays r_k of the keypoints and the relative depths z_k, the bone's length
-  gives `a Z^2 + b Z + c = 0` (paper eq. 11-13) with
+  gives `a Z^2 + b Z + c = 0` (paper section 3.2) with
 
       a = |r_n - r_m|^2
       b = 2 (r_n - r_m) . (r_n z_n - r_m z_m)
@@ -166,7 +166,7 @@ def lift(
   root_depth: Float[Array, '*b'],
   intrinsics: Float[Array, '*b 3 3'],
 ) -> Float[Array, '*b 21 3']:
-  """3D joints of a 2.5D hand: J_k = (z_k + Z_root) K^-1 [u_k, v_k, 1] (paper eq. 9).
+  """3D joints of a 2.5D hand: J_k = (z_k + Z_root) K^-1 [u_k, v_k, 1] (paper section 3.2).
 
   Args:
     keypoints_2d: (*b, 21, 2) pixels.

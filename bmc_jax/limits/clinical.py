@@ -11,6 +11,10 @@ motion: method of measuring and recording", 1965. They are taken about axes of t
 bones, ours about axes of the palm, so two allowances of ours come on top: hinge
 joints may deviate sideways by `_HINGE_DEVIATION`, and the thumb, whose axes are turned
 against the palm's by about 80 degrees, gets its flexion in both directions.
+
+The figures were written down from memory of these sources and have not been checked
+against them; the palm's curvatures and root angles are estimates of ours. Limits fitted
+on data do not depend on any of this.
 """
 
 import numpy as np
