@@ -43,7 +43,7 @@ def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Ar
 def bone_length_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 5 4']:
-  """Violation of the 20 bones' length ranges (paper section 3.1), in the joints' unit."""
+  """Violation of the 20 bones' length ranges (paper 3.1), in the joints' unit."""
   return interval_penalty(kinematics.bone_lengths(joints), *limits.bone_lengths)
 
 

@@ -70,7 +70,7 @@ def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4'
 
 
 def root_bone_angles(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
-  """Angles phi_i between neighbouring root bones (paper section 3.1), radians in [0, pi]."""
+  """Angles phi_i between neighbouring root bones (paper 3.1), radians in [0, pi]."""
   roots = bone_vectors(joints)[..., 0, :]
   return geometry.angle_between(roots[..., :-1, :], roots[..., 1:, :])
 

@@ -166,7 +166,7 @@ def lift(
   root_depth: Float[Array, '*b'],
   intrinsics: Float[Array, '*b 3 3'],
 ) -> Float[Array, '*b 21 3']:
-  """3D joints of a 2.5D hand: J_k = (z_k + Z_root) K^-1 [u_k, v_k, 1] (paper section 3.2).
+  """3D joints of a 2.5D hand: J_k = (z_k + Z_root) K^-1 [u_k, v_k, 1] (paper 3.2).
 
   Args:
     keypoints_2d: (*b, 21, 2) pixels.
