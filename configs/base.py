@@ -27,39 +27,13 @@ def get_config() -> ml_collections.ConfigDict:
   c.depth_bounds = (3.0, 100.0)
 
   c.image_size = 128
-  # Which model, and the options of each (see their classes in bmc_jax.models).
-  c.model = ml_collections.ConfigDict({'name': 'pose_network'})
-  c.model.pose_network = ml_collections.ConfigDict(
-    {
-      'depth': 50,
-      'width': 64,
-      'stem': 'imagenet',
-      'output_stride': 32,
-      'head': 'regression',
-      'head_channels': 64,
-      'heatmap_stride': 4,
-      'refine': True,
-      'stop_root_gradient': True,
-      'dtype': 'float32',
-    }
-  )
-  c.model.keypoint_lifter = ml_collections.ConfigDict(
-    {'width': 512, 'depth': 2, 'refine': True, 'stop_root_gradient': True}
-  )
+  c.model = _model()
   # A weights file, or package:NAME; empty for random ones.
   c.init_from = ''
   # Where to write the trained weights in half precision; empty for nowhere.
   c.save_weights = ''
 
-  # Sources (see bmc_jax.data.sources.open_source). `full` carries 3D labels; `weak` is
-  # mixed in half and half where use_weak is set, and its `labels` say what it teaches.
-  c.data = ml_collections.ConfigDict()
-  c.data.full = ml_collections.ConfigDict()
-  c.data.weak = ml_collections.ConfigDict()
-  c.data.use_weak = True
-  c.data.val = ml_collections.ConfigDict()
-  c.data.test = ml_collections.ConfigDict()
-  c.data.num_threads = 2
+  c.data = _data()
   # Replaces the path of the test set by another one of the same form.
   c.eval_path = ''
   # The builder of data_prep that prepares such a path if it holds original files.
@@ -67,7 +41,84 @@ def get_config() -> ml_collections.ConfigDict:
 
   c.batch_size = 64
   c.num_steps = 1000
-  c.augment = ml_collections.ConfigDict(
+  c.augment = _augment()
+  # For sources without images: turns of the camera in degrees, noise in pixels.
+  c.augment_poses = ml_collections.ConfigDict(
+    {'rotation': 0.0, 'tilt': 0.0, 'noise': 0.0}
+  )
+  c.optimizer = _optimizer()
+  # Weights of the supervised terms (paper section 4). `heatmap` is ours: a loss on the
+  # maps of a heatmap head.
+  c.loss = ml_collections.ConfigDict(
+    {'keypoints_2d': 1.0, 'heatmap': 0.0, 'relative_depth': 5.0, 'root_depth': 1.0}
+  )
+  c.bmc = _constraints()
+
+  # Limits: a file, or the source whose 3D labels they are computed from.
+  c.limits = ml_collections.ConfigDict(
+    {'path': '', 'source': {}, 'num_vertices': 12, 'coverage': 0.999}
+  )
+
+  c.log_every = 50
+  c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
+  c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})
+
+  # The table: {row: {group, overrides}}, and the order in which rows are run.
+  c.rows = ml_collections.ConfigDict()
+  c.run_rows = ()
+  return c
+
+
+def _model() -> ml_collections.ConfigDict:
+  """Which model, and the options of each (see their classes in bmc_jax.models)."""
+  return ml_collections.ConfigDict(
+    {
+      'name': 'pose_network',
+      'pose_network': {
+        'depth': 50,
+        'width': 64,
+        'stem': 'imagenet',
+        'output_stride': 32,
+        'head': 'regression',
+        'head_channels': 64,
+        'heatmap_stride': 4,
+        'refine': True,
+        'stop_root_gradient': True,
+        'stop_refiner_gradient': True,
+        'dtype': 'float32',
+      },
+      'keypoint_lifter': {
+        'width': 512,
+        'depth': 2,
+        'refine': True,
+        'stop_root_gradient': True,
+        'stop_refiner_gradient': False,
+      },
+    }
+  )
+
+
+def _data() -> ml_collections.ConfigDict:
+  """Sources (see `bmc_jax.data.sources.open_source`).
+
+  `full` carries 3D labels; `weak` is mixed in half and half where `use_weak` is set,
+  and its `labels` say what it teaches; `val` is evaluated along the way.
+  """
+  return ml_collections.ConfigDict(
+    {
+      'full': {},
+      'weak': {},
+      'use_weak': True,
+      'val': {},
+      'test': {},
+      'num_threads': 2,
+    }
+  )
+
+
+def _augment() -> ml_collections.ConfigDict:
+  """Augmentation of images (see `bmc_jax.data.augment.augment_batch`)."""
+  return ml_collections.ConfigDict(
     {
       'rotation': 0.0,  # degrees, in the image plane
       'scale': 0.0,
@@ -80,12 +131,11 @@ def get_config() -> ml_collections.ConfigDict:
       'erase': 0.0,
     }
   )
-  # For sources without images: turns of the camera in degrees, noise in pixels.
-  c.augment_poses = ml_collections.ConfigDict(
-    {'rotation': 0.0, 'tilt': 0.0, 'noise': 0.0}
-  )
 
-  c.optimizer = ml_collections.ConfigDict(
+
+def _optimizer() -> ml_collections.ConfigDict:
+  """Optimiser and schedule (see `bmc_jax.optimizers`)."""
+  return ml_collections.ConfigDict(
     {
       'name': 'sgd',
       'learning_rate': 0.01,
@@ -99,38 +149,21 @@ def get_config() -> ml_collections.ConfigDict:
     }
   )
 
-  # Weights of the supervised terms (paper section 4). `heatmap` is ours: a loss on the
-  # maps of a heatmap head.
-  c.loss = ml_collections.ConfigDict(
-    {'keypoints_2d': 1.0, 'heatmap': 0.0, 'relative_depth': 5.0, 'root_depth': 1.0}
+
+def _constraints() -> ml_collections.ConfigDict:
+  """The constraints. All weights 0: not used."""
+  return ml_collections.ConfigDict(
+    {
+      'weights': {'bone_length': 0.0, 'root_bone': 0.0, 'joint_angle': 0.0},
+      'ramp_start': 0.3,  # share of the run without constraints
+      'ramp_end': 0.6,  # share of the run after which they have their full weight
+      'hull_power': 1,
+      'mirror': 0.0,  # weight of the mirror term; not the paper's
+      'weak_only': True,  # False: on fully labelled examples, too
+      # Or 'calculated', 'labelled': see bmc_jax.objective.compute_bmc.
+      'joints': 'refined',
+    }
   )
-  # The constraints. All weights 0: not used.
-  c.bmc = ml_collections.ConfigDict()
-  c.bmc.weights = ml_collections.ConfigDict(
-    {'bone_length': 0.0, 'root_bone': 0.0, 'joint_angle': 0.0}
-  )
-  c.bmc.ramp_start = 0.3  # share of the run without constraints
-  c.bmc.ramp_end = 0.6  # share of the run after which they have their full weight
-  c.bmc.hull_power = 1
-  c.bmc.mirror = 0.0  # weight of the mirror term; not the paper's
-  c.bmc.weak_only = True  # False: on fully labelled examples, too
-  c.bmc.joints = 'refined'  # or 'calculated', 'labelled': see train.compute_bmc
-
-  # Limits: a file, or the source whose 3D labels they are computed from.
-  c.limits = ml_collections.ConfigDict()
-  c.limits.path = ''
-  c.limits.source = ml_collections.ConfigDict()
-  c.limits.num_vertices = 12
-  c.limits.coverage = 0.999
-
-  c.log_every = 50
-  c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
-  c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})
-
-  # The table: {row: {group, overrides}}, and the order in which rows are run.
-  c.rows = ml_collections.ConfigDict()
-  c.run_rows = ()
-  return c
 
 
 def add_row(

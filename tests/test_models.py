@@ -196,16 +196,26 @@ def test_the_refiner_starts_as_the_identity_and_then_adds_a_residual():
 
 
 @pytest.mark.parametrize('stop', [True, False])
-def test_gradients_reach_the_calculated_root_depth_only_if_asked(stop):
+@pytest.mark.parametrize('through', ['root', 'refiner'])
+def test_gradients_flow_back_through_the_root_depth_only_if_asked(through, stop):
   poses = _poses()
   depth = 0.1 * jax.random.normal(jax.random.key(3), (4, 21))
+  # The other way back is closed.
+  stops = {'stop_root_gradient': True, 'stop_refiner_gradient': True}
+  stops[f'stop_{through}_gradient'] = stop
 
-  def calculated(keypoints_2d):
-    output = assemble(keypoints_2d, depth, poses['intrinsics'], stop_root_gradient=stop)
+  def refiner(relative_depth, rays, root_depth):
+    return root_depth + relative_depth.mean(-1) + rays.sum((-2, -1))
+
+  def root_depth(keypoints_2d, depth):
+    output = assemble(
+      keypoints_2d, depth, poses['intrinsics'], refiner=refiner, **stops
+    )
     return output.root_depth.sum()
 
-  gradient = jax.jit(jax.grad(calculated))(poses['keypoints_2d'])
-  assert bool(jnp.all(gradient == 0)) is stop
+  gradients = jax.jit(jax.grad(root_depth, (0, 1)))(poses['keypoints_2d'], depth)
+  for gradient in gradients:
+    assert bool(jnp.all(gradient == 0)) is stop
 
 
 @pytest.mark.parametrize('stop', [True, False])
@@ -223,6 +233,7 @@ def test_gradients_are_finite_when_all_keypoints_coincide(stop):
       jnp.tile(INTRINSICS, (2, 1, 1)),
       refiner=lambda *inputs: refiner.apply(variables, *inputs),
       stop_root_gradient=stop,
+      stop_refiner_gradient=stop,
     )
     return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(output))
 

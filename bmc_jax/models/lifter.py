@@ -39,6 +39,7 @@ class KeypointLifter(nn.Module):
     reference: joints between which the distance is 1.
     root_depth_bounds: least and largest calculated root depth, scale units.
     stop_root_gradient: let no gradient flow through the calculated root depth.
+    stop_refiner_gradient: let no gradient flow through the refiner to what it sees.
   """
 
   width: int = 512
@@ -48,6 +49,7 @@ class KeypointLifter(nn.Module):
   reference: tuple[int, int] = REFERENCE
   root_depth_bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS
   stop_root_gradient: bool = True
+  stop_refiner_gradient: bool = False
 
   @nn.compact
   def __call__(self, batch: Mapping[str, jax.Array], train: bool = False) -> PoseOutput:
@@ -90,6 +92,7 @@ class KeypointLifter(nn.Module):
       reference=self.reference,
       bounds=self.root_depth_bounds,
       stop_root_gradient=self.stop_root_gradient,
+      stop_refiner_gradient=self.stop_refiner_gradient,
     )
 
 

@@ -44,6 +44,7 @@ def assemble(
   reference: tuple[int, int] = pose25d.REFERENCE,
   bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS,
   stop_root_gradient: bool = True,
+  stop_refiner_gradient: bool = True,
 ) -> PoseOutput:
   """Recovers the root depth of a 2.5D prediction, refines it and lifts the hand.
 
@@ -58,7 +59,10 @@ def assemble(
     root: index of the root joint.
     reference: joints between which the distance is 1.
     bounds: least and largest calculated root depth, scale units.
-    stop_root_gradient: let no gradient flow through the calculated root depth.
+    stop_root_gradient: let no gradient flow through the calculated root depth, which
+      is ill-conditioned where the reference bone points at the camera.
+    stop_refiner_gradient: let no gradient flow through the refiner to keypoints and
+      relative depth, so that the loss on the root depth trains the refiner only.
 
   Returns:
     The prediction with its 3D joints.
@@ -79,8 +83,10 @@ def assemble(
     calculated = jax.lax.stop_gradient(calculated)
   root_depth = calculated
   if refiner is not None:
-    rays = geometry.camera_rays(keypoints_2d, intrinsics)
-    root_depth = refiner(relative_depth, rays, calculated)
+    shape = relative_depth, geometry.camera_rays(keypoints_2d, intrinsics)
+    if stop_refiner_gradient:
+      shape = jax.lax.stop_gradient(shape)
+    root_depth = refiner(*shape, calculated)
   return PoseOutput(
     keypoints_2d=keypoints_2d,
     relative_depth=relative_depth,

@@ -38,6 +38,7 @@ class PoseNetwork(nn.Module):
     reference: joints between which the distance is 1.
     root_depth_bounds: least and largest calculated root depth, scale units.
     stop_root_gradient: let no gradient flow through the calculated root depth.
+    stop_refiner_gradient: let no gradient flow through the refiner to what it sees.
     dtype: type of the convolutions; everything behind them is float32.
   """
 
@@ -53,6 +54,7 @@ class PoseNetwork(nn.Module):
   reference: tuple[int, int] = REFERENCE
   root_depth_bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS
   stop_root_gradient: bool = True
+  stop_refiner_gradient: bool = True
   dtype: jnp.dtype = jnp.float32
 
   def __post_init__(self):
@@ -118,4 +120,5 @@ class PoseNetwork(nn.Module):
       reference=self.reference,
       bounds=self.root_depth_bounds,
       stop_root_gradient=self.stop_root_gradient,
+      stop_refiner_gradient=self.stop_refiner_gradient,
     )
