@@ -11,6 +11,7 @@ from bmc_jax.skeleton import Array
 TWO_PI = 2 * np.pi
 MIN_WIDTH = 1e-3
 """Radians. Points on a line, or a single point, get a polygon this thick."""
+_NUM_TANGENTS = 64
 
 
 def hull_distance(
@@ -60,15 +61,14 @@ def fit_hull(
 ) -> Float[np.ndarray, 'v 2']:
   """A convex polygon of few corners around points, on the host with SciPy.
 
-  The convex hull of the points kept is reduced to `num_vertices` corners from the
-  outside: again and again the edge is removed whose neighbours, prolonged until they
-  meet, add the least area. Every point kept stays inside. (The paper reduces hulls
-  with Ramer-Douglas-Peucker, which cuts corners, and points, off.)
+  The polygon circumscribes the convex hull of the points kept: its edges lie on tangents
+  of the hull, chosen among its longest edges and evenly spread directions so that the
+  area is least. Every point kept stays inside. (The paper reduces hulls with
+  Ramer-Douglas-Peucker, which cuts corners, and points, off.)
 
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
-    num_vertices: corners of the result, at least 4: no edge of a parallelogram can be
-      removed.
+    num_vertices: corners of the result, at least 3.
     coverage: share of the points to keep, in (0, 1]; below 1, those that are extreme
       in some direction go first.
 
@@ -83,16 +83,16 @@ def fit_hull(
   points = np.asarray(points, np.float64)
   if points.ndim != 2 or points.shape[1] != 2 or not len(points):
     raise ValueError(f'points has the shape {points.shape}, but (n, 2) is needed.')
-  if num_vertices < 4:
-    raise ValueError(f'A hull needs at least 4 vertices, not {num_vertices}.')
+  if num_vertices < 3:
+    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
   if not 0 < coverage <= 1:
     raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
   if not np.isfinite(points).all():
     raise ValueError('points contains values that are not finite.')
   points = _unwrap_flexion(points)
   corners = _convex_hull(_trim(points, coverage))
-  while len(corners) > num_vertices:
-    corners = _remove_cheapest_edge(corners)
+  if len(corners) > num_vertices:
+    corners = _circumscribe(corners, num_vertices)
   padding = np.repeat(corners[-1:], num_vertices - len(corners), axis=0)
   return np.concatenate([corners, padding])
 
@@ -136,21 +136,66 @@ def _convex_hull(points):
   return points[scipy.spatial.ConvexHull(points).vertices]
 
 
-def _remove_cheapest_edge(corners):
-  """Replaces the edge with the least area to gain by its neighbours' crossing."""
-  # Edge i runs from q to r, its neighbours from p to q and from r to s.
-  p, q = np.roll(corners, 1, axis=0), corners
-  r, s = np.roll(corners, -1, axis=0), np.roll(corners, -2, axis=0)
-  before, after = q - p, s - r
-  turn = _cross(before, after)  # <= 0: the neighbours do not meet outside
-  meets = turn > 1e-12
-  t = _cross(r - q, after) / np.where(meets, turn, 1)
-  crossing = q + t[:, None] * before
-  gain = np.where(meets, _cross(r - q, crossing - q) / -2, np.inf)
-  edge = int(np.argmin(gain))
-  replaced = corners.copy()
-  replaced[edge] = crossing[edge]
-  return np.delete(replaced, (edge + 1) % len(corners), axis=0)
+def _circumscribe(corners, num_vertices):
+  """The polygon of least area on `num_vertices` tangents of a convex polygon.
+
+  Between two neighbouring tangents lies a piece of the polygon's excess area that
+  depends on these two only, so the best choice is the shortest closed walk of
+  `num_vertices` steps over the tangents, each step as long as its piece is large.
+  """
+  # Unit extents make the directions even; ratios of areas do not change.
+  low, extent = corners.min(axis=0), np.ptp(corners, axis=0)
+  corners = (corners - low) / extent
+  normals = _tangent_normals(corners)
+  contact = np.argmax(normals @ corners.T, axis=1)
+  crossing, cost = _pieces(corners, normals, contact)
+
+  # best[k][i, j]: least cost of k steps from tangent i to tangent j.
+  best, previous = [cost], []
+  for _ in range(num_vertices - 1):
+    through = best[-1][:, :, None] + cost[None]
+    previous.append(np.argmin(through, axis=1))
+    best.append(np.min(through, axis=1))
+  start = int(np.argmin(np.diagonal(best[-1])))
+  walk = [start]
+  for table in reversed(previous):
+    walk.append(int(table[start, walk[-1]]))
+  walk = walk[::-1]
+  return crossing[walk, np.roll(walk, -1)] * extent + low
+
+
+def _tangent_normals(corners):
+  """Outward unit normals of candidate tangents: even ones and the longest edges'."""
+  edge = np.roll(corners, -1, axis=0) - corners
+  edge = edge[np.argsort(-np.linalg.norm(edge, axis=-1))][:_NUM_TANGENTS]
+  own = np.arctan2(-edge[:, 0], edge[:, 1])
+  even = np.linspace(-np.pi, np.pi, _NUM_TANGENTS, endpoint=False)
+  angle = np.unique(np.concatenate([own, even]))
+  return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _pieces(corners, normals, contact):
+  """Where two tangents cross, and the excess area between them.
+
+  The second tangent follows the first by a turn below pi; other pairs cost infinity.
+  The area lies between the two tangents and the polygon from contact to contact.
+  """
+  turn = _cross(normals[:, None], normals[None])
+  follows = turn > 1e-9
+  reach = np.sum(normals * corners[contact], axis=-1)
+  # n_i . x = reach_i and n_j . x = reach_j, by Cramer's rule.
+  x = reach[:, None] * normals[None, :, 1] - reach[None] * normals[:, None, 1]
+  y = reach[None] * normals[:, None, 0] - reach[:, None] * normals[None, :, 0]
+  crossing = np.stack([x, y], -1) / np.where(follows, turn, 1)[..., None]
+  p, q = corners[contact][:, None], corners[contact][None]
+  triangle = (_cross(p, crossing) + _cross(crossing, q) + _cross(q, p)) / 2
+  # Twice the area that the polygon's edges sweep around the origin up to each corner.
+  swept = np.cumsum(_cross(corners, np.roll(corners, -1, axis=0)))
+  until = np.concatenate([[0], swept[:-1]])[contact]
+  sweep = until[None] - until[:, None]
+  sweep = np.where(contact[None] < contact[:, None], sweep + swept[-1], sweep)
+  segment = (sweep + _cross(q, p)) / 2
+  return crossing, np.where(follows, np.maximum(triangle - segment, 0), np.inf)
 
 
 def _cross(u, v):

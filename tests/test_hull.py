@@ -167,7 +167,7 @@ def _cloud(kind, rng, n=400):
 
 @pytest.mark.parametrize('kind', ['gauss', 'uniform', 'ring', 'heavy', 'grid'])
 def test_fitted_hulls_hold_all_points_in_few_convex_corners(kind):
-  for seed, num_vertices in itertools.product(range(5), [4, 5, 6, 8, 12, 20, 64]):
+  for seed, num_vertices in itertools.product(range(5), [3, 4, 5, 6, 8, 12, 20, 64]):
     points = _cloud(kind, np.random.default_rng(seed))
     corners = hull.fit_hull(points, num_vertices)
     assert corners.shape == (num_vertices, 2)
@@ -179,7 +179,20 @@ def test_fitted_hulls_hold_all_points_in_few_convex_corners(kind):
     assert _left_of_all_edges(corners, corners).min() >= -1e-9, 'not convex'
     excess = _area(corners) / ConvexHull(points).volume - 1
     print(f'{kind}, {num_vertices} corners: area + {excess:.1%}')
-    assert -1e-9 <= excess < {4: 0.75, 5: 0.4, 6: 0.3, 8: 0.15}.get(num_vertices, 0.08)
+    assert -1e-9 <= excess < {3: 1.0, 4: 0.5, 5: 0.3, 6: 0.2, 8: 0.1}.get(num_vertices, 0.08)
+
+
+@pytest.mark.parametrize('num_vertices', [3, 4, 6, 8, 16])
+def test_a_circle_gets_the_regular_polygon_around_it(num_vertices):
+  angle = np.linspace(0, 2 * np.pi, 4000)
+  corners = hull.fit_hull(np.stack([np.cos(angle), np.sin(angle)], 1), num_vertices)
+  regular = num_vertices * np.tan(np.pi / num_vertices)
+  assert regular * (1 - 1e-5) < _area(corners) < 1.01 * regular
+
+
+def test_the_least_triangle_around_a_parallelogram_has_twice_its_area():
+  corners = hull.fit_hull(np.array([[0, 0], [1, 0], [1.5, 0.5], [0.5, 0.5]]), 3)
+  np.testing.assert_allclose(_area(corners), 2 * 0.5, rtol=1e-6)
 
 
 def test_a_hull_of_few_points_is_their_convex_hull_padded_with_its_last_corner():
@@ -206,7 +219,7 @@ DEGENERATE_SETS = {
 
 
 @pytest.mark.parametrize('name', DEGENERATE_SETS)
-@pytest.mark.parametrize('num_vertices', [4, 12])
+@pytest.mark.parametrize('num_vertices', [3, 4, 12])
 def test_sets_without_area_get_a_thin_polygon_around_them(name, num_vertices, x64):
   points = np.array(DEGENERATE_SETS[name], np.float64)
   corners = hull.fit_hull(points, num_vertices)
@@ -237,8 +250,8 @@ def test_coverage_keeps_its_share_and_drops_outliers(coverage):
 def test_wrong_arguments_are_refused_in_a_sentence():
   points = np.zeros((5, 2))
   with as_users_call():
-    with pytest.raises(ValueError, match='at least 4 vertices, not 3'):
-      hull.fit_hull(points, 3)
+    with pytest.raises(ValueError, match='at least 3 vertices, not 2'):
+      hull.fit_hull(points, 2)
     for coverage in (0.0, 1.1, float('nan')):
       with pytest.raises(ValueError, match=r'coverage is a share in \(0, 1\]'):
         hull.fit_hull(points, 8, coverage=coverage)
