@@ -61,9 +61,9 @@ def fit_hull(
 ) -> Float[np.ndarray, 'v 2']:
   """A convex polygon of few corners around points, on the host with SciPy.
 
-  The polygon circumscribes the convex hull of the points kept: its edges lie on tangents
-  of the hull, chosen among its longest edges and evenly spread directions so that the
-  area is least. Every point kept stays inside. (The paper reduces hulls with
+  The polygon circumscribes the convex hull of the points kept: its edges lie on
+  tangents of the hull, chosen among its longest edges and evenly spread directions so
+  that the area is least. Every point kept stays inside. (The paper reduces hulls with
   Ramer-Douglas-Peucker, which cuts corners, and points, off.)
 
   Args:

@@ -110,8 +110,8 @@ def test_fitting_refuses_bad_poses_in_a_sentence(hands):
       limits.fit_limits(hands, joint_order='coco')
     with pytest.raises(ValueError, match='coverage is a share'):
       limits.fit_limits(hands, coverage=0.0)
-    with pytest.raises(ValueError, match='at least 4 vertices'):
-      limits.fit_limits(hands, num_vertices=3)
+    with pytest.raises(ValueError, match='at least 3 vertices'):
+      limits.fit_limits(hands, num_vertices=2)
 
 
 def test_limits_are_a_pytree_that_jax_passes_differentiates_and_keeps(hands, fitted):
