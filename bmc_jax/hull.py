@@ -1,5 +1,6 @@
 """Convex hulls in the (flexion, abduction) plane: distance and fitting (paper 3.1)."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.spatial
@@ -12,6 +13,7 @@ TWO_PI = 2 * np.pi
 MIN_WIDTH = 1e-3
 """Radians. Points on a line, or a single point, get a polygon this thick."""
 _NUM_TANGENTS = 64
+_TINY = 1e-30
 
 
 def hull_distance(
@@ -29,31 +31,81 @@ def hull_distance(
   Returns:
     (*b, 5, 3) radians. The gradient is 0 inside and a unit vector outside.
   """
-  shifts = jnp.array([-TWO_PI, 0.0, TWO_PI], points.dtype)
-  turns = jnp.stack([shifts, jnp.zeros_like(shifts)], axis=-1)  # (3, 2)
-  p = jnp.expand_dims(points, (-2, -3))  # (*b, 5, 3, 1, 1, 2)
-  p = p + turns.reshape((1,) * (p.ndim - 3) + (3, 1, 2))
-  start = jnp.asarray(hulls, points.dtype)[:, :, None]  # (5, 3, 1, v, 2)
-  start = start.reshape((1,) * (p.ndim - 5) + start.shape)
-  edge = jnp.roll(start, -1, axis=-2) - start
+  points = jnp.asarray(points)
+  hulls = jnp.asarray(hulls, points.dtype)
+  # The distance is a minimum over edges and turns, so its gradient is that of the
+  # nearest one (Danskin's theorem): search without gradient, then differentiate a
+  # single edge instead of storing all of them for the backward pass.
+  edge, turn, inside = _nearest_edge(*jax.lax.stop_gradient((points, hulls)))
+  start = _select(hulls, edge)
+  offset = points + turn - start
+  direction = _select(jnp.roll(hulls, -1, axis=-2), edge) - start
+  length_squared = jnp.sum(direction * direction, axis=-1)
+  along = geometry.safe_divide(jnp.sum(offset * direction, axis=-1), length_squared)
+  separation = offset - jnp.clip(along, 0, 1)[..., None] * direction
+  distance_squared = jnp.sum(separation * separation, axis=-1)
+  return geometry.safe_sqrt(jnp.where(inside, 0, distance_squared))
 
-  offset = p - start  # (*b, 5, 3, 3, v, 2)
-  length_squared = jnp.sum(edge * edge, axis=-1)
-  along = geometry.safe_divide(jnp.sum(offset * edge, axis=-1), length_squared)
-  nearest = jnp.clip(along, 0, 1)[..., None] * edge
-  separation = offset - nearest
-  distance_squared = jnp.sum(separation * separation, axis=-1).min(axis=-1)
 
-  # Inside is where the polygon winds around the point. "Left of every edge" is the same
-  # on paper, but rounding turns an edge of nearly equal corners any way, and such an
-  # edge would put all points outside.
-  side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
-  above = offset[..., 1] < 0
-  upward = ~above & jnp.roll(above, -1, axis=-1) & (side > 0)
-  downward = above & ~jnp.roll(above, -1, axis=-1) & (side < 0)
-  inside = jnp.sum(upward, axis=-1) > jnp.sum(downward, axis=-1)
-  distance_squared = jnp.where(inside, 0, distance_squared).min(axis=-1)
-  return geometry.safe_sqrt(distance_squared)
+def _select(hulls, index):
+  """The corner of each bone's hull that has the index: (*b, 5, 3, 2)."""
+  fingers, bones = np.ogrid[:5, :3]
+  return hulls[fingers, bones, index]
+
+
+def _nearest_edge(points, hulls):
+  """Which edge of its hull each point is nearest to, after which turn of flexion.
+
+  Returns:
+    Index of the edge (*b, 5, 3), shift of the point (*b, 5, 3, 2), and whether the
+    point, so shifted, is inside.
+  """
+  batch = points.shape[:-3]
+  # Turns, bones, then the batch as the last axis, which vectorises.
+  flexion, abduction = jnp.moveaxis(points.reshape(-1, 15, 2), (2, 1), (0, 1))
+  turns = jnp.array([-TWO_PI, 0.0, TWO_PI], points.dtype)
+  px, py = flexion + turns[:, None, None], abduction[None]
+  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[..., None]  # (v, 2, 15, 1)
+
+  def visit(best, edge):
+    least, nearest, winding = best
+    index, (sx, sy), (ex, ey) = edge
+    ux, uy, vx, vy = px - sx, py - sy, ex - sx, ey - sy
+    along = (ux * vx + uy * vy) / jnp.maximum(vx * vx + vy * vy, _TINY)
+    along = jnp.clip(along, 0, 1)
+    dx, dy = ux - along * vx, uy - along * vy
+    distance_squared = dx * dx + dy * dy
+    nearer = distance_squared < least
+    # Inside is where the polygon winds around the point. "Left of every edge" is the
+    # same on paper, but rounding turns an edge of nearly equal corners any way, and
+    # such an edge would put all points outside.
+    side = vx * uy - vy * ux
+    start_above, end_above = sy > py, ey > py
+    upward = ~start_above & end_above & (side > 0)
+    downward = start_above & ~end_above & (side < 0)
+    return (
+      jnp.where(nearer, distance_squared, least),
+      jnp.where(nearer, index, nearest),
+      winding + upward - downward,
+    ), None
+
+  shape = jnp.broadcast_shapes(px.shape, py.shape)
+  count = corners.shape[0]
+  first = (
+    jnp.full(shape, jnp.inf, points.dtype),
+    jnp.zeros(shape, jnp.int32),
+    jnp.zeros(shape, jnp.int32),
+  )
+  edges = (jnp.arange(count), corners, jnp.roll(corners, -1, axis=0))
+  (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
+  inside = winding > 0
+  turn = jnp.argmin(jnp.where(inside, -1, least), axis=0)
+  chosen = jax.tree.map(
+    lambda x: jnp.take_along_axis(x, turn[None], axis=0)[0].T.reshape(*batch, 5, 3),
+    (nearest, inside),
+  )
+  shift = turns[turn].T.reshape(*batch, 5, 3)
+  return chosen[0], jnp.stack([shift, jnp.zeros_like(shift)], -1), chosen[1]
 
 
 def fit_hull(
