@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
   c.data.use_weak = False
   c.data.val = procedural.hands('studio_test', path=hands)
   c.data.test = procedural.hands('wild_test', path=hands)
-  c.num_steps = 5000
+  c.num_steps = 8000
   c.optimizer.learning_rate = 2e-3
   c.optimizer.warmup_steps = 200
   c.eval.every = 1000

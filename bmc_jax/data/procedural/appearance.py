@@ -124,7 +124,9 @@ def _background(key, xy, domain: Domain):
   colours = _colours(keys[0], _BLOBS + _BANDS + 1, level, saturation)
   slope = 0.08 * jax.random.normal(keys[1], (2,))
   image = colours[:1, None] + (slope[0] * xy[0] + slope[1] * xy[1])[..., None]
-  if domain.background_texture:
+  if domain.background_texture[1] > 0:
+    texture_key, strength_key = jax.random.split(keys[4])
+    texture = _uniform(texture_key, domain.background_texture)
     blobs = jax.random.uniform(keys[2], (_BLOBS, 6))
     bands = jax.random.uniform(keys[3], (_BANDS, 3))
     shapes = jnp.concatenate(
@@ -136,12 +138,10 @@ def _background(key, xy, domain: Domain):
 
     def paint(image, shape_and_colour):
       shape, colour = shape_and_colour
-      return image + (domain.background_texture * shape)[..., None] * (
-        colour[None, None] - image
-      ), None
+      return image + (texture * shape)[..., None] * (colour[None, None] - image), None
 
     image, _ = jax.lax.scan(paint, image, (shapes, colours[1:]))
-    strength = 0.07 * domain.background_texture * jax.random.uniform(keys[4]) ** 2
+    strength = 0.07 * texture * jax.random.uniform(strength_key) ** 2
     for cells, noise_key in zip((5, 12, 32), keys[5:], strict=True):
       # One channel of brightness, three of colour.
       grain = jax.random.normal(noise_key, (cells, cells, 4))
