@@ -10,6 +10,14 @@ from configs import base
 
 HANDS = 'data/tfds/procedural_hands'
 
+BMC = {
+  'weights': {'bone_length': 20.0, 'root_bone': 2.0, 'joint_angle': 8.0},
+  'joints': 'labelled',
+  'ramp_start': 0.25,
+  'ramp_end': 0.4,
+}
+"""The constraints on images: four times the lifter's weights, for a short run."""
+
 
 def get_config() -> ml_collections.ConfigDict:
   """The base config with the small network, AdamW and augmentation."""
@@ -42,6 +50,16 @@ def get_config() -> ml_collections.ConfigDict:
   c.loss.keypoints_2d = 10.0
   c.loss.heatmap = 1.0
   return c
+
+
+def adapt(c: ml_collections.ConfigDict) -> None:
+  """What the experiments share that start from the pretrained weights."""
+  c.init_from = 'package:studio_64'
+  c.num_steps = 400
+  c.optimizer.learning_rate = 6e-4
+  c.optimizer.clip_norm = 40.0
+  c.checkpoint.every = 100
+  c.log_every = 20
 
 
 def hands(split: str, path: str = HANDS, **options) -> ml_collections.ConfigDict:

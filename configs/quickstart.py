@@ -18,7 +18,7 @@ import ml_collections
 
 from configs import base, procedural
 
-BMC = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
+LIFTER_BMC = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -29,21 +29,28 @@ def get_config() -> ml_collections.ConfigDict:
     'Procedural studio hands carry 3D labels, wild hands 2D labels only. Tested on '
     'wild hands. The lifter gets the true 2D keypoints instead of the image.'
   )
-  c.init_from = 'package:studio_64'
+  procedural.adapt(c)
   c.data.full = procedural.hands('studio_train')
   c.data.weak = procedural.hands('wild_train', labels='2d')
   c.data.test = procedural.hands('wild_test')
   c.limits.source = procedural.hands('wild_train')
+  # Milder than in pretraining: a run this short has little to overfit.
+  c.augment.update(
+    {
+      'rotation': 20.0,
+      'scale': 0.1,
+      'shift': 0.04,
+      'contrast': 0.3,
+      'color': 0.2,
+      'noise': 0.02,
+      'blur': 0.1,
+      'erase': 0.0,
+    }
+  )
 
-  c.num_steps = 400
-  c.optimizer.learning_rate = 1e-3
-  c.checkpoint.every = 100
-  c.log_every = 20
-
-  bmc = BMC | {'joints': 'labelled', 'ramp_start': 0.3, 'ramp_end': 0.6}
   base.add_row(c, 'source only', {'data': {'use_weak': False}})
   base.add_row(c, '2D only', {})
-  base.add_row(c, '+ BMC', {'bmc': bmc})
+  base.add_row(c, '+ BMC', {'bmc': procedural.BMC})
   base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
   c.run_rows = c.run_rows[:-1]
 
@@ -59,6 +66,6 @@ def get_config() -> ml_collections.ConfigDict:
   source_only = lifter | {'data': {'use_weak': False}}
   full = lifter | {'data': {'weak': {'labels': '3d'}}}
   base.add_row(c, 'lifter: source only', source_only, group='lifter')
-  base.add_row(c, 'lifter: + BMC', lifter | {'bmc': BMC}, group='lifter')
+  base.add_row(c, 'lifter: + BMC', lifter | {'bmc': LIFTER_BMC}, group='lifter')
   base.add_row(c, 'lifter: full 3D', full, group='lifter')
   return c

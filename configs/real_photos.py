@@ -35,7 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
     'Procedural hands with 3D labels and 343 real photos with 2D labels only; tested '
     'on 100 photos of other moments.'
   )
-  c.init_from = 'package:studio_64'
+  procedural.adapt(c)
   c.data.full = procedural.hands('wild_train')
   c.data.weak = photos('train', labels='2d')
   c.data.test = photos('test')
@@ -43,14 +43,8 @@ def get_config() -> ml_collections.ConfigDict:
   c.limits.source = photos('train')
   c.limits.coverage = 0.95
 
-  c.num_steps = 200
-  c.optimizer.learning_rate = 1e-3
-  c.checkpoint.every = 100
-  c.log_every = 20
-
-  bmc = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
   base.add_row(c, 'procedural only', {'data': {'use_weak': False}})
   base.add_row(c, '+ 2D', {})
-  base.add_row(c, '+ 2D + BMC', {'bmc': bmc | {'joints': 'labelled'}})
+  base.add_row(c, '+ 2D + BMC', {'bmc': procedural.BMC})
   base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
   return c
