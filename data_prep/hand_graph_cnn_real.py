@@ -28,6 +28,7 @@ Licence: Snap Inc., non-commercial research and educational purposes only; see t
 LICENSE file of that repository.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,29 +110,39 @@ def read_records(source: Path) -> list[dict]:
       )
   params = _load_matlab(source / 'params.mat', ('image_path', 'cam_param', 'bbox'))
   joints = _load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
-  paths = [source / str(path).strip() for path in params['image_path'].ravel()]
+  names = [str(name).strip() for name in params['image_path'].ravel()]
+  _check_names(source, names)
   for name, value, shape in (
-    ('cam_param', params['cam_param'], (len(paths), 4)),
-    ('bbox', params['bbox'], (len(paths), 4)),
-    ('pose_gt', joints, (len(paths), 21, 3)),
+    ('cam_param', params['cam_param'], (len(names), 4)),
+    ('bbox', params['bbox'], (len(names), 4)),
+    ('pose_gt', joints, (len(names), 21, 3)),
   ):
     if value.shape != shape:
       raise ValueError(
         f'{source}: {name} has shape {value.shape}, expected {shape} for the '
-        f'{len(paths)} entries of image_path.'
+        f'{len(names)} entries of image_path.'
       )
-  stored = {path.name for path in (source / 'images').glob('*.jpg')}
-  listed = {path.name for path in paths}
-  if stored != listed:
-    raise ValueError(
-      f'{source}: {len(stored)} images and {len(listed)} annotations do not match '
-      f'(for example {min(stored ^ listed)}); get a complete copy.'
-    )
   example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
   joints = joints.astype(np.float32) / 100
-  names = ('image', 'camera', 'bbox', 'joints_3d')
-  rows = zip(paths, params['cam_param'], params['bbox'], joints, strict=True)
-  return [dict(zip(names, row, strict=True)) for row in rows]
+  return [
+    {'image': source / name, 'camera': camera, 'bbox': bbox, 'joints_3d': hand}
+    for name, camera, bbox, hand in zip(
+      names, params['cam_param'], params['bbox'], joints, strict=True
+    )
+  ]
+
+
+def _check_names(source: Path, names: Sequence[str]) -> None:
+  """Raises a ValueError unless the names are those of images/*.jpg, each one once."""
+  stored = [f'images/{path.name}' for path in (source / 'images').glob('*.jpg')]
+  if sorted(stored) != sorted(names):
+    surplus = Counter(stored)
+    surplus.subtract(names)
+    example = min(name for name, count in surplus.items() if count)
+    raise ValueError(
+      f'{source}: {len(stored)} images and the {len(names)} entries of image_path do '
+      f'not match one to one (for example {example!r}); get a complete copy.'
+    )
 
 
 def _load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -30,15 +30,13 @@ def _write_layout(path, count):
   return joints
 
 
-def _write_params(path, count):
-  scipy.io.savemat(
-    path / 'params.mat',
-    {
-      'image_path': [f'images/{i:05d}.jpg' for i in range(count)],
-      'cam_param': np.tile(CAMERA, (count, 1)),
-      'bbox': np.tile(BOX, (count, 1)),
-    },
-  )
+def _write_params(path, count, **changed):
+  params = {
+    'image_path': [f'images/{i:05d}.jpg' for i in range(count)],
+    'cam_param': np.tile(CAMERA, (count, 1)),
+    'bbox': np.tile(BOX, (count, 1)),
+  }
+  scipy.io.savemat(path / 'params.mat', params | changed)
 
 
 @pytest.fixture(scope='module')
@@ -147,7 +145,28 @@ def test_a_wrong_source_folder_is_one_sentence(tmp_path, capsys):
 def test_a_missing_photo_is_one_sentence(damaged, tmp_path, capsys):
   (damaged / 'images' / '00002.jpg').unlink()
   message = _failure(damaged, tmp_path / 'out', capsys)
-  assert '3 images and 4 annotations do not match (for example 00002.jpg)' in message
+  assert '3 images and the 4 entries of image_path do not match' in message
+  assert "(for example 'images/00002.jpg')" in message
+
+
+@pytest.mark.parametrize('name', ['{outside}', 'images/../../00000.jpg'])
+def test_no_photo_is_read_from_elsewhere(damaged, tmp_path, capsys, name):
+  outside = tmp_path / '00000.jpg'
+  outside.write_bytes((damaged / 'images' / '00000.jpg').read_bytes())
+  names = [f'images/{i:05d}.jpg' for i in range(1, 4)]
+  _write_params(damaged, 4, image_path=[name.format(outside=outside), *names])
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert 'do not match one to one' in message and '00000.jpg' in message
+
+
+def test_a_photo_named_twice_in_the_place_of_another_is_noticed(
+  damaged, tmp_path, capsys
+):
+  (damaged / 'images' / '00000.jpg').unlink()
+  names = [f'images/{i:05d}.jpg' for i in (1, 1, 2, 3)]
+  _write_params(damaged, 4, image_path=names)
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert "do not match one to one (for example 'images/00001.jpg')" in message
 
 
 def test_a_photo_that_cannot_be_decoded_is_one_sentence(damaged, tmp_path, capsys):
