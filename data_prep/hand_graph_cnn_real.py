@@ -37,6 +37,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
+from bmc_jax.data import sources
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -166,15 +167,14 @@ def read_example(record: dict) -> dict:
     record: an entry of `read_records`.
 
   Returns:
-    An example (`bmc_jax.data.example`) whose image is the path of the file.
+    An example (`bmc_jax.data.example`) whose image is the bytes of the file.
 
   Raises:
     ValueError: the image cannot be decoded, or the example breaks the format.
   """
-  import cv2
-
   path = record['image']
-  image = cv2.imread(str(path))
+  encoded = path.read_bytes()
+  image = sources.decode_image(encoded)
   if image is None:
     raise ValueError(f'{path} cannot be decoded as an image; get a complete copy.')
   if image.shape != (CROP_SIZE, CROP_SIZE, 3):
@@ -194,7 +194,7 @@ def read_example(record: dict) -> dict:
     'sample_id': path.stem,
   }
   example_lib.validate_example(example)
-  return example | {'image': str(path)}
+  return example | {'image': encoded}
 
 
 def crop_intrinsics(camera, bbox) -> np.ndarray:

@@ -169,8 +169,11 @@ def test_a_photo_named_twice_in_the_place_of_another_is_noticed(
   assert "do not match one to one (for example 'images/00001.jpg')" in message
 
 
-def test_a_photo_that_cannot_be_decoded_is_one_sentence(damaged, tmp_path, capsys):
-  (damaged / 'images' / '00002.jpg').write_bytes(b'no image')
+@pytest.mark.parametrize('size', [0, 300, 3000])  # of 77 kB
+def test_a_photo_that_is_cut_off_is_one_sentence(damaged, tmp_path, capsys, size):
+  noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+  encoded = cv2.imencode('.jpg', noise)[1].tobytes()
+  (damaged / 'images' / '00002.jpg').write_bytes(encoded[:size])
   message = _failure(damaged, tmp_path / 'out', capsys)
   assert '00002.jpg cannot be decoded' in message
 
