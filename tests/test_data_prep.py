@@ -193,6 +193,27 @@ def test_wrong_joints_are_one_sentence(damaged, tmp_path, capsys, change, expect
   assert expected in _failure(damaged, tmp_path / 'out', capsys)
 
 
+@pytest.mark.parametrize(
+  ('changed', 'expected'),
+  [
+    ({'bbox': np.zeros((4, 4))}, 'bbox holds a crop without width or height'),
+    ({'bbox': np.full((4, 4), np.nan)}, 'bbox holds something other than finite num'),
+    ({'cam_param': np.full((4, 4), 'x')}, 'cam_param holds something other'),
+  ],
+)
+def test_wrong_cameras_are_one_sentence(damaged, tmp_path, capsys, changed, expected):
+  _write_params(damaged, 4, **changed)
+  assert expected in _failure(damaged, tmp_path / 'out', capsys)
+
+
+@pytest.mark.parametrize('size', [0, 20, 129, 300])
+def test_a_matlab_file_that_is_cut_off_is_named(damaged, tmp_path, capsys, size):
+  file = damaged / 'pose_gt.mat'
+  file.write_bytes(file.read_bytes()[:size])
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert f'{file} cannot be read as a MATLAB file' in message
+
+
 def test_a_matlab_file_of_another_kind_is_one_sentence(damaged, tmp_path, capsys):
   (damaged / 'pose_gt.mat').write_bytes(b'nothing')
   assert 'cannot be read' in _failure(damaged, tmp_path / 'out', capsys)
