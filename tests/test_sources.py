@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import sources
 from tests.fixtures_data import encode_png, make_example, make_joints, prepare
@@ -245,7 +246,17 @@ def test_poses_outside_the_image_or_behind_the_camera_are_left_out(tmp_path):
     (lambda j: j + [9, 0, 0], {}, 'no pose lies inside the image'),
     (lambda j: j, {'order': 'h36m'}, "unknown joint order 'h36m'; known are ait"),
     (lambda j: j, {'subjects': (1,)}, 'no array "subject"'),
+    (lambda j: j[:0], {}, r'shape \(0, 21, 3\), expected .* with N > 0'),
+    (lambda j: np.full(j.shape, 'x'), {}, 'joints are of type <U1, expected numbers'),
+    (lambda j: j, {'subjects': 1}, 'subjects is 1; it must be a list'),
+    (lambda j: j, {'subjects': 'one'}, "subjects is 'one'; it must be a list"),
+    (lambda j: j, {'every': 0}, 'every is 0; it must be a whole number from 1 on'),
+    (lambda j: j, {'every': -1}, 'every is -1; it must be'),
+    (lambda j: j, {'every': 1.5}, 'every is 1.5; it must be'),
     (lambda j: j, {'camera': {'fx': 1.0}}, 'the camera needs fx, fy'),
+    (lambda j: j, {'camera': 600.0}, 'the camera needs fx, .* got 600.0'),
+    (lambda j: j, {'camera': CAMERA | {'cx': np.nan}}, "camera's cx is nan; it must"),
+    (lambda j: j, {'camera': CAMERA | {'fx': 'x'}}, "camera's fx is 'x'; it must be"),
   ],
 )
 def test_a_wrong_pose_file_is_one_sentence(tmp_path, change, options, message):
@@ -261,6 +272,76 @@ def test_a_damaged_pose_file_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match='no readable NumPy file') as error:
       sources.PoseSetSource(str(tmp_path / name), camera=CAMERA)
     _one_sentence(error)
+
+
+def test_a_pose_file_of_the_other_form_is_told_apart(tmp_path):
+  _save(tmp_path / 'p.npy', _poses())
+  _save(tmp_path / 'q.npz', _poses(), subject=np.arange(6))
+  (tmp_path / 'p.npy').rename(tmp_path / 'p.npz')
+  (tmp_path / 'q.npz').rename(tmp_path / 'q.npy')
+  for name, form in (('p.npz', '.npy'), ('q.npy', '.npz')):
+    with pytest.raises(ValueError, match=f'{name}: by its .* {form} file') as error:
+      sources.PoseSetSource(str(tmp_path / name), camera=CAMERA)
+    _one_sentence(error)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'side_is_right': np.array(['0'] * 6)}, 'side_is_right holds something other'),
+    ({'side_is_right': np.full(6, -1)}, 'side_is_right holds something other'),
+    ({'side_is_right': np.full(6, np.nan)}, 'side_is_right holds something other'),
+    ({'side_is_right': np.ones(5)}, r'side_is_right has shape \(5,\), expected \(6,\)'),
+    ({'subject': np.ones(7)}, r'subject has shape \(7,\), expected \(6,\)'),
+    ({'subject': np.ones((6, 1))}, r'subject has shape \(6, 1\), expected \(6,\)'),
+  ],
+)
+def test_wrong_fields_of_a_pose_file_are_one_sentence(tmp_path, fields, message):
+  path = _save(tmp_path / 'p.npz', _poses(), **fields)
+  with pytest.raises(ValueError, match=message) as error:
+    sources.PoseSetSource(path, camera=CAMERA)
+  _one_sentence(error)
+
+
+def test_an_order_must_not_contradict_the_name_of_the_array(tmp_path):
+  joints = skeleton.reorder(_poses(), 'canonical', 'ho3d')
+  path = _save(tmp_path / 'p.npz', joints, subject=np.arange(6))
+  with pytest.raises(ValueError, match="'rhd', but .* joints_ho3d; leave") as error:
+    sources.PoseSetSource(path, camera=CAMERA, order='rhd')
+  _one_sentence(error)
+  same = sources.PoseSetSource(path, camera=CAMERA, order='mano')  # another name
+  assert len(same) == 6
+
+
+# Canonical and STB's order are the same bones, with the fingers in reverse.
+ORDERS = ('canonical', 'ho3d', 'rhd', 'stb', 'interhand', 'ait')
+TWINS = {'canonical', 'stb'}
+
+
+@pytest.mark.parametrize('poses', ['rhd', 'stb', 'dexycb'])
+def test_a_wrong_joint_order_is_noticed_and_a_right_one_is_not(
+  test_data, tmp_path, poses
+):
+  file = next((test_data / 'data' / 'poses').glob(f'{poses}*'), None)
+  if file is None:
+    pytest.skip('no pose sets among the real samples')
+  content = np.load(file)
+  joints = content
+  if file.suffix == '.npz':
+    joints = skeleton.reorder(content['joints_ho3d'], 'ho3d')
+  joints = joints[:: len(joints) // 50]
+  for order in ORDERS:
+    path = _save(
+      tmp_path / f'{order}.npy', skeleton.reorder(joints, 'canonical', order)
+    )
+    for given in ORDERS:
+      options = {'camera': CAMERA | {'width': 1e6, 'height': 1e6}, 'order': given}
+      if given == order or {given, order} == TWINS:
+        assert len(sources.PoseSetSource(path, **options))
+        continue
+      with pytest.raises(ValueError, match=f'in the order .*{order}.* probab') as error:
+        sources.PoseSetSource(path, **options)
+      _one_sentence(error)
 
 
 def test_unknown_subjects_are_named(tmp_path):
