@@ -137,6 +137,26 @@ def test_a_missing_split_is_one_sentence(prepared):
   _one_sentence(error)
 
 
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'split': None}, 'split of .* is None; it must be a text'),
+    ({'split': 'train[:0]'}, r"The split 'train\[:0\]' of .* is empty"),
+    ({'split': 'train[99:]'}, r"The split 'train\[99:\]' of .* cannot be read"),
+    ({'split': 'train[a]'}, r"The split 'train\[a\]' of .* cannot be read"),
+    ({'image_size': 0}, 'image_size is 0; it must be a whole number'),
+    ({'image_size': 2.5}, 'image_size is 2.5; it must be'),
+    ({'image_size': 'a', 'with_image': False}, "image_size is 'a'; it must be"),
+    ({'path': __file__}, 'is a file; a folder is needed'),
+  ],
+)
+def test_a_wrong_tfds_specification_is_one_sentence(prepared, options, message):
+  spec = {'kind': 'tfds', 'path': prepared[0], 'split': 'train'}
+  with pytest.raises(ValueError, match=message) as error:
+    sources.open_source(spec | options)
+  _one_sentence(error)
+
+
 def test_an_undecodable_image_is_named(tmp_path):
   examples = [make_example(i) for i in range(2)]
   broken = encode_png(examples[1]['image'])[:40]
