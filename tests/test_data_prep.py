@@ -228,6 +228,25 @@ def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
   assert 'hand_graph_cnn_real has no flag --seed' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('number', [0, -3, 100])
+def test_a_number_of_files_that_cannot_be_is_one_sentence(
+  damaged, tmp_path, capsys, number
+):
+  options = ['--source', str(damaged), '--num-shards', str(number)]
+  arguments = ['hand_graph_cnn_real', '--out', str(tmp_path / 'out'), *options]
+  assert build_lib.main(arguments) == 2
+  message = capsys.readouterr().err.strip().splitlines()[-1]
+  assert message.startswith('error: ') and message.endswith('.')
+  assert 'files per split' in message and str(number) in message
+
+
+def test_what_an_interrupted_build_left_is_named(damaged, tmp_path, capsys):
+  left = tmp_path / 'hand_graph_cnn_real' / 'incomplete.ABCDEF_1.0.0'
+  left.mkdir(parents=True)
+  build_lib.build('hand_graph_cnn_real', tmp_path, source=damaged)
+  assert f'{left} is of a build that was interrupted' in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_killed_build_leaves_nothing_that_looks_complete(layout, tmp_path):
   code = (
@@ -274,6 +293,13 @@ def test_numbers_of_examples_must_be_pairs(tmp_path, text, capsys):
   with pytest.raises(SystemExit):
     build_lib.main(['procedural_hands', '--out', str(tmp_path), '--examples', text])
   assert 'is not of the form split=number' in capsys.readouterr().err
+
+
+def test_a_split_named_twice_is_refused(tmp_path, capsys):
+  arguments = ['procedural_hands', '--out', str(tmp_path), '--examples', 'a=1,a=2']
+  with pytest.raises(SystemExit):
+    build_lib.main(arguments)
+  assert "'a=1,a=2' names a split twice" in capsys.readouterr().err
 
 
 def test_numbers_of_examples_are_read_by_split():
