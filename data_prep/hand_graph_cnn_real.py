@@ -37,7 +37,6 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import sources
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -178,7 +177,7 @@ def read_example(record: dict) -> dict:
   """
   path = record['image']
   encoded = path.read_bytes()
-  image = sources.decode_image(encoded)
+  image = example_lib.decode_image(encoded)
   if image is None:
     raise ValueError(f'{path} cannot be decoded as an image; get a complete copy.')
   if image.shape != (CROP_SIZE, CROP_SIZE, 3):

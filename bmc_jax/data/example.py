@@ -62,6 +62,15 @@ def features(image_shape=(None, None, 3), encoding: str = 'jpeg'):
   return tfds.features.FeaturesDict(fields)
 
 
+def decode_image(encoded: bytes) -> np.ndarray | None:
+  """Decodes a JPEG or PNG; (H, W, 3) uint8 RGB, or None if it is damaged."""
+  import cv2
+
+  data = np.frombuffer(encoded, np.uint8)
+  image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+  return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
   """Raises a ValueError if joints are clearly not in the unit they should be in.
 

@@ -123,22 +123,13 @@ class TfdsSource:
     return example_lib.drop_joints_3d(example) if weak else example
 
   def _decode(self, encoded: bytes, sample_id: str) -> np.ndarray:
-    image = decode_image(encoded)
+    image = example_lib.decode_image(encoded)
     if image is None:
       raise ValueError(
         f'The image of example {sample_id!r} in {self._where} cannot be decoded; '
         'delete the prepared directory and build it again from intact files.'
       )
     return image
-
-
-def decode_image(encoded: bytes) -> np.ndarray | None:
-  """Decodes a JPEG or PNG; (H, W, 3) uint8 RGB, or None if it is damaged."""
-  import cv2
-
-  data = np.frombuffer(encoded, np.uint8)
-  image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-  return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _open_split(directory: str, split: str):
