@@ -75,10 +75,12 @@ def build(
 
   Raises:
     FileNotFoundError: the original files are not there.
-    ValueError: they are not of the expected form.
+    ValueError: they are not of the expected form, or an option is wrong.
   """
   import tensorflow_datasets as tfds
 
+  if num_shards is not None and num_shards < 1:
+    raise ValueError(f'There are to be {num_shards} files per split; one is the least.')
   dataset = DATASETS[name]
   if dataset.has_source:
     if source is None:
@@ -95,18 +97,21 @@ def build(
   out = Path(out).expanduser().resolve()
   builder = make_builder(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
+  for folder in sorted(path.parent.glob('incomplete.*')):
+    print(f'{folder} is of a build that was interrupted (delete it) or still runs.')
   if path.exists():
     print(f'{path} is already complete; delete it to build it anew.')
   else:
+    config = tfds.download.DownloadConfig(
+      manual_dir=str(source) if source else None,
+      num_shards=num_shards,
+      try_download_gcs=False,
+    )
     with tempfile.TemporaryDirectory() as downloads:
-      builder.download_and_prepare(
-        download_dir=downloads,
-        download_config=tfds.download.DownloadConfig(
-          manual_dir=str(source) if source else None,
-          num_shards=num_shards,
-          try_download_gcs=False,
-        ),
-      )
+      try:
+        builder.download_and_prepare(download_dir=downloads, download_config=config)
+      except AssertionError as error:  # TFDS's, of more files than examples
+        raise ValueError(f'{error}; ask for fewer files per split.') from error
   sheet = path / 'contact_sheet.png'
   if not sheet.exists():
     contact_sheet.write(
@@ -136,11 +141,14 @@ def parse_examples(text: str) -> dict[str, int]:
   """Reads 'studio_train=4000,studio_test=500' into a mapping."""
   try:
     pairs = [part.split('=') for part in text.split(',')]
-    return {name.strip(): int(count) for name, count in pairs}
+    examples = {name.strip(): int(count) for name, count in pairs}
   except ValueError:
     raise argparse.ArgumentTypeError(
       f'{text!r} is not of the form split=number,split=number'
     ) from None
+  if len(examples) < len(pairs):
+    raise argparse.ArgumentTypeError(f'{text!r} names a split twice')
+  return examples
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -68,7 +68,7 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     **kwargs,
   ):
     examples = dict(EXAMPLES if examples is None else examples)
-    _check(image_size, examples)
+    _check(image_size, examples, seed)
     domains = {split.split('_')[0] for split in examples}
     settings = {
       'image_size': image_size,
@@ -101,8 +101,14 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
   def download_and_prepare(self, *, download_config=None, **kwargs) -> None:
     """Builds all splits, in several shards, with a progress bar for each split."""
     config = download_config or tfds.download.DownloadConfig()
-    most = max(self._settings['examples'].values())
-    shards = config.num_shards or max(_MIN_SHARDS, most // _EXAMPLES_PER_SHARD)
+    counts = self._settings['examples'].values()
+    usual = max(_MIN_SHARDS, max(counts) // _EXAMPLES_PER_SHARD)
+    shards = config.num_shards or min(usual, *counts)
+    if shards > min(counts):
+      raise ValueError(
+        f'There are to be {shards} files per split, but the smallest split has only '
+        f'{min(counts)} examples; ask for fewer files.'
+      )
     tfds.disable_progress_bar()  # it does not know how many examples there will be
     try:
       super().download_and_prepare(
@@ -124,7 +130,7 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     yield from enumerate(progress)
 
 
-def _check(image_size: int, examples: Mapping[str, int]) -> None:
+def _check(image_size: int, examples: Mapping[str, int], seed: int) -> None:
   if image_size < 16:
     raise ValueError(f'image_size is {image_size}; it must be at least 16 pixels.')
   if not examples:
@@ -134,6 +140,8 @@ def _check(image_size: int, examples: Mapping[str, int]) -> None:
       raise ValueError(f'There is no split {split!r}; choose from {sorted(EXAMPLES)}.')
     if count < 1:
       raise ValueError(f'{split} is to have {count} examples; it needs at least one.')
+  if not 0 <= seed < 2**32:
+    raise ValueError(f'The seed is {seed}; it must be from 0 to {2**32 - 1}.')
 
 
 def generate_examples(

@@ -30,15 +30,13 @@ def _write_layout(path, count):
   return joints
 
 
-def _write_params(path, count):
-  scipy.io.savemat(
-    path / 'params.mat',
-    {
-      'image_path': [f'images/{i:05d}.jpg' for i in range(count)],
-      'cam_param': np.tile(CAMERA, (count, 1)),
-      'bbox': np.tile(BOX, (count, 1)),
-    },
-  )
+def _write_params(path, count, **changed):
+  params = {
+    'image_path': [f'images/{i:05d}.jpg' for i in range(count)],
+    'cam_param': np.tile(CAMERA, (count, 1)),
+    'bbox': np.tile(BOX, (count, 1)),
+  }
+  scipy.io.savemat(path / 'params.mat', params | changed)
 
 
 @pytest.fixture(scope='module')
@@ -147,11 +145,35 @@ def test_a_wrong_source_folder_is_one_sentence(tmp_path, capsys):
 def test_a_missing_photo_is_one_sentence(damaged, tmp_path, capsys):
   (damaged / 'images' / '00002.jpg').unlink()
   message = _failure(damaged, tmp_path / 'out', capsys)
-  assert '3 images and 4 annotations do not match (for example 00002.jpg)' in message
+  assert '3 images and the 4 entries of image_path do not match' in message
+  assert "(for example 'images/00002.jpg')" in message
 
 
-def test_a_photo_that_cannot_be_decoded_is_one_sentence(damaged, tmp_path, capsys):
-  (damaged / 'images' / '00002.jpg').write_bytes(b'no image')
+@pytest.mark.parametrize('name', ['{outside}', 'images/../../00000.jpg'])
+def test_no_photo_is_read_from_elsewhere(damaged, tmp_path, capsys, name):
+  outside = tmp_path / '00000.jpg'
+  outside.write_bytes((damaged / 'images' / '00000.jpg').read_bytes())
+  names = [f'images/{i:05d}.jpg' for i in range(1, 4)]
+  _write_params(damaged, 4, image_path=[name.format(outside=outside), *names])
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert 'do not match one to one' in message and '00000.jpg' in message
+
+
+def test_a_photo_named_twice_in_the_place_of_another_is_noticed(
+  damaged, tmp_path, capsys
+):
+  (damaged / 'images' / '00000.jpg').unlink()
+  names = [f'images/{i:05d}.jpg' for i in (1, 1, 2, 3)]
+  _write_params(damaged, 4, image_path=names)
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert "do not match one to one (for example 'images/00001.jpg')" in message
+
+
+@pytest.mark.parametrize('size', [0, 300, 3000])  # of 77 kB
+def test_a_photo_that_is_cut_off_is_one_sentence(damaged, tmp_path, capsys, size):
+  noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+  encoded = cv2.imencode('.jpg', noise)[1].tobytes()
+  (damaged / 'images' / '00002.jpg').write_bytes(encoded[:size])
   message = _failure(damaged, tmp_path / 'out', capsys)
   assert '00002.jpg cannot be decoded' in message
 
@@ -171,6 +193,27 @@ def test_wrong_joints_are_one_sentence(damaged, tmp_path, capsys, change, expect
   assert expected in _failure(damaged, tmp_path / 'out', capsys)
 
 
+@pytest.mark.parametrize(
+  ('changed', 'expected'),
+  [
+    ({'bbox': np.zeros((4, 4))}, 'bbox holds a crop without width or height'),
+    ({'bbox': np.full((4, 4), np.nan)}, 'bbox holds something other than finite num'),
+    ({'cam_param': np.full((4, 4), 'x')}, 'cam_param holds something other'),
+  ],
+)
+def test_wrong_cameras_are_one_sentence(damaged, tmp_path, capsys, changed, expected):
+  _write_params(damaged, 4, **changed)
+  assert expected in _failure(damaged, tmp_path / 'out', capsys)
+
+
+@pytest.mark.parametrize('size', [0, 20, 129, 300])
+def test_a_matlab_file_that_is_cut_off_is_named(damaged, tmp_path, capsys, size):
+  file = damaged / 'pose_gt.mat'
+  file.write_bytes(file.read_bytes()[:size])
+  message = _failure(damaged, tmp_path / 'out', capsys)
+  assert f'{file} cannot be read as a MATLAB file' in message
+
+
 def test_a_matlab_file_of_another_kind_is_one_sentence(damaged, tmp_path, capsys):
   (damaged / 'pose_gt.mat').write_bytes(b'nothing')
   assert 'cannot be read' in _failure(damaged, tmp_path / 'out', capsys)
@@ -183,6 +226,25 @@ def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
     build_lib.main(['hand_graph_cnn_real', '--out', str(tmp_path), '--seed', '1'])
   assert error.value.code == 2
   assert 'hand_graph_cnn_real has no flag --seed' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('number', [0, -3, 100])
+def test_a_number_of_files_that_cannot_be_is_one_sentence(
+  damaged, tmp_path, capsys, number
+):
+  options = ['--source', str(damaged), '--num-shards', str(number)]
+  arguments = ['hand_graph_cnn_real', '--out', str(tmp_path / 'out'), *options]
+  assert build_lib.main(arguments) == 2
+  message = capsys.readouterr().err.strip().splitlines()[-1]
+  assert message.startswith('error: ') and message.endswith('.')
+  assert 'files per split' in message and str(number) in message
+
+
+def test_what_an_interrupted_build_left_is_named(damaged, tmp_path, capsys):
+  left = tmp_path / 'hand_graph_cnn_real' / 'incomplete.ABCDEF_1.0.0'
+  left.mkdir(parents=True)
+  build_lib.build('hand_graph_cnn_real', tmp_path, source=damaged)
+  assert f'{left} is of a build that was interrupted' in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -231,6 +293,13 @@ def test_numbers_of_examples_must_be_pairs(tmp_path, text, capsys):
   with pytest.raises(SystemExit):
     build_lib.main(['procedural_hands', '--out', str(tmp_path), '--examples', text])
   assert 'is not of the form split=number' in capsys.readouterr().err
+
+
+def test_a_split_named_twice_is_refused(tmp_path, capsys):
+  arguments = ['procedural_hands', '--out', str(tmp_path), '--examples', 'a=1,a=2']
+  with pytest.raises(SystemExit):
+    build_lib.main(arguments)
+  assert "'a=1,a=2' names a split twice" in capsys.readouterr().err
 
 
 def test_numbers_of_examples_are_read_by_split():

@@ -1,28 +1,11 @@
-"""Sources: what is read from prepared directories and pose files, and how they fail."""
+"""Sources: what is read from prepared directories, and how they fail."""
 
 import numpy as np
 import pytest
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import sources
-from tests.fixtures_data import encode_png, make_example, make_joints, prepare
-
-CAMERA = {
-  'fx': 600.0,
-  'fy': 610.0,
-  'cx': 300.0,
-  'cy': 250.0,
-  'width': 640,
-  'height': 480,
-}
-# Where the HO3D order keeps the canonical joints, written out from its definition.
-HO3D_FINGERS = {
-  'index': (1, 2, 3, 17),
-  'middle': (4, 5, 6, 18),
-  'little': (7, 8, 9, 20),
-  'ring': (10, 11, 12, 19),
-  'thumb': (13, 14, 15, 16),
-}
+from tests.fixtures_data import encode_png, make_example, prepare
 
 
 @pytest.fixture(scope='module')
@@ -136,6 +119,26 @@ def test_a_missing_split_is_one_sentence(prepared):
   _one_sentence(error)
 
 
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'split': None}, 'split of .* is None; it must be a text'),
+    ({'split': 'train[:0]'}, r"The split 'train\[:0\]' of .* is empty"),
+    ({'split': 'train[99:]'}, r"The split 'train\[99:\]' of .* cannot be read"),
+    ({'split': 'train[a]'}, r"The split 'train\[a\]' of .* cannot be read"),
+    ({'image_size': 0}, 'image_size is 0; it must be a whole number'),
+    ({'image_size': 2.5}, 'image_size is 2.5; it must be'),
+    ({'image_size': 'a', 'with_image': False}, "image_size is 'a'; it must be"),
+    ({'path': __file__}, 'is a file; a folder is needed'),
+  ],
+)
+def test_a_wrong_tfds_specification_is_one_sentence(prepared, options, message):
+  spec = {'kind': 'tfds', 'path': prepared[0], 'split': 'train'}
+  with pytest.raises(ValueError, match=message) as error:
+    sources.open_source(spec | options)
+  _one_sentence(error)
+
+
 def test_an_undecodable_image_is_named(tmp_path):
   examples = [make_example(i) for i in range(2)]
   broken = encode_png(examples[1]['image'])[:40]
@@ -154,143 +157,13 @@ def test_an_undecodable_image_is_named(tmp_path):
       {'kind': 'tfds', 'path': '.', 'spilt': 'train'},
       "no key 'spilt'; it has path, spl",
     ),
-    ({'kind': 'poses', 'camera': CAMERA}, "needs the key 'path'"),
+    ({'kind': 'poses', 'camera': {}}, "needs the key 'path'"),
     ({'kind': 'tfds', 'path': '.', 'split': 'a', 'labels': '4d'}, "labels is '4d'"),
-    ({'kind': 'poses', 'path': 'no.npy', 'camera': CAMERA}, 'no.npy does not exist'),
-    ({'kind': 'poses', 'path': __file__, 'camera': CAMERA}, 'must end in .npy or .npz'),
+    ({'kind': 'poses', 'path': 'no.npy', 'camera': {}}, 'no.npy does not exist'),
+    ({'kind': 'poses', 'path': __file__, 'camera': {}}, 'must end in .npy or .npz'),
   ],
 )
 def test_a_wrong_specification_is_one_sentence(spec, message):
   with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
     sources.open_source(spec)
   _one_sentence(error)
-
-
-def _poses(count=6) -> np.ndarray:
-  return np.stack([make_joints(np.random.default_rng(i)) for i in range(count)])
-
-
-def _save(path, joints, **fields) -> str:
-  if fields:
-    np.savez(path, joints_ho3d=joints, **fields)
-  else:
-    np.save(path, joints)
-  return str(path)
-
-
-def test_poses_are_projected_with_the_camera(tmp_path):
-  joints = _poses()
-  source = sources.PoseSetSource(_save(tmp_path / 'p.npy', joints), camera=CAMERA)
-  batch = source.batch(range(6))
-  np.testing.assert_array_equal(batch['joints_3d'], joints)
-  u = 600 * joints[..., 0] / joints[..., 2] + 300
-  v = 610 * joints[..., 1] / joints[..., 2] + 250
-  np.testing.assert_allclose(batch['keypoints_2d'], np.stack([u, v], -1), atol=1e-3)
-  assert source[3]['sample_id'] == 'p/000003' and source[3]['is_right'].shape == (1,)
-  assert all(v.dtype == np.float32 for k, v in batch.items() if k != 'sample_id')
-
-
-def test_left_hands_of_another_order_become_canonical_right_hands(tmp_path):
-  canonical = _poses()
-  ho3d = np.zeros_like(canonical)
-  ho3d[:, 0] = canonical[:, 0]
-  for finger, places in zip(
-    ('thumb', 'index', 'middle', 'ring', 'little'), range(1, 21, 4), strict=True
-  ):
-    ho3d[:, list(HO3D_FINGERS[finger])] = canonical[:, places : places + 4]
-  left = ho3d * [-1, 1, 1]
-  side = np.array([True, False] * 3)
-  path = _save(
-    tmp_path / 'p.npz',
-    np.where(side[:, None, None], ho3d, left),
-    side_is_right=side,
-    subject=np.array([1, 1, 2, 2, 3, 3]),
-  )
-  batch = sources.PoseSetSource(path, camera=CAMERA).batch(range(6))
-  np.testing.assert_allclose(batch['joints_3d'], canonical, atol=1e-7)
-  assert batch['is_right'].tolist() == [1, 0, 1, 0, 1, 0]
-  # The mirrored camera: a point at x = 0 is seen as far from the other border.
-  assert batch['intrinsics'][:, 0, 2].tolist() == [300, 339, 300, 339, 300, 339]
-  chosen = sources.PoseSetSource(path, camera=CAMERA, subjects=(1, 3), every=3)
-  assert [chosen[i]['sample_id'] for i in range(len(chosen))] == [
-    'p/000000',
-    'p/000005',
-  ]
-
-
-def test_poses_outside_the_image_or_behind_the_camera_are_left_out(tmp_path):
-  joints = _poses()
-  joints[1, :, 0] += 0.4
-  joints[2, :, 2] *= -1
-  path = _save(tmp_path / 'p.npy', joints)
-  source = sources.PoseSetSource(path, camera=CAMERA)
-  assert [source[i]['sample_id'][-1] for i in range(len(source))] == [
-    '0',
-    '3',
-    '4',
-    '5',
-  ]
-  with pytest.raises(ValueError, match='1 poses lie behind the camera') as error:
-    sources.PoseSetSource(path, camera=CAMERA, drop_outside=False)
-  _one_sentence(error)
-
-
-@pytest.mark.parametrize(
-  ('change', 'options', 'message'),
-  [
-    (lambda j: j[:, :20], {}, r'shape \(6, 20, 3\), expected \(N, 21, 3\)'),
-    (lambda j: j[..., :2], {}, r'shape \(6, 21, 2\), expected \(N, 21, 3\)'),
-    (lambda j: j * 1000, {}, 'looks like millimetres, not metres'),
-    (lambda j: j * np.nan, {}, 'not finite'),
-    (lambda j: j + [9, 0, 0], {}, 'no pose lies inside the image'),
-    (lambda j: j, {'order': 'h36m'}, "unknown joint order 'h36m'; known are ait"),
-    (lambda j: j, {'subjects': (1,)}, 'no array "subject"'),
-    (lambda j: j, {'camera': {'fx': 1.0}}, 'the camera needs fx, fy'),
-  ],
-)
-def test_a_wrong_pose_file_is_one_sentence(tmp_path, change, options, message):
-  path = _save(tmp_path / 'p.npy', change(_poses()))
-  with pytest.raises(ValueError, match=message) as error:
-    sources.open_source({'kind': 'poses', 'path': path, 'camera': CAMERA} | options)
-  _one_sentence(error)
-
-
-def test_a_damaged_pose_file_is_one_sentence(tmp_path):
-  for name in ('p.npy', 'p.npz'):
-    (tmp_path / name).write_bytes(b'PK nothing of the kind')
-    with pytest.raises(ValueError, match='no readable NumPy file') as error:
-      sources.PoseSetSource(str(tmp_path / name), camera=CAMERA)
-    _one_sentence(error)
-
-
-def test_unknown_subjects_are_named(tmp_path):
-  path = _save(tmp_path / 'p.npz', _poses(), subject=np.arange(6))
-  with pytest.raises(
-    ValueError, match=r'subjects \[9\]; it has those of 0, 1'
-  ) as error:
-    sources.PoseSetSource(path, camera=CAMERA, subjects=[9])
-  _one_sentence(error)
-
-
-def test_public_pose_sets_are_hands_seen_by_their_cameras(test_data):
-  poses = test_data / 'data' / 'poses'
-  if not poses.is_dir():
-    pytest.skip('no pose sets among the real samples')
-  dexycb = {'fx': 616.64, 'fy': 616.26, 'cx': 308.55, 'cy': 248.52}
-  source = sources.PoseSetSource(
-    str(poses / 'dexycb_subjects01-08.npz'),
-    camera=dexycb | {'width': 640, 'height': 480},
-    every=10,
-  )
-  batch = source.batch(range(len(source)))
-  assert 0.7 < len(source) / 5065 < 0.9
-  assert 0.3 < batch['is_right'].mean() < 0.7
-  # Fingers bend towards the palm. In a right hand the palm is where the cross product
-  # of the index and the little finger's root bones points; left hands that were not
-  # mirrored would bend the other way.
-  joints = batch['joints_3d']
-  index, little = (joints[:, k] - joints[:, 0] for k in (5, 17))
-  bend = joints[:, 12] - joints[:, 9]
-  to_palm = np.einsum('bi,bi->b', np.cross(index, little), bend) > 0
-  for side in (0, 1):
-    assert np.mean(to_palm[batch['is_right'] == side]) > 0.9

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from bmc_jax import skeleton
+from bmc_jax import pose25d, skeleton
 
 LABEL_SHAPES = {
   'joints_3d': (21, 3),
@@ -33,8 +33,7 @@ LABEL_SHAPES = {
 }
 FLAGS = ('is_right', 'has_joints_3d')  # (1,) in an example, (B,) in a batch
 
-# Middle MCP -> PIP in metres: 29-49 mm in the public sets, children included.
-REFERENCE_BONE = (9, 10)
+# The reference bone in metres: 29-49 mm in the public sets, children included.
 REFERENCE_BONE_RANGE = (0.015, 0.07)
 UNITS = {'metres': 1.0, 'centimetres': 1e-2, 'millimetres': 1e-3}  # in metres
 
@@ -63,6 +62,15 @@ def features(image_shape=(None, None, 3), encoding: str = 'jpeg'):
   return tfds.features.FeaturesDict(fields)
 
 
+def decode_image(encoded: bytes) -> np.ndarray | None:
+  """Decodes a JPEG or PNG; (H, W, 3) uint8 RGB, or None if it is damaged."""
+  import cv2
+
+  data = np.frombuffer(encoded, np.uint8)
+  image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+  return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
 def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
   """Raises a ValueError if joints are clearly not in the unit they should be in.
 
@@ -71,7 +79,7 @@ def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
     name: what the message calls them.
     unit: a key of `UNITS`.
   """
-  a, b = REFERENCE_BONE
+  a, b = pose25d.REFERENCE
   bones = np.linalg.norm(joints_3d[..., b, :] - joints_3d[..., a, :], axis=-1)
   bone = float(np.median(bones))
   low, high = REFERENCE_BONE_RANGE
@@ -145,7 +153,7 @@ def _validate_joints(example: Mapping[str, Any], where: str) -> None:
       f'{where}: a joint has depth {depth.min():.4g}; joints must lie in front of the '
       'camera (z > 0, OpenCV axes).'
     )
-  if labelled[list(REFERENCE_BONE)].all():
+  if labelled[list(pose25d.REFERENCE)].all():
     check_unit(joints, where)
 
 

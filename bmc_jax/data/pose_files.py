@@ -13,6 +13,8 @@ at 640x480; for DexYCB fx 616.64, fy 616.26, cx 308.55, cy 248.52 at 640x480 see
 fifths of the poses.
 """
 
+import math
+import numbers
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +22,13 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from bmc_jax import geometry, skeleton
+from bmc_jax import geometry, kinematics, skeleton
 from bmc_jax.data import example as example_lib
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
+
+_ORDER_POSES = 10
+_ORDER_MARGIN = 0.95
 
 
 def load_poses(
@@ -42,7 +47,7 @@ def load_poses(
     camera: fx, fy, cx, cy, width, height in pixels.
     subjects: keep only these numbers of the file's `subject` array.
     order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes it from the name of
-      the array (`.npz`) or the canonical order (`.npy`).
+      the array (`.npz`, which it must not contradict) or the canonical order (`.npy`).
     every: keep each `every`-th pose.
     drop_outside: leave out poses with a joint outside the image or behind the camera
       (their number is logged); otherwise a joint behind it is an error.
@@ -71,36 +76,102 @@ def load_poses(
 
 def _read(path, subjects, order, every):
   """Canonical joints (N, 21, 3), is_right (N,), and their rows in the file (N,)."""
-  joints, order, fields = _load_file(path, order)
-  if joints.ndim != 3 or joints.shape[1:] != (21, 3):
-    raise ValueError(f'{path}: joints have shape {joints.shape}, expected (N, 21, 3).')
-  if order not in skeleton.JOINT_ORDERS:
-    known = ', '.join(sorted(skeleton.JOINT_ORDERS))
-    raise ValueError(f'{path}: unknown joint order {order!r}; known are {known}.')
-  rows = np.arange(len(joints))
-  if subjects is not None:
-    if 'subject' not in fields:
-      raise ValueError(
-        f'{path}: subjects are asked for, but it has no array "subject".'
-      )
-    rows = np.flatnonzero(np.isin(fields['subject'], list(subjects)))
-    if not rows.size:
-      known = ', '.join(str(s) for s in np.unique(fields['subject']))
-      raise ValueError(
-        f'{path}: no pose of the subjects {list(subjects)}; it has those of {known}.'
-      )
-  rows = rows[::every]
+  joints, named, fields = _load_file(path)
+  order = _agreed_order(path, named, order)
+  if joints.ndim != 3 or joints.shape[1:] != (21, 3) or not len(joints):
+    raise ValueError(
+      f'{path}: joints have shape {joints.shape}, expected (N, 21, 3) with N > 0.'
+    )
+  if joints.dtype.kind not in 'iuf':
+    raise ValueError(f'{path}: joints are of type {joints.dtype}, expected numbers.')
+  if not isinstance(every, int) or every < 1:
+    raise ValueError(
+      f'{path}: every is {every!r}; it must be a whole number from 1 on.'
+    )
+  _check_fields(path, fields, len(joints))
+  rows = _rows_of(path, subjects, fields, len(joints))[::every]
   joints = joints[rows].astype(np.float32)
   if not np.all(np.isfinite(joints)):
     raise ValueError(f'{path}: joints hold a value that is not finite.')
+  _check_order(path, joints, order)
   is_right = np.ones(len(rows), bool)
   if 'side_is_right' in fields:
     is_right = fields['side_is_right'][rows].astype(bool)
   return skeleton.reorder(joints, order, 'canonical'), is_right, rows
 
 
-def _load_file(path, order):
-  """The joints as they are in the file, their order, and the file's other arrays."""
+def _check_fields(path, fields, count: int) -> None:
+  """Checks the shapes of `subject` and `side_is_right`, and the latter's values."""
+  for name, value in fields.items():
+    if value.shape != (count,):
+      raise ValueError(
+        f'{path}: {name} has shape {value.shape}, expected ({count},), as many as '
+        'there are poses.'
+      )
+  # Text never equals a number.
+  if not np.all(np.isin(fields.get('side_is_right', ()), (0, 1))):
+    raise ValueError(
+      f'{path}: side_is_right holds something other than 1 (or True) for right hands '
+      'and 0 (or False) for left ones.'
+    )
+
+
+def _rows_of(path, subjects, fields, count: int) -> np.ndarray:
+  """The rows of the poses of these subjects; all of them if `subjects` is None."""
+  if subjects is None:
+    return np.arange(count)
+  wanted = np.asarray(subjects)
+  if wanted.ndim != 1 or wanted.dtype.kind not in 'iu':
+    raise ValueError(
+      f'{path}: subjects is {subjects!r}; it must be a list of whole numbers.'
+    )
+  if 'subject' not in fields:
+    raise ValueError(f'{path}: subjects are asked for, but it has no array "subject".')
+  rows = np.flatnonzero(np.isin(fields['subject'], wanted))
+  if not rows.size:
+    known = ', '.join(str(s) for s in np.unique(fields['subject']))
+    raise ValueError(
+      f'{path}: no pose of the subjects {list(subjects)}; it has those of {known}.'
+    )
+  return rows
+
+
+def _check_order(path, joints: np.ndarray, order: str) -> None:
+  """Raises a ValueError if the bones are clearly shorter in another joint order.
+
+  A wrong order draws bones between joints that are no neighbours. A fist can hide that,
+  so the ninth decile of the poses' summed bones counts: where public poses were given
+  in a wrong order, the right one was shorter by 9% and more; where they were given
+  in the right one, no other was shorter by more than 3%. `canonical` and `stb` have the
+  same bones and cannot be told apart.
+
+  Args:
+    path: named in the message.
+    joints: (N, 21, 3) in the given order; under `_ORDER_POSES` poses pass unseen.
+    order: the given order.
+  """
+  if len(joints) < _ORDER_POSES:
+    return
+  sample = joints[:: math.ceil(len(joints) / 1000)]  # plenty
+  lengths = {}
+  for name in skeleton.JOINT_ORDERS:
+    bones = kinematics.bone_lengths(skeleton.reorder(sample, name))
+    lengths[name] = float(np.quantile(np.sum(bones, axis=(1, 2)), 0.9))
+  shortest = min(lengths.values())
+  if shortest < _ORDER_MARGIN * lengths[order]:
+    likely = [
+      name for name in lengths if math.isclose(lengths[name], shortest, rel_tol=1e-5)
+    ]
+    raise ValueError(
+      f'{path}: in the joint order {order!r} the bones are '
+      f'{lengths[order] / shortest - 1:.0%} longer than in the order '
+      f'{" or ".join(likely)}, which is probably the right one; set `order` (.npy) or '
+      'rename the array (.npz).'
+    )
+
+
+def _load_file(path):
+  """The joints as they are in the file, the order in their name, and other arrays."""
   file = Path(path).expanduser()
   if not file.is_file():
     raise FileNotFoundError(
@@ -110,25 +181,54 @@ def _load_file(path, order):
     raise ValueError(f'{path}: a pose file must end in .npy or .npz.')
   try:
     content = np.load(file)
-    if file.suffix == '.npy':
-      return content, order or 'canonical', {}
-    names = [name for name in content.files if name.startswith('joints_')]
-    if len(names) == 1:
-      fields = {k: content[k] for k in ('subject', 'side_is_right') if k in content}
-      return content[names[0]], order or names[0].removeprefix('joints_'), fields
+    if isinstance(content, np.ndarray):
+      suffix, arrays = '.npy', {'joints_canonical': content}
+    else:
+      suffix, arrays = '.npz', {k: content[k] for k in content.files if _is_used(k)}
   except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
     raise ValueError(f'{path}: this is no readable NumPy file ({error}).') from error
-  found = ', '.join(names) or 'none'
-  raise ValueError(f'{path}: expected one array joints_<order>, found {found}.')
+  if suffix != file.suffix:
+    raise ValueError(f'{path}: by its content this is a {suffix} file; rename it.')
+  names = [name for name in arrays if name.startswith('joints_')]
+  if len(names) != 1:
+    found = ', '.join(names) or 'none'
+    raise ValueError(f'{path}: expected one array joints_<order>, found {found}.')
+  named = names[0].removeprefix('joints_') if suffix == '.npz' else None
+  return arrays.pop(names[0]), named, arrays
+
+
+def _is_used(name: str) -> bool:
+  return name.startswith('joints_') or name in ('subject', 'side_is_right')
+
+
+def _agreed_order(path, named: str | None, order: str | None) -> str:
+  """The joint order that the array's name and the argument agree upon."""
+  known = skeleton.JOINT_ORDERS
+  agreed = order or named or 'canonical'
+  if agreed not in known:
+    raise ValueError(
+      f'{path}: unknown joint order {agreed!r}; known are {", ".join(sorted(known))}.'
+    )
+  if named in known and known[named] != known[agreed]:
+    raise ValueError(
+      f'{path}: order is {order!r}, but its array is named joints_{named}; leave order '
+      'out or rename the array.'
+    )
+  return agreed
 
 
 def _camera_matrices(path, camera: Mapping[str, float], is_right: np.ndarray):
   """Intrinsics (N, 3, 3) of the camera, mirrored for the left hands."""
-  if set(camera) != set(CAMERA_KEYS):
+  if not isinstance(camera, Mapping) or set(camera) != set(CAMERA_KEYS):
+    found = ', '.join(map(str, camera)) if isinstance(camera, Mapping) else repr(camera)
     raise ValueError(
-      f'{path}: the camera needs {", ".join(CAMERA_KEYS)}, got '
-      f'{", ".join(sorted(camera)) or "nothing"}.'
+      f'{path}: the camera needs {", ".join(CAMERA_KEYS)}, got {found or "nothing"}.'
     )
+  for key, value in camera.items():
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+      raise ValueError(
+        f"{path}: the camera's {key} is {value!r}; it must be a finite number."
+      )
   fx, fy, cx, cy, width, _ = (float(camera[key]) for key in CAMERA_KEYS)
   matrices = np.zeros((len(is_right), 3, 3), np.float32)
   matrices[:] = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]

@@ -72,13 +72,20 @@ class TfdsSource:
       labels: '3d', or '2d' to drop the 3D labels.
     """
     _check_labels(labels)
+    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
+      raise ValueError(
+        f'image_size is {image_size!r}; it must be a whole number of pixels from 1 on, '
+        'or None.'
+      )
+    if not isinstance(split, str):
+      raise ValueError(
+        f"The split of {directory} is {split!r}; it must be a text such as 'train'."
+      )
     self._with_image = with_image
     self._image_size = image_size
     self._weak = labels == '2d'
     self._data, self._image_shape = _open_split(directory, split)
     self._where = f'{directory} ({split})'
-    if not len(self._data):
-      raise ValueError(f'The split {split!r} of {directory} is empty.')
     example_lib.validate_example(self._convert(self._data[0], weak=False))
 
   def __len__(self) -> int:
@@ -116,16 +123,13 @@ class TfdsSource:
     return example_lib.drop_joints_3d(example) if weak else example
 
   def _decode(self, encoded: bytes, sample_id: str) -> np.ndarray:
-    import cv2
-
-    data = np.frombuffer(encoded, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = example_lib.decode_image(encoded)
     if image is None:
       raise ValueError(
         f'The image of example {sample_id!r} in {self._where} cannot be decoded; '
         'delete the prepared directory and build it again from intact files.'
       )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def _open_split(directory: str, split: str):
@@ -133,6 +137,8 @@ def _open_split(directory: str, split: str):
   import tensorflow_datasets as tfds
 
   root = Path(directory).expanduser()
+  if root.is_file():
+    raise ValueError(f'The data directory {directory} is a file; a folder is needed.')
   if not root.is_dir():
     raise FileNotFoundError(
       f'The data directory {directory} does not exist; prepare it with '
@@ -156,6 +162,15 @@ def _open_split(directory: str, split: str):
     if name not in (*builder.info.splits, 'all'):
       known = ', '.join(sorted(builder.info.splits))
       raise ValueError(f'{directory} has no split {name!r}; it has {known}.')
+  try:
+    count = builder.info.splits[split].num_examples
+  except ValueError as error:
+    raise ValueError(
+      f'The split {split!r} of {directory} cannot be read; write it as in '
+      "'train[:100]', within the examples that there are."
+    ) from error
+  if count < 1:
+    raise ValueError(f'The split {split!r} of {directory} is empty.')
   undecoded = {'image': tfds.decode.SkipDecoding()}
   # TFDS's decorator hides the signature.
   data = builder.as_data_source(split, decoders=undecoded)  # pyright: ignore
