@@ -64,8 +64,8 @@ def _nearest_edge(points, hulls):
   # Turns, bones, then the batch as the last axis, which vectorises.
   flexion, abduction = jnp.moveaxis(points.reshape(-1, 15, 2), (2, 1), (0, 1))
   turns = jnp.array([-TWO_PI, 0.0, TWO_PI], points.dtype)
-  px, py = flexion + turns[:, None, None], abduction[None]
-  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[..., None]  # (v, 2, 15, 1)
+  px, py = flexion[None] + turns[:, None, None], abduction[None]
+  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[:, :, None, :, None]
 
   def visit(best, edge):
     least, nearest, winding = best
@@ -96,7 +96,7 @@ def _nearest_edge(points, hulls):
     jnp.zeros(shape, jnp.int32),
     jnp.zeros(shape, jnp.int32),
   )
-  edges = (jnp.arange(count), corners, jnp.roll(corners, -1, axis=0))
+  edges = (jnp.arange(count, dtype=jnp.int32), corners, jnp.roll(corners, -1, axis=0))
   (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
   inside = winding > 0
   turn = jnp.argmin(jnp.where(inside, -1, least), axis=0)
