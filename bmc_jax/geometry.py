@@ -1,9 +1,10 @@
 """Safe vector primitives and the pinhole camera.
 
-"Safe" means: value and gradient stay finite on every input whose square is finite
-(up to 1e18 in float32). A direction that is undefined (a zero vector) is returned as
-zero, with a zero gradient. Lengths under 3e-10 in float32, 1e-77 in float64, count as
-zero: gradients grow with their inverse, and products of those would overflow.
+"Safe" means: value and gradient of the primitives (down to `angle_between`) stay
+finite on every input whose square is finite (up to 1e18 in float32). A direction that
+is undefined (a zero vector) is returned as zero, with a zero gradient. Lengths under
+3e-10 in float32, 1e-77 in float64, count as zero: gradients grow with their inverse,
+and products of those would overflow. What is NaN stays NaN.
 
 Cameras have OpenCV axes (x right, y down, z forward). `intrinsics` are (3, 3) with
 the last row (0, 0, 1); pixel centres lie at integers.
@@ -23,9 +24,10 @@ def _negligible(dtype) -> float:
 def safe_sqrt(x: Array) -> Array:
   """Square root, and 0 with gradient 0 (not NaN) where x is not above about 0."""
   # d sqrt(x) / dx is infinite at 0, and infinity times 0 is NaN: take the square
-  # root of 1 there and choose the other branch.
-  positive = x > _negligible(x.dtype)
-  return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+  # root of 1 there and choose the other branch. Here as below, the comparison must
+  # be false for NaN, which then goes through the formula.
+  zero = x <= _negligible(x.dtype)
+  return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
 def safe_norm(
@@ -48,21 +50,22 @@ def normalize(x: Float[Array, '*b n'], *, eps: float = 0.0) -> Float[Array, '*b 
     eps: length under which a direction counts as undefined.
   """
   norm = safe_norm(x, keepdims=True)
-  defined = norm > eps
-  return jnp.where(defined, x / jnp.where(defined, norm, 1), 0)
+  undefined = norm <= eps
+  return jnp.where(undefined, 0, x / jnp.where(undefined, 1, norm))
 
 
 def safe_divide(x: Array, y: Array, *, eps: float = 0.0) -> Array:
   """x / y, and 0 where |y| <= eps."""
-  defined = jnp.abs(y) > max(eps, _negligible(y.dtype))
-  return jnp.where(defined, x / jnp.where(defined, y, 1), 0)
+  undefined = jnp.abs(y) <= max(eps, _negligible(y.dtype))
+  # 0 * x instead of 0 keeps a NaN of x.
+  return jnp.where(undefined, 0 * x, x / jnp.where(undefined, 1, y))
 
 
 def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
   """atan2(y, x), and 0 where both arguments are at most eps in size."""
-  defined = jnp.maximum(jnp.abs(x), jnp.abs(y)) > max(eps, _negligible(y.dtype))
+  undefined = jnp.maximum(jnp.abs(x), jnp.abs(y)) <= max(eps, _negligible(y.dtype))
   return jnp.where(
-    defined, jnp.arctan2(jnp.where(defined, y, 0), jnp.where(defined, x, 1)), 0
+    undefined, 0, jnp.arctan2(jnp.where(undefined, 0, y), jnp.where(undefined, 1, x))
   )
 
 

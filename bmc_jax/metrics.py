@@ -91,7 +91,7 @@ def pck(
   """Percentage of correct keypoints: the share of errors at or under each threshold.
 
   Args:
-    errors: errors of any shape, in the unit of the thresholds.
+    errors: errors of any shape, in the unit of the thresholds. NaN is over each.
     thresholds: (t,).
     mask: weights of the errors; those of weight 0 do not count.
 

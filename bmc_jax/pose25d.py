@@ -152,9 +152,9 @@ def solve_root_depth(
 
   quarter = a * (1 - h) * (1 + h) - (h * d_cross_r) ** 2
   root = geometry.safe_sqrt(quarter)
-  defined = a > _MIN_RAY_DISTANCE_SQUARED
-  value = (root - h * d_dot_r) / jnp.where(defined, a, 1) - z_n
-  value = jnp.where(defined, value, 0)
+  undefined = a <= _MIN_RAY_DISTANCE_SQUARED
+  value = (root - h * d_dot_r) / jnp.where(undefined, 1, a) - z_n
+  value = jnp.where(undefined, 0 * h, value)  # 0, or NaN where a depth is
   if bounds is not None:
     value = jnp.clip(value, *bounds)
   return RootDepth(value, jnp.stack([a, b, c], -1), 4 * quarter, value * root)
