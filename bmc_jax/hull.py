@@ -7,7 +7,7 @@ import scipy.spatial
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import Array
+from bmc_jax.skeleton import Array, as_float
 
 TWO_PI = 2 * np.pi
 MIN_WIDTH = 1e-3
@@ -31,7 +31,7 @@ def hull_distance(
   Returns:
     (*b, 5, 3) radians. The gradient is 0 inside and a unit vector outside.
   """
-  points = jnp.asarray(points)
+  points = as_float(points)
   hulls = jnp.asarray(hulls, points.dtype)
   # The distance is a minimum over edges and turns, so its gradient is that of the
   # nearest one (Danskin's theorem): search without gradient, then differentiate a
@@ -135,10 +135,7 @@ def fit_hull(
   points = np.asarray(points, np.float64)
   if points.ndim != 2 or points.shape[1] != 2 or not len(points):
     raise ValueError(f'points has the shape {points.shape}, but (n, 2) is needed.')
-  if num_vertices < 3:
-    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
-  if not 0 < coverage <= 1:
-    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
+  check_options(num_vertices, coverage)
   if not np.isfinite(points).all():
     raise ValueError('points contains values that are not finite.')
   points = _unwrap_flexion(points)
@@ -147,6 +144,14 @@ def fit_hull(
     corners = _circumscribe(corners, num_vertices)
   padding = np.repeat(corners[-1:], num_vertices - len(corners), axis=0)
   return np.concatenate([corners, padding])
+
+
+def check_options(num_vertices: int, coverage: float) -> None:
+  """Raises ValueError for too few corners, or a share outside (0, 1]."""
+  if num_vertices < 3:
+    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
+  if not 0 < coverage <= 1:
+    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
 
 
 def _unwrap_flexion(points):
