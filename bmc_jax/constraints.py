@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from bmc_jax import hull, kinematics
 from bmc_jax.limits import HandLimits
-from bmc_jax.skeleton import Array, check_joints
+from bmc_jax.skeleton import Array, as_float, check_joints
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
   {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}
@@ -33,7 +33,11 @@ def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Ar
   Args:
     x: (*b, *s).
     lower, upper: (*s) or scalar.
+
+  Returns:
+    (*b, *s), in the unit of x.
   """
+  x = as_float(x)
   lower, upper = (
     jnp.broadcast_to(jnp.asarray(bound, x.dtype), x.shape) for bound in (lower, upper)
   )
@@ -100,10 +104,16 @@ def bmc_loss(
     over its bones. Value and gradient are finite for every input whose square is.
 
   Raises:
+    TypeError: the limits are none, but the path of a file, say.
     ValueError: joints of another shape, an unknown weight, or limits for another
       joint order or for left hands.
   """
   check_joints(joints)
+  if not isinstance(limits, HandLimits):
+    raise TypeError(
+      f'limits is {limits!r:.60}, but HandLimits are needed: '
+      'bmc_jax.limits.load_limits reads them from a file.'
+    )
   limits.metadata.check_fits_canonical_right_hands()
   unknown = set(weights) - set(WEIGHTS)
   if unknown:

@@ -114,7 +114,8 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     relative to the root; `epe_mm` root-relative, with `epe_median_mm`; `epe_abs_mm` in
     the camera frame; `epe_pa_mm` after Procrustes alignment; `auc_0_50` and
     `auc_pa_0_50`, areas under the PCK curves from 0 to 50 mm of the root-relative and
-    of the aligned error.
+    of the aligned error. A prediction that is not a number makes its means NaN, and
+    counts as wrong in the areas.
   """
   visible = predictions['visibility'] > 0
   joints, truth = predictions['joints_3d'], predictions['joints_3d_true']

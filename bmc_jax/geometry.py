@@ -1,18 +1,23 @@
 """Safe vector primitives and the pinhole camera.
 
-"Safe" means: value and gradient stay finite on every input whose square is finite
-(up to 1e18 in float32). A direction that is undefined (a zero vector) is returned as
-zero, with a zero gradient. Lengths under 3e-10 in float32, 1e-77 in float64, count as
-zero: gradients grow with their inverse, and products of those would overflow.
+"Safe" means: value and gradient of the primitives (down to `angle_between`) stay
+finite on every input whose square is finite (up to 1e18 in float32). A direction that
+is undefined (a zero vector) is returned as zero, with a zero gradient. Lengths under
+3e-10 in float32, 1e-77 in float64, count as zero: gradients grow with their inverse,
+and products of those would overflow. What is NaN stays NaN.
 
 Cameras have OpenCV axes (x right, y down, z forward). `intrinsics` are (3, 3) with
 the last row (0, 0, 1); pixel centres lie at integers.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from bmc_jax.skeleton import Array
+from bmc_jax.skeleton import Array, as_float
+
+_MIN_DEPTH = 1e-12
+"""Under it a point has no projection: gradients grow with its inverse squared."""
 
 
 def _negligible(dtype) -> float:
@@ -21,11 +26,17 @@ def _negligible(dtype) -> float:
 
 
 def safe_sqrt(x: Array) -> Array:
-  """Square root, and 0 with gradient 0 (not NaN) where x is not above about 0."""
+  """Square root, and 0 with gradient 0 (not NaN) where x is not above about 0.
+
+  Args:
+    x: of any shape; the result has the same.
+  """
+  x = as_float(x)
   # d sqrt(x) / dx is infinite at 0, and infinity times 0 is NaN: take the square
-  # root of 1 there and choose the other branch.
-  positive = x > _negligible(x.dtype)
-  return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+  # root of 1 there and choose the other branch. Here as below, the comparison must
+  # be false for NaN, which then goes through the formula.
+  zero = x <= _negligible(x.dtype)
+  return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
 def safe_norm(
@@ -37,6 +48,7 @@ def safe_norm(
     x: (*b, n).
     keepdims: keep the last axis, with length 1.
   """
+  x = as_float(x)
   return safe_sqrt(jnp.sum(x * x, axis=-1, keepdims=keepdims))
 
 
@@ -47,22 +59,39 @@ def normalize(x: Float[Array, '*b n'], *, eps: float = 0.0) -> Float[Array, '*b 
     x: (*b, n).
     eps: length under which a direction counts as undefined.
   """
+  x = as_float(x)
   norm = safe_norm(x, keepdims=True)
-  defined = norm > eps
-  return jnp.where(defined, x / jnp.where(defined, norm, 1), 0)
+  undefined = norm <= eps
+  return jnp.where(undefined, 0, x / jnp.where(undefined, 1, norm))
 
 
 def safe_divide(x: Array, y: Array, *, eps: float = 0.0) -> Array:
-  """x / y, and 0 where |y| <= eps."""
-  defined = jnp.abs(y) > max(eps, _negligible(y.dtype))
-  return jnp.where(defined, x / jnp.where(defined, y, 1), 0)
+  """x / y, and 0 where |y| <= eps.
+
+  Args:
+    x, y: of shapes that broadcast, which gives the result's.
+    eps: size up to which y counts as 0, in the unit of y.
+  """
+  x, y = as_float(x), as_float(y)
+  undefined = jnp.abs(y) <= max(eps, _negligible(y.dtype))
+  # 0 * x instead of 0 keeps a NaN of x.
+  return jnp.where(undefined, 0 * x, x / jnp.where(undefined, 1, y))
 
 
 def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
-  """atan2(y, x), and 0 where both arguments are at most eps in size."""
-  defined = jnp.maximum(jnp.abs(x), jnp.abs(y)) > max(eps, _negligible(y.dtype))
+  """atan2(y, x), and 0 where both arguments are at most eps in size.
+
+  Args:
+    y, x: of one shape, in one unit.
+    eps: size up to which they count as 0, in that unit.
+
+  Returns:
+    Radians in [-pi, pi], of the same shape.
+  """
+  y, x = as_float(y), as_float(x)
+  undefined = jnp.maximum(jnp.abs(x), jnp.abs(y)) <= max(eps, _negligible(y.dtype))
   return jnp.where(
-    defined, jnp.arctan2(jnp.where(defined, y, 0), jnp.where(defined, x, 1)), 0
+    undefined, 0, jnp.arctan2(jnp.where(undefined, 0, y), jnp.where(undefined, 1, x))
   )
 
 
@@ -71,9 +100,21 @@ def angle_between(u: Float[Array, '*b 3'], v: Float[Array, '*b 3']) -> Array:
 
   atan2 of sine and cosine instead of arccos of the cosine: arccos loses half of the
   digits near 0 and pi, and has an infinite gradient there.
+
+  Args:
+    u, v: (*b, 3), any unit.
+
+  Returns:
+    (*b,) radians.
   """
   u, v = normalize(u), normalize(v)  # the products of short vectors would underflow
   return safe_atan2(safe_norm(jnp.cross(u, v)), jnp.sum(u * v, axis=-1))
+
+
+def _check_last_axes(x, name, needed):
+  if x.shape[-len(needed) :] != needed:
+    axes = ', '.join(map(str, needed))
+    raise ValueError(f'{name} has the shape {x.shape}, but (..., {axes}) is needed.')
 
 
 def project(
@@ -87,8 +128,14 @@ def project(
 
   Returns:
     (*b, n, 2) pixels. A point at z = 0 goes to the principal point.
+
+  Raises:
+    ValueError: points or intrinsics of another shape.
   """
-  xy = safe_divide(joints_3d[..., :2], joints_3d[..., 2:])
+  joints_3d, intrinsics = as_float(joints_3d), as_float(intrinsics)
+  _check_last_axes(joints_3d, 'joints_3d', (3,))
+  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
+  xy = safe_divide(joints_3d[..., :2], joints_3d[..., 2:], eps=_MIN_DEPTH)
   return transform_keypoints(xy, intrinsics)
 
 
@@ -100,15 +147,36 @@ def camera_rays(
   Args:
     keypoints_2d: (*b, n, 2) pixels.
     intrinsics: (*b, 3, 3).
+
+  Returns:
+    (*b, n, 2), in focal lengths.
+
+  Raises:
+    ValueError: pixels or intrinsics of another shape.
   """
+  keypoints_2d, intrinsics = as_float(keypoints_2d), as_float(intrinsics)
+  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
   return pixels_to_rays(keypoints_2d - intrinsics[..., None, :2, 2], intrinsics)
 
 
 def pixels_to_rays(
   offsets: Float[Array, '*b n 2'], intrinsics: Float[Array, '*b 3 3']
 ) -> Float[Array, '*b n 2']:
-  """Differences of rays from differences of pixels: the inverse of K's 2 x 2 block."""
+  """Differences of rays from differences of pixels: the inverse of K's 2 x 2 block.
+
+  Args:
+    offsets: (*b, n, 2) pixels.
+    intrinsics: (*b, 3, 3).
+
+  Returns:
+    (*b, n, 2), in focal lengths.
+  """
+  offsets, intrinsics = as_float(offsets), as_float(intrinsics)
+  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
   linear = intrinsics[..., None, :2, :2]  # the same for all pixels
+  # Both in focal lengths, about: the product of two would overflow in float16.
+  size = jax.lax.stop_gradient(jnp.abs(linear).max((-2, -1), keepdims=True))
+  linear, offsets = safe_divide(linear, size), safe_divide(offsets, size[..., 0])
   fx, skew_x = linear[..., 0, 0], linear[..., 0, 1]
   skew_y, fy = linear[..., 1, 0], linear[..., 1, 1]
   u, v = offsets[..., 0], offsets[..., 1]
@@ -132,6 +200,7 @@ def backproject(
   Returns:
     (*b, n, 3) in the unit of `depth`.
   """
+  depth = as_float(depth)
   rays = camera_rays(keypoints_2d, intrinsics)
   return jnp.concatenate([rays, jnp.ones_like(rays[..., :1])], -1) * depth[..., None]
 

@@ -7,7 +7,7 @@ import scipy.spatial
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import Array
+from bmc_jax.skeleton import Array, as_float
 
 TWO_PI = 2 * np.pi
 MIN_WIDTH = 1e-3
@@ -31,7 +31,7 @@ def hull_distance(
   Returns:
     (*b, 5, 3) radians. The gradient is 0 inside and a unit vector outside.
   """
-  points = jnp.asarray(points)
+  points = as_float(points)
   hulls = jnp.asarray(hulls, points.dtype)
   # The distance is a minimum over edges and turns, so its gradient is that of the
   # nearest one (Danskin's theorem): search without gradient, then differentiate a
@@ -64,8 +64,8 @@ def _nearest_edge(points, hulls):
   # Turns, bones, then the batch as the last axis, which vectorises.
   flexion, abduction = jnp.moveaxis(points.reshape(-1, 15, 2), (2, 1), (0, 1))
   turns = jnp.array([-TWO_PI, 0.0, TWO_PI], points.dtype)
-  px, py = flexion + turns[:, None, None], abduction[None]
-  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[..., None]  # (v, 2, 15, 1)
+  px, py = flexion[None] + turns[:, None, None], abduction[None]
+  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[:, :, None, :, None]
 
   def visit(best, edge):
     least, nearest, winding = best
@@ -96,7 +96,7 @@ def _nearest_edge(points, hulls):
     jnp.zeros(shape, jnp.int32),
     jnp.zeros(shape, jnp.int32),
   )
-  edges = (jnp.arange(count), corners, jnp.roll(corners, -1, axis=0))
+  edges = (jnp.arange(count, dtype=jnp.int32), corners, jnp.roll(corners, -1, axis=0))
   (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
   inside = winding > 0
   turn = jnp.argmin(jnp.where(inside, -1, least), axis=0)
@@ -135,10 +135,7 @@ def fit_hull(
   points = np.asarray(points, np.float64)
   if points.ndim != 2 or points.shape[1] != 2 or not len(points):
     raise ValueError(f'points has the shape {points.shape}, but (n, 2) is needed.')
-  if num_vertices < 3:
-    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
-  if not 0 < coverage <= 1:
-    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
+  check_options(num_vertices, coverage)
   if not np.isfinite(points).all():
     raise ValueError('points contains values that are not finite.')
   points = _unwrap_flexion(points)
@@ -147,6 +144,14 @@ def fit_hull(
     corners = _circumscribe(corners, num_vertices)
   padding = np.repeat(corners[-1:], num_vertices - len(corners), axis=0)
   return np.concatenate([corners, padding])
+
+
+def check_options(num_vertices: int, coverage: float) -> None:
+  """Raises ValueError for too few corners, or a share outside (0, 1]."""
+  if num_vertices < 3:
+    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
+  if not 0 < coverage <= 1:
+    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
 
 
 def _unwrap_flexion(points):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import Array, check_joints
+from bmc_jax.skeleton import Array, as_float, check_joints
 
 # Two unit vectors whose cross product is shorter than this are parallel up to
 # float32 rounding: the normal of the plane that they span is undefined.
@@ -18,8 +18,9 @@ _PARALLEL = 1e-6
 
 def bone_vectors(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 4 3']:
   """Bones, child minus parent: five fingers of root, PIP, DIP and TIP bone."""
+  joints = as_float(joints)
   check_joints(joints)
-  wrist = jnp.asarray(joints)[..., None, :1, :]
+  wrist = joints[..., None, :1, :]
   fingers = joints[..., 1:, :].reshape(*joints.shape[:-2], 5, 4, 3)
   chain = jnp.concatenate(
     [jnp.broadcast_to(wrist, (*fingers.shape[:-2], 1, 3)), fingers], axis=-2
@@ -160,6 +161,8 @@ def forward_kinematics(
   Returns:
     (*b, 21, 3) with the wrist at the origin, in the unit of the lengths.
   """
+  angles, bone_lengths = as_float(angles), as_float(bone_lengths)
+  root_directions = as_float(root_directions)
   frame = root_frames(root_directions)
   flexion, abduction = angles[..., 0], angles[..., 1]
   local = jnp.stack(

@@ -19,10 +19,18 @@ def keypoints_2d_loss(
   keypoints_2d: Float[Array, '*b 21 2'],
   target: Float[Array, '*b 21 2'],
   visibility: Float[Array, '*b 21'],
-  image_size: float,
+  image_size: int,
 ) -> Float[Array, '*b']:
   """L1 error of the visible keypoints, in units of half the image side (so that it
   does not depend on the resolution), mean over joints and both coordinates.
+
+  Args:
+    keypoints_2d, target: (*b, 21, 2) pixels.
+    visibility: (*b, 21), 1 or 0.
+    image_size: side of the (square) image, px.
+
+  Returns:
+    (*b,), 0 where no keypoint is visible.
   """
   target = jnp.where(visibility[..., None] > 0, target, keypoints_2d)
   error = jnp.abs(keypoints_2d - target).mean(-1) * (2 / image_size)
@@ -33,7 +41,7 @@ def heatmap_loss(
   logits: Float[Array, 'b h w 21'],
   target: Float[Array, 'b 21 2'],
   visibility: Float[Array, 'b 21'],
-  image_size: float,
+  image_size: int,
 ) -> Float[Array, ' b']:
   """Kullback-Leibler divergence of the heatmaps from Gaussians around the keypoints.
 
@@ -41,10 +49,13 @@ def heatmap_loss(
   gradient: with this term a network from scratch learns several times faster.
 
   Args:
-    logits: of the heatmaps; their cells divide the image evenly.
-    target: keypoints, px. Those outside the image do not count.
-    visibility: of the keypoints.
+    logits: (b, h, w, 21) of the heatmaps; their cells divide the image evenly.
+    target: (b, 21, 2) keypoints, px. Those outside the image do not count.
+    visibility: (b, 21) of the keypoints, 1 or 0.
     image_size: side of the (square) image, px.
+
+  Returns:
+    (b,) nats, mean over the keypoints that count.
   """
   cells = logits.shape[1]
   place = (target + 0.5) * (cells / image_size) - 0.5  # in cells
@@ -64,7 +75,15 @@ def relative_depth_loss(
   target: Float[Array, '*b 21'],
   visibility: Float[Array, '*b 21'],
 ) -> Float[Array, '*b']:
-  """L1 error of the relative depth, in reference bones."""
+  """L1 error of the relative depth, mean over the visible joints.
+
+  Args:
+    relative_depth, target: (*b, 21) reference bones.
+    visibility: (*b, 21), 1 or 0.
+
+  Returns:
+    (*b,) reference bones, 0 where no joint is visible.
+  """
   target = jnp.where(visibility > 0, target, relative_depth)
   return _mean_of_visible(jnp.abs(relative_depth - target), visibility)
 
@@ -72,7 +91,7 @@ def relative_depth_loss(
 def root_depth_loss(
   root_depth: Float[Array, '*b'], target: Float[Array, '*b']
 ) -> Float[Array, '*b']:
-  """L1 error of the refined root depth, in reference bones."""
+  """L1 error of the refined root depth: (*b,) and (*b,), both in reference bones."""
   return jnp.abs(root_depth - target)
 
 
@@ -90,6 +109,17 @@ def mirrored_is_more_plausible(
 
   A hand with z -> -z projects to nearly the same image and keeps every bone length:
   the constraints' second basin. No gradient flows through the comparison.
+
+  Args:
+    keypoints_2d: (*b, 21, 2) pixels.
+    relative_depth: (*b, 21) reference bones.
+    intrinsics: (*b, 3, 3).
+    limits: of the constraints.
+    weights: see `constraints.bmc_loss`.
+    reference, bounds: see `pose25d.solve_root_depth`.
+
+  Returns:
+    (*b,), 1 or 0.
   """
 
   def loss(relative_depth):
@@ -108,6 +138,13 @@ def mirror_loss(
   """L1 pull of the relative depth to its own negative, for examples in `mirrored`.
 
   Not from the paper: it leads hands that settled in the mirrored basin out of it.
+
+  Args:
+    relative_depth: (*b, 21) reference bones.
+    mirrored: (*b,), 1 or 0, of `mirrored_is_more_plausible`.
+
+  Returns:
+    (*b,) reference bones.
   """
   target = jax.lax.stop_gradient(-relative_depth)
   return mirrored * jnp.abs(relative_depth - target).mean(-1)
@@ -121,7 +158,14 @@ def lift_normalized(
   reference: tuple[int, int] = pose25d.REFERENCE,
   bounds: tuple[float, float] | None = None,
 ) -> Float[Array, '*b 21 3']:
-  """3D joints in reference bones, the root depth being solved from the 2.5D hand."""
+  """3D joints in reference bones, the root depth being solved from the 2.5D hand.
+
+  Args:
+    keypoints_2d: (*b, 21, 2) pixels.
+    relative_depth: (*b, 21) reference bones.
+    intrinsics: (*b, 3, 3).
+    reference, bounds: see `pose25d.solve_root_depth`.
+  """
   root_depth = pose25d.solve_root_depth(
     keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
   ).value

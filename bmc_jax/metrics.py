@@ -9,37 +9,35 @@ import numpy as np
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import WRIST, Array
+from bmc_jax.skeleton import WRIST, Array, as_float
 
 
 def epe(
   joints: Float[Array, '*b n 3'], joints_true: Float[Array, '*b n 3']
 ) -> Float[Array, '*b n']:
   """End-point error: distance of each joint to its true place, in the joints' unit."""
-  _check_same_shape(joints, joints_true)
-  return geometry.safe_norm(joints - joints_true)
+  return geometry.safe_norm(_difference(joints, joints_true))
 
 
 def keypoint_error_2d(
   keypoints_2d: Float[Array, '*b n 2'], keypoints_2d_true: Float[Array, '*b n 2']
 ) -> Float[Array, '*b n']:
   """Distance of each keypoint to its true place, in pixels."""
-  _check_same_shape(keypoints_2d, keypoints_2d_true)
-  return geometry.safe_norm(keypoints_2d - keypoints_2d_true)
+  return geometry.safe_norm(_difference(keypoints_2d, keypoints_2d_true))
 
 
 def depth_error(
   depth: Float[Array, '*b n'], depth_true: Float[Array, '*b n']
 ) -> Float[Array, '*b n']:
   """Absolute error of the (relative) depth of each joint, in the depths' unit."""
-  _check_same_shape(depth, depth_true)
-  return jnp.abs(depth - depth_true)
+  return jnp.abs(_difference(depth, depth_true))
 
 
 def root_relative(
   joints: Float[Array, '*b n 3'], root: int = WRIST
 ) -> Float[Array, '*b n 3']:
   """Joints with the root joint at the origin."""
+  joints = as_float(joints)
   return joints - joints[..., root : root + 1, :]
 
 
@@ -57,12 +55,15 @@ def procrustes_align(
     visibility: (*b, n) weights of the joints in the fit; all are moved.
 
   Returns:
-    (*b, n, 3) aligned joints. A hand shrunk to a point goes to the true centre.
+    (*b, n, 3) aligned joints, at least in float32. A hand shrunk to a point goes to
+    the true centre. The gradient is not always finite: that of the singular value
+    decomposition is undefined where singular values coincide.
   """
   _check_same_shape(joints, joints_true)
+  joints, joints_true = _at_least_float32(joints), _at_least_float32(joints_true)
   if visibility is None:
     visibility = jnp.ones(joints.shape[:-1], joints.dtype)
-  weight = visibility[..., None]
+  weight = _at_least_float32(visibility)[..., None]
   total = jnp.maximum(weight.sum(-2, keepdims=True), 1e-12)
   centre = (joints * weight).sum(-2, keepdims=True) / total
   centre_true = (joints_true * weight).sum(-2, keepdims=True) / total
@@ -91,15 +92,17 @@ def pck(
   """Percentage of correct keypoints: the share of errors at or under each threshold.
 
   Args:
-    errors: errors of any shape, in the unit of the thresholds.
+    errors: errors of any shape, in the unit of the thresholds. NaN is over each.
     thresholds: (t,).
     mask: weights of the errors; those of weight 0 do not count.
 
   Returns:
     (t,) shares in [0, 1]; NaN if no error counts.
   """
-  errors = jnp.ravel(errors)
-  weights = jnp.ones_like(errors) if mask is None else jnp.ravel(mask)
+  errors = jnp.ravel(_at_least_float32(errors))
+  weights = (
+    jnp.ones_like(errors) if mask is None else jnp.ravel(_at_least_float32(mask))
+  )
   within = errors[:, None] <= jnp.asarray(thresholds, errors.dtype)[None]
   return jnp.where(within, weights[:, None], 0).sum(0) / weights.sum()
 
@@ -108,13 +111,25 @@ def auc(
   pck_curve: Float[Array, ' t'], thresholds: Float[Array, ' t'] = THRESHOLDS_MM
 ) -> Float[Array, '']:
   """Area under a PCK curve over the range of its thresholds, in [0, 1]."""
+  pck_curve = _at_least_float32(pck_curve)
   thresholds = jnp.asarray(thresholds, pck_curve.dtype)
   area = jnp.trapezoid(pck_curve, thresholds)
   return area / (thresholds[-1] - thresholds[0])
 
 
+def _at_least_float32(x):
+  """For sums over many joints, and decompositions: both are too much for 16 bits."""
+  x = as_float(x)
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _difference(a, b):
+  _check_same_shape(a, b)
+  return as_float(a) - as_float(b)
+
+
 def _check_same_shape(a, b):
-  if jnp.shape(a) != jnp.shape(b):
+  if np.shape(a) != np.shape(b):
     raise ValueError(
-      f'Prediction and ground truth differ in shape: {jnp.shape(a)} and {jnp.shape(b)}.'
+      f'Prediction and ground truth differ in shape: {np.shape(a)} and {np.shape(b)}.'
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import WRIST, Array, check_joints
+from bmc_jax.skeleton import NUM_JOINTS, WRIST, Array, as_float, check_joints
 
 REFERENCE = (9, 10)
 """The reference bone: middle MCP -> PIP, the one of FreiHAND's `scale` files."""
@@ -63,10 +63,21 @@ def scale_of(
   Args:
     joints_3d: (*b, 21, 3).
     reference: the two joints of the reference bone.
+
+  Raises:
+    ValueError: joints of another shape, or a reference that is no two of them.
   """
+  joints_3d = as_float(joints_3d)
   check_joints(joints_3d, 'joints_3d')
+  check_reference(reference)
   start, end = reference
   return geometry.safe_norm(joints_3d[..., end, :] - joints_3d[..., start, :])
+
+
+def check_reference(reference: tuple[int, int]) -> None:
+  """Raises ValueError unless these are two different joints."""
+  if len(set(reference)) != 2 or not all(0 <= j < NUM_JOINTS for j in reference):
+    raise ValueError(f'reference is two different joints of 0 to 20, not {reference}.')
 
 
 def to_pose25d(
@@ -84,6 +95,7 @@ def to_pose25d(
     root: the joint that depths are relative to.
     reference: the two joints of the reference bone.
   """
+  joints_3d = as_float(joints_3d)
   scale = scale_of(joints_3d, reference)
   depth = geometry.safe_divide(joints_3d[..., 2], scale[..., None])
   root_depth = depth[..., root]
@@ -129,11 +141,17 @@ def solve_root_depth(
       arm's length is about 10 to 30 away); None leaves the value as it is.
 
   Returns:
-    `RootDepth`. Value and gradient are finite on any input: a negative discriminant
-    counts as 0, and where the two keypoints coincide the root is put at 0 (or at
-    the nearest bound).
+    `RootDepth`. Value and gradient are finite for rays and depths up to 1e6 in size
+    (in float32): a negative discriminant counts as 0, and where the two keypoints
+    coincide the root is put at 0 (or at the nearest bound).
+
+  Raises:
+    ValueError: an argument of another shape, or a reference that is no two joints.
   """
+  keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   check_joints(keypoints_2d, 'keypoints_2d', last=2)
+  _check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
+  check_reference(reference)
   n, m = reference
   # The difference of pixels is exact in floating point, that of rays is not.
   d = geometry.pixels_to_rays(
@@ -152,9 +170,9 @@ def solve_root_depth(
 
   quarter = a * (1 - h) * (1 + h) - (h * d_cross_r) ** 2
   root = geometry.safe_sqrt(quarter)
-  defined = a > _MIN_RAY_DISTANCE_SQUARED
-  value = (root - h * d_dot_r) / jnp.where(defined, a, 1) - z_n
-  value = jnp.where(defined, value, 0)
+  undefined = a <= _MIN_RAY_DISTANCE_SQUARED
+  value = (root - h * d_dot_r) / jnp.where(undefined, 1, a) - z_n
+  value = jnp.where(undefined, 0 * h, value)  # 0, or NaN where a depth is
   if bounds is not None:
     value = jnp.clip(value, *bounds)
   return RootDepth(value, jnp.stack([a, b, c], -1), 4 * quarter, value * root)
@@ -176,7 +194,21 @@ def lift(
 
   Returns:
     (*b, 21, 3) in the camera frame, in the unit of the depths.
+
+  Raises:
+    ValueError: an argument of another shape.
   """
+  keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
+  root_depth = as_float(root_depth)
   check_joints(keypoints_2d, 'keypoints_2d', last=2)
+  _check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
+  _check_depth(root_depth, 'root_depth', keypoints_2d.shape[:-2])
   depth = relative_depth + root_depth[..., None]
   return geometry.backproject(keypoints_2d, depth, intrinsics)
+
+
+def _check_depth(depth, name, needed):
+  if depth.shape != needed:
+    raise ValueError(
+      f'{name} has the shape {depth.shape}, but keypoints_2d calls for {needed}.'
+    )

@@ -8,6 +8,7 @@ needed: `joints[..., 1:, :].reshape(..., 5, 4, 3)` are the fingers.
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float, Shaped
 
 Array = jax.Array | np.ndarray
@@ -52,12 +53,24 @@ the others have the wrist; `ait` goes level by level (all MCPs, all PIPs, ...).
 """
 
 
-def check_joints(joints: Array, name: str = 'joints', last: int = 3) -> None:
-  """Raises ValueError unless `joints` has the shape (*b, 21, last)."""
-  shape = jnp.shape(joints)
-  if shape[-2:] != (NUM_JOINTS, last):
+def as_float(x: ArrayLike) -> jax.Array:
+  """A JAX array of floats: integers and nested lists become the default float."""
+  x = jnp.asarray(x)
+  return x.astype(jnp.result_type(x, float))
+
+
+def check_joints(joints: Array, name: str = 'joints', last: int | None = 3) -> None:
+  """Raises ValueError unless `joints` has the shape (*b, 21, last).
+
+  Args:
+    joints: joints, or anything else by joint.
+    name: what the message calls them.
+    last: length of the last axis; None admits any.
+  """
+  shape = np.shape(joints)
+  if len(shape) < 2 or shape[-2] != NUM_JOINTS or last not in (None, shape[-1]):
     raise ValueError(
-      f'{name} has the shape {tuple(shape)}, but (..., 21, {last}) is needed: '
+      f'{name} has the shape {shape}, but (..., 21, {last or "n"}) is needed: '
       '21 joints, wrist first, then thumb to little from base to tip '
       '(see bmc_jax.skeleton.reorder for other orders).'
     )
@@ -84,7 +97,8 @@ def reorder(
       raise ValueError(
         f'Unknown joint order {order!r}; known are {", ".join(sorted(JOINT_ORDERS))}.'
       )
-  check_joints(joints, last=jnp.shape(joints)[-1] if jnp.ndim(joints) else 0)
+  joints = joints if isinstance(joints, Array) else np.asarray(joints)
+  check_joints(joints, last=None)
   from_canonical = np.argsort(JOINT_ORDERS[target])
   return joints[..., np.asarray(JOINT_ORDERS[source])[from_canonical], :]
 
@@ -95,6 +109,7 @@ def mirror(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 21 3']:
   Args:
     joints: (*b, 21, 3) joints in any order and unit.
   """
+  joints = joints if isinstance(joints, Array) else np.asarray(joints)
   check_joints(joints)
   sign = np.array([-1, 1, 1], joints.dtype)
   return joints * np.broadcast_to(sign, joints.shape)

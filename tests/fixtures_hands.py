@@ -68,7 +68,7 @@ def pose_hand(angles: np.ndarray, lengths: np.ndarray, roots: np.ndarray) -> np.
 
 
 def slow_root_frames(roots: np.ndarray) -> list[np.ndarray]:
-  """Rows x, y, z of the five PIP bones' frames (paper eq. 6), finger by finger."""
+  """Rows x, y, z of the five PIP bones' frames (paper 3.1), finger by finger."""
   n = [unit(np.cross(roots[i + 1], roots[i])) for i in range(4)]
   x = [-n[0], -n[1], -unit(n[2] + n[1]), -unit(n[3] + n[2]), -n[3]]
   return [np.stack([x[i], np.cross(roots[i], x[i]), roots[i]]) for i in range(5)]

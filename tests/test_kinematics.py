@@ -85,7 +85,7 @@ def test_angles_match_projections_in_a_slow_loop(x64):
   for index in np.ndindex(20, 5, 3):
     x, y, z = frames[index]
     bone = unit(bones[index[0], index[1], index[2] + 1])
-    # The paper's eq. 7-8: project on the x-z plane; the octant gives the signs.
+    # As in the paper's section 3.1: project on the x-z plane; the octant gives signs.
     projected = bone - (bone @ y) * y
     flexion = np.arccos(np.clip(unit(projected) @ z, -1, 1)) * np.sign(bone @ x)
     abduction = np.arccos(np.clip(unit(projected) @ bone, -1, 1)) * np.sign(bone @ y)

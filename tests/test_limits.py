@@ -182,6 +182,9 @@ BAD_FILES = {
   'index dip is not convex': _set(*HULL, to=[[0, 0], [90, 0], [10, 5], [0, 20]]),
   'index dip is not': _set(*HULL, to=[[0, 0]] * 4),
   'not a complete limits file': _set(*HULL, to=[[0, 0, 0]] * 4),
+  "not a complete limits file: could not convert string to float: 'a'": _set(
+    *HULL, to=[['a', 'b']] * 4
+  ),
 }
 
 
@@ -202,6 +205,9 @@ def test_missing_and_unreadable_files_are_refused_in_a_sentence(tmp_path):
     limits.load_limits(tmp_path / 'none.json')
   path = tmp_path / 'broken.json'
   path.write_text('{"format": ')
+  with pytest.raises(ValueError, match='broken.json is not valid JSON'):
+    limits.load_limits(path)
+  path.write_bytes(bytes(range(256)))
   with pytest.raises(ValueError, match='broken.json is not valid JSON'):
     limits.load_limits(path)
   path.write_text('[1, 2]')

@@ -54,7 +54,7 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
     )
   try:
     content = json.loads(path.read_text())
-  except json.JSONDecodeError as error:
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
     raise ValueError(f'{path} is not valid JSON: {error}.') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise ValueError(f'{path} is not a limits file: its "format" is not "{FORMAT}".')

@@ -33,8 +33,10 @@ def fit_limits(
 
   Raises:
     ValueError: wrong shape, no pose, values that are not finite, a reference bone of
-      no length.
+      no length or of unknown joints, too few corners, a bad coverage.
   """
+  pose25d.check_reference(reference)
+  hull.check_options(num_vertices, coverage)
   joints = np.asarray(joints_3d, np.float64)
   if joints.ndim != 3:
     raise ValueError(

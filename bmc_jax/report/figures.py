@@ -63,7 +63,7 @@ def joint_error_figures(group: load.Group) -> list[tuple[str, str]]:
     with the mean of all joints.
   """
   errors = [(row, _mean_errors(row)) for row in group.predicted]
-  top = 1.08 * max(1.0, *(values.max() for _, values in errors))
+  top = 1.08 * max(1.0, *(np.nan_to_num(values).max() for _, values in errors))
   panels = []
   for number, finger in enumerate((*skeleton.FINGERS, _REST)):
     thumb = finger == 'thumb'
@@ -86,11 +86,14 @@ def joint_error_figures(group: load.Group) -> list[tuple[str, str]]:
 
 
 def _mean_errors(row: load.Row) -> np.ndarray:
-  """Means of the visible, finite errors: of the 21 joints, then of all, (22,) mm."""
-  finite = np.isfinite(row.errors) & row.visible
-  sums = np.where(finite, row.errors, 0).sum(axis=0)
-  joints = sums / np.maximum(finite.sum(axis=0), 1)
-  return np.append(joints, sums.sum() / max(finite.sum(), 1))
+  """Means of the visible errors: of the 21 joints, then of all, (22,) mm.
+
+  NaN, which draws no bar, where an error is not finite.
+  """
+  errors = np.where(np.isfinite(row.errors), row.errors, np.nan)
+  sums = np.where(row.visible, errors, 0).sum(axis=0)
+  joints = sums / np.maximum(row.visible.sum(axis=0), 1)
+  return np.append(joints, sums.sum() / max(row.visible.sum(), 1))
 
 
 def _draw_bars(

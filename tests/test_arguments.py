@@ -1,0 +1,110 @@
+"""What the pure functions make of integers, lists, 16-bit floats and wrong shapes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bmc_jax import (
+  constraints,
+  geometry,
+  kinematics,
+  limits,
+  metrics,
+  pose25d,
+  skeleton,
+)
+from tests.fixtures_hands import INTRINSICS, as_users_call, random_hands
+
+HANDS = np.round(100 * random_hands(0, 8).joints + [0, 0, 900])
+PIXELS, DEPTHS = np.round(HANDS[..., :2]), HANDS[..., 2]
+CAMERAS = np.broadcast_to(INTRINSICS, (8, 3, 3))
+LIMITS = limits.clinical_limits()
+
+
+@pytest.mark.parametrize(
+  'function, arguments',
+  [
+    (kinematics.bone_lengths, (HANDS,)),
+    (geometry.project, (HANDS, CAMERAS)),
+    (geometry.camera_rays, (PIXELS, CAMERAS)),
+    (geometry.angle_between, (HANDS[0], HANDS[1])),
+    (pose25d.lift, (PIXELS, DEPTHS, DEPTHS[:, 0], CAMERAS)),
+    (metrics.epe, (HANDS, HANDS[::-1])),
+    (metrics.procrustes_align, (HANDS, HANDS[::-1])),
+    (lambda x: constraints.interval_penalty(x, 3.0, 5.0), (HANDS,)),
+    (skeleton.mirror, (HANDS,)),
+  ],
+)
+def test_integers_and_lists_give_what_floats_give(function, arguments):
+  wanted = function(*(np.float32(a) for a in arguments))
+  with as_users_call():
+    integers = function(*(np.int32(a) for a in arguments))
+    lists = function(*(np.int32(a).tolist() for a in arguments))
+  for got in (integers, lists):
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('dtype', [jnp.float16, jnp.bfloat16])
+def test_16_bit_floats_neither_overflow_nor_fail(dtype):
+  digits = float(jnp.finfo(dtype).eps)
+  rays = geometry.camera_rays(jnp.asarray(PIXELS, dtype), jnp.asarray(CAMERAS, dtype))
+  wanted = (PIXELS - INTRINSICS[:2, 2]) / np.diagonal(INTRINSICS)[:2]
+  np.testing.assert_allclose(rays, wanted, atol=4 * digits)
+  truth = jnp.asarray(HANDS / 100, dtype)
+  aligned = metrics.procrustes_align(2 * truth, truth)
+  np.testing.assert_allclose(aligned, HANDS / 100, atol=20 * digits)
+  # More joints than 16 bits can count.
+  assert metrics.auc(metrics.pck(jnp.zeros(70_000, dtype))) == pytest.approx(1)
+
+
+def test_rays_undo_an_image_turned_by_a_right_angle():
+  turn = np.array([[0.0, -1, 30], [1, 0, 40], [0, 0, 1]])
+  turned = geometry.transform_intrinsics(CAMERAS, np.broadcast_to(turn, (8, 3, 3)))
+  rays = geometry.camera_rays(geometry.project(HANDS, turned), turned)
+  np.testing.assert_allclose(rays, HANDS[..., :2] / HANDS[..., 2:], atol=1e-5)
+
+
+REFUSED = {
+  r'intrinsics has the shape \(2, 3\), but \(\.\.\., 3, 3\)': lambda: geometry.project(
+    HANDS[0], INTRINSICS[:2]
+  ),
+  r'joints_3d has the shape \(8, 21, 2\)': lambda: geometry.project(PIXELS, CAMERAS),
+  r'root_depth has the shape \(8, 1\), but .* calls for \(8,\)': lambda: pose25d.lift(
+    PIXELS, DEPTHS, DEPTHS[:, :1], CAMERAS
+  ),
+  r'relative_depth has the shape \(8, 20\), but .* calls for \(8, 21\)': (
+    lambda: pose25d.solve_root_depth(PIXELS, DEPTHS[:, :20], CAMERAS)
+  ),
+  r'two different joints of 0 to 20, not \(9, 30\)': lambda: pose25d.scale_of(
+    HANDS, (9, 30)
+  ),
+  r'two different joints of 0 to 20, not \(9, 9\)': lambda: limits.fit_limits(
+    HANDS, reference=(9, 9)
+  ),
+  r'coverage is a share in \(0, 1\], not 2': lambda: limits.fit_limits(
+    HANDS, coverage=2
+  ),
+  r'shape \(21,\), but \(\.\.\., 21, n\)': lambda: skeleton.reorder(
+    np.zeros(21), 'mano'
+  ),
+  r'shape \(\), but \(\.\.\., 21, 3\)': lambda: skeleton.mirror(np.float32(3)),
+}
+
+
+@pytest.mark.parametrize('sentence', REFUSED)
+def test_wrong_shapes_and_joints_are_refused_in_a_sentence(sentence):
+  with as_users_call(), pytest.raises(ValueError, match=sentence):
+    REFUSED[sentence]()
+
+
+def test_a_path_in_the_place_of_limits_is_refused_in_a_sentence():
+  with as_users_call(), pytest.raises(TypeError, match="'limits.json', but .*load_lim"):
+    constraints.bmc_loss(HANDS, 'limits.json')  # pyright: ignore
+
+
+def test_points_that_nearly_touch_the_camera_have_a_finite_gradient():
+  for z in (1e-6, 1e-13, 1e-18, 1e-30):
+    point = jnp.float32([[0.3, -0.2, z]])
+    gradient = jax.grad(lambda x: geometry.project(x, CAMERAS[0]).sum())(point)
+    assert np.isfinite(gradient).all(), z
