@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from bmc_jax.config import Config
+from bmc_jax.config import Config, flatten
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -53,7 +53,7 @@ def claim(workdir: Path, config: Config) -> None:
   path = workdir / 'config.json'
   begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
   if path.exists() and begun:
-    old, new = _flatten(json.loads(path.read_text())), _flatten(wanted)
+    old, new = flatten(json.loads(path.read_text())), flatten(wanted)
     changed = sorted(
       key
       for key in old.keys() | new.keys()
@@ -68,15 +68,6 @@ def claim(workdir: Path, config: Config) -> None:
       )
   workdir.mkdir(parents=True, exist_ok=True)
   write_json(path, wanted)
-
-
-def _flatten(tree, prefix='') -> dict[str, Any]:
-  if not isinstance(tree, dict):
-    return {prefix: tree}
-  flat = {}
-  for key, value in tree.items():
-    flat |= _flatten(value, f'{prefix}.{key}' if prefix else key)
-  return flat
 
 
 def _describe(config) -> str:
