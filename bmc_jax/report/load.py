@@ -107,6 +107,23 @@ def slug_of(name: str) -> str:
   return re.sub(r'[^a-z0-9]', '_', name.lower())
 
 
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """The object in a JSON file.
+
+  Raises:
+    ValueError: it holds something else, or was cut short.
+  """
+  try:
+    value = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(
+      f'{path} is not valid JSON ({error}): mend it or delete it.'
+    ) from error
+  if not isinstance(value, dict):
+    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}.')
+  return value
+
+
 def load_experiment(workdir: pathlib.Path) -> Experiment:
   """Reads an experiment.
 
@@ -126,10 +143,10 @@ def load_experiment(workdir: pathlib.Path) -> Experiment:
     raise FileNotFoundError(
       f'there is no results.json in {workdir}; run the experiment first'
     )
-  results = _read_json(workdir / 'results.json')
+  results = read_json(workdir / 'results.json')
   about: dict[str, Any] = {'title': workdir.resolve().name}
   if (workdir / 'experiment.json').is_file():
-    about |= _read_json(workdir / 'experiment.json')
+    about |= read_json(workdir / 'experiment.json')
   # Rows that only the results know come last, in a group of their own.
   names = list(dict.fromkeys([*about.get('rows', []), *results]))
   group_of = about.get('groups', {})
@@ -183,16 +200,6 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     elif isinstance(value, int | float) and not isinstance(value, bool):
       numbers[name] = float(value)
   return numbers
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    value = json.loads(path.read_text())
-  except ValueError as error:
-    raise ValueError(f'{path} is not valid JSON: {error}') from error
-  if not isinstance(value, dict):
-    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}')
-  return value
 
 
 def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:
