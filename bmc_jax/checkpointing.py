@@ -64,16 +64,30 @@ class Checkpointer:
 
     Returns:
       The restored state and log.
+
+    Raises:
+      ValueError: the checkpoint is damaged.
     """
-    restored = self._manager.restore(
-      self._manager.latest_step(),
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(state),
-        data=grain.checkpoint.CheckpointRestore(data),
-        log=ocp.args.JsonRestore(),
-      ),
+    restored = self._restore(
+      state=ocp.args.StandardRestore(state),
+      data=grain.checkpoint.CheckpointRestore(data),
+      log=ocp.args.JsonRestore(),
     )
     return restored['state'], restored['log']
+
+  def restore_state(self, state: Any) -> Any:
+    """Restores the state alone, for a run that needs no data any more."""
+    return self._restore(state=ocp.args.StandardRestore(state))['state']
+
+  def _restore(self, **parts: Any) -> Any:
+    step = self._manager.latest_step()
+    try:
+      return self._manager.restore(step, args=ocp.args.Composite(**parts))
+    except Exception as error:  # orbax has no type of its own for a damaged checkpoint
+      raise ValueError(
+        f'The checkpoint {self._manager.directory / str(step)} is damaged: delete this '
+        'folder, and the run goes on from the one before.'
+      ) from error
 
   def close(self) -> None:
     """Waits until everything is written."""

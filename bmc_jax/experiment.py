@@ -5,7 +5,6 @@ again, a row that was interrupted goes on from its checkpoint, and a workdir ref
 config other than the one that it was begun with.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,20 @@ import ml_collections
 import numpy as np
 
 from bmc_jax import evaluate, report, weights
-from bmc_jax.config import Config
+from bmc_jax.config import Config, check_known, flatten
 from bmc_jax.data import augment, sources
-from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
+from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
 from bmc_jax.models import create_model
-from bmc_jax.objective import uses_limits
-from bmc_jax.results import claim, format_table, slug, write_json, write_results
-from bmc_jax.train import check_config, model_options, source_spec, train, variables_of
+from bmc_jax.report.load import read_json, slug_of
+from bmc_jax.results import claim, format_table, write_json, write_results
+from bmc_jax.train import (
+  check_config,
+  is_trained,
+  model_options,
+  source_spec,
+  train,
+  variables_of,
+)
 
 NUM_SAMPLES = 16
 
@@ -34,37 +40,46 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
     workdir: everything is written below it.
 
   Returns:
-    {row: {metric: value}}.
+    {row: {metric: value}} of all rows that are finished, in the config's order; those
+    that were run before count, too.
 
   Raises:
     ValueError: a config value is wrong, or the workdir belongs to another config.
     FileNotFoundError: data or weights are missing.
   """
   workdir = Path(workdir)
-  configs = row_configs(with_eval_path(config, workdir))
-  limits_paths = _limits_paths(configs, workdir)
+  tested = with_eval_path(config, workdir)
+  rows = row_configs(tested)
+  folders = {name: workdir / 'rows' / slug_of(name) for name in rows}
   claim(workdir, config)
+  todo = [name for name in config.run_rows if not _finished(rows[name], folders[name])]
+  trained = {name for name in todo if is_trained(rows[name], folders[name])}
+  check_inputs({name: rows[name] for name in todo}, trained)
+  limits = open_limits(rows, workdir, set(todo) - trained)
   records: dict[str, dict[str, Any]] = {}
-  for number, (name, row) in enumerate(configs.items(), 1):
-    row_dir = workdir / 'rows' / slug(name)
-    if not _is_finished(row, row_dir):
-      limits = open_limits(row, limits_paths[name]) if uses_limits(row) else None
-      _run_row(row, row_dir, limits, f'[{number}/{len(configs)}] {name}')
-    records[name] = json.loads((row_dir / 'metrics.json').read_text())
-    write_results(workdir, config, list(configs), records)
+  for number, name in enumerate(config.run_rows, 1):
+    if name in todo:
+      label = f'[{number}/{len(config.run_rows)}] {name}'
+      _run_row(rows[name], folders[name], limits.get(name), label)
+    elif number < len(config.run_rows):
+      continue  # the tables need not be written yet
+    found = {k: _finished(row, folders[k]) for k, row in rows.items()}
+    records = {k: record for k, record in found.items() if record}
+    shown = [k for k in rows if k in records or k in config.run_rows]
+    write_results(workdir, tested, shown, records)
     report.write_report(workdir)
   results = {name: record['metrics'] for name, record in records.items()}
-  groups = {name: config.rows[name].group for name in configs}
+  groups = {name: config.rows[name].group for name in records}
   chance = {groups[name]: record['chance'] for name, record in records.items()}
   print(format_table(results, chance, groups))
   print(f'Report: {(workdir / "report.html").resolve()}')
   return results
 
 
-def row_configs(
-  config: Config,
-) -> dict[str, Config]:
-  """The config of every row to run, in order, checked as far as it can be beforehand.
+def row_configs(config: Config) -> dict[str, Config]:
+  """The config of every row, in the config's order.
+
+  Those of the rows to run are checked as far as they can be beforehand.
 
   Raises:
     ValueError: there is no row, two would share a folder, or a value is wrong.
@@ -74,33 +89,38 @@ def row_configs(
       'The config has no rows to run: configs.base.add_row adds one, and run_rows says '
       'which ones to run.'
     )
-  configs = {name: row_config(config, name) for name in config.run_rows}
+  names = list(json.loads(config.to_json())['rows'])  # a ConfigDict lists them sorted
+  for name in config.run_rows:
+    if name not in names:
+      raise ValueError(f'There is no row {name!r}; the rows are {names}.')
+  rows = {name: row_config(config, name) for name in names}
   folders: dict[str, str] = {}
-  for name, row in configs.items():
-    if slug(name) in folders:
+  for name in rows:
+    if other := folders.get(slug_of(name)):
       raise ValueError(
-        f'The rows {folders[slug(name)]!r} and {name!r} would share the folder '
-        f'{slug(name)!r}: rename one.'
+        f'The rows {other!r} and {name!r} would share the folder {slug_of(name)!r}: '
+        'rename one.'
       )
-    folders[slug(name)] = name
+    folders[slug_of(name)] = name
+  for name in config.run_rows:
     try:
-      check_config(row)
+      check_config(rows[name])
     except ValueError as error:
       raise ValueError(f'Row {name!r}: {error}') from None
-  return configs
+  return rows
 
 
 def row_config(config: Config, name: str) -> Config:
   """The config of one row: the base with the row's overrides.
 
   Raises:
-    ValueError: there is no such row, or it overrides a key that does not exist.
+    ValueError: it overrides a key that does not exist, or by a value of another type.
   """
-  if name not in config.rows:
-    raise ValueError(f'There is no row {name!r}; the rows are {sorted(config.rows)}.')
+  overrides = config.rows[name].overrides.to_dict()
   merged = ml_collections.ConfigDict(config.to_dict()).lock()
   try:
-    merged.update(config.rows[name].overrides.to_dict())
+    check_known(config, flatten(overrides))
+    merged.update(overrides)
   except (KeyError, TypeError, AttributeError, ValueError) as error:
     raise ValueError(
       f'The overrides of the row {name!r} do not fit the config: {error.args[0]}'
@@ -108,95 +128,18 @@ def row_config(config: Config, name: str) -> Config:
   return merged
 
 
-def with_eval_path(config: Config, workdir: Path) -> Config:
-  """The config with its test set replaced by `eval_path`, if that is set.
-
-  A folder of original files is first prepared by the builder in `eval_prepare`; all of
-  it is the test set then.
-  """
-  if not config.eval_path:
-    return config
-  config = config.copy_and_resolve_references()
-  path = Path(config.eval_path).expanduser()
-  test = config.data.test
-  if config.eval_prepare and path.is_dir() and not any(path.rglob('dataset_info.json')):
-    # The one place that asks data_prep: all else in bmc_jax reads prepared data.
-    from data_prep.build import build
-
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    path = build(config.eval_prepare, workdir / 'eval_data' / digest, source=path)
-    test.split = 'all'
-  test.path = str(path)
-  if 'subjects' in test:
-    with test.unlocked():
-      del test['subjects']
-  return config
-
-
-def open_limits(config: Config, path: Path) -> HandLimits:
-  """The limits of the constraints: a file, or fitted on a source's 3D labels.
-
-  The paper computes them from the training set of the weakly labelled data. They are
-  kept in `path` and read from there when the experiment goes on.
-  """
-  if not path.exists():
-    limits = load_limits(config.limits.path) if config.limits.path else _fit(config)
-    partial = path.with_suffix('.partial')
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    save_limits(partial, limits)
-    partial.replace(path)
-  # Read back even when just fitted: the same digits whether or not the run was stopped.
-  limits = load_limits(path)
-  metadata = limits.metadata
-  if metadata.unit != 'reference bone' or metadata.reference != tuple(config.reference):
-    raise ValueError(
-      f'The limits are in the unit {metadata.unit!r} with the reference bone '
-      f'{metadata.reference}, but the network predicts hands in reference bones '
-      f'{tuple(config.reference)}: fit them anew.'
-    )
-  return limits
-
-
-def _fit(config) -> HandLimits:
-  spec = config.limits.source.to_dict()
-  if not spec:
-    raise ValueError(
-      'The constraints need limits: set limits.path to a file, or limits.source to a '
-      'source with 3D labels.'
-    )
-  if spec.get('kind') == 'tfds':
-    spec['with_image'] = False
-  source = sources.open_source(spec)
-  return fit_limits(
-    source.batch(range(len(source)))['joints_3d'],
-    num_vertices=config.limits.num_vertices,
-    coverage=config.limits.coverage,
-    reference=tuple(config.reference),
-    source=f'{spec["path"]} {spec.get("split", "")}'.strip(),
-  )
-
-
-def _limits_paths(configs, workdir: Path) -> dict[str, Path]:
-  """The limits file of each row with constraints; equal limits share one."""
-  files: dict[Any, Path] = {}
-  paths = {}
-  for name, row in configs.items():
-    if uses_limits(row):
-      key = (row.limits.to_json(sort_keys=True), tuple(row.reference))
-      default = f'limits_{slug(name)}.json' if files else 'limits.json'
-      paths[name] = files.setdefault(key, workdir / default)
-  return paths
-
-
-def _is_finished(config, row_dir) -> bool:
-  """Whether a row has been trained, and tested on this very test set."""
+def _finished(config, row_dir) -> dict[str, Any] | None:
+  """The record of a row that has been trained, and tested on this very test set."""
   path = row_dir / 'metrics.json'
-  test = source_spec(config, 'test')
-  return path.exists() and json.loads(path.read_text())['test'] == _as_json(test)
+  record = read_json(path) if path.exists() else {}
+  return record if record and record.get('test') == _test_set(config) else None
 
 
-def _as_json(value) -> Any:
-  return json.loads(json.dumps(value))
+def _test_set(config) -> dict[str, Any]:
+  """What a row is tested on: the specification, and what its files were then."""
+  spec = source_spec(config, 'test')
+  files = fingerprint(Path(spec.get('path', '')).expanduser())
+  return json.loads(json.dumps({'spec': spec, 'files': files}))
 
 
 def _run_row(config, row_dir, limits, label) -> None:
@@ -214,7 +157,7 @@ def _run_row(config, row_dir, limits, label) -> None:
     'metrics': metrics,
     'chance': evaluate.chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
-    'test': _as_json(source_spec(config, 'test')),
+    'test': _test_set(config),
   }
   write_json(row_dir / 'metrics.json', record)
 

@@ -6,29 +6,21 @@ Any config value can be changed on the command line: --config.batch_size=32. The
 command, run again, goes on where it stopped.
 """
 
-import difflib
 import re
-import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
 
 import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from bmc_jax.config import Config, check_key, check_keys
+from bmc_jax.errors import USER_ERRORS, fail
+
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The experiment, a file of configs/.', lock_config=True
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints and results go.')
-
-USER_ERRORS = (ValueError, OSError, FloatingPointError)
-
-
-def fail(message: str) -> NoReturn:
-  """Ends the program with one sentence and the exit status of a wrong call."""
-  print(f'error: {message}', file=sys.stderr)
-  sys.exit(2)
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -36,7 +28,7 @@ def parse_flags(argv: list[str]) -> list[str]:
   try:
     check_config_flags(argv)
     rest = flags.FLAGS(argv)
-  except flags.Error as error:
+  except (flags.Error, ValueError) as error:
     fail(error.args[0])
   if _CONFIG.value is None or _WORKDIR.value is None:
     fail('--config=configs/NAME.py and --workdir=DIR are both needed.')
@@ -44,7 +36,7 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 
 def check_config_flags(argv: list[str]) -> None:
-  """Raises flags.Error with the file or key that does not exist; absl's is unclear."""
+  """Raises ValueError with the file or key that is wrong; absl's message is unclear."""
   paths = [
     following if '=' not in arg else arg.split('=', 1)[1]
     for arg, following in zip(argv, [*argv[1:], ''], strict=True)
@@ -52,27 +44,54 @@ def check_config_flags(argv: list[str]) -> None:
   ]
   if not paths:
     return
-  if not Path(paths[-1].split(':')[0]).is_file():
-    raise flags.Error(f'There is no config file {paths[-1]!r}.')
-  config = flags.FLAGS['config'].parser.parse(paths[-1])
+  config = load_config(paths[-1])
   for arg in argv:
     if match := re.match(r'--?config\.([^=]*)', arg):
       check_key(config, match[1])
 
 
-def check_key(config: Any, key: str) -> None:
-  """Raises flags.Error if a config has no such key, such as 'optimizer.name'."""
-  node: Any = config
-  parent = ''
-  for part in key.split('.'):
-    known = sorted(node) if isinstance(node, ml_collections.ConfigDict) else []
-    if part not in known:
-      close = difflib.get_close_matches(part, known)
-      hint = f'{parent or "the top level"} has {", ".join(known) or "no keys"}.'
-      if close:
-        hint = f'did you mean {" or ".join(f"{parent}.{c}".strip(".") for c in close)}?'
-      raise flags.Error(f'The config has no key {key!r}: {hint}')
-    node, parent = node[part], f'{parent}.{part}'.strip('.')
+def load_config(path: str) -> Config:
+  """The config of a file, with the keys of the base config and no others.
+
+  Args:
+    path: of the file; what follows a colon goes to its `get_config`.
+
+  Raises:
+    ValueError: there is no such file, it fails, or a key is wrong.
+  """
+  from configs import base  # configs stand above bmc_jax, and the command above both
+
+  file = path.split(':')[0]
+  if not Path(file).is_file():
+    raise ValueError(f'There is no config file {path!r}.')
+  try:
+    config = flags.FLAGS['config'].parser.parse(path)
+    getattr(config, 'keys', None)  # raises the OSError that the parser has kept
+  except Exception as error:  # whatever the user's file may raise
+    raise ValueError(f'The config file {_place(file, error)}.') from error
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise ValueError(
+      f'get_config of {file} returned a {type(config).__name__}; it must return the '
+      'ConfigDict of configs.base.get_config() with some values changed.'
+    )
+  check_keys(config, base.get_config())
+  return config
+
+
+def _place(file: str, error: BaseException) -> str:
+  """Where and how a config file failed."""
+  # The parser hides some errors in the text of a new one.
+  error = error.__cause__ or error.__context__ or error
+  lines = [
+    frame.lineno
+    for frame in traceback.extract_tb(error.__traceback__)
+    if Path(frame.filename).resolve() == Path(file).resolve()
+  ]
+  if isinstance(error, SyntaxError) and error.filename == file:
+    lines = [error.lineno]
+  where = f'{file}, line {lines[-1]},' if lines else file
+  text = next(iter(str(error).splitlines()), '')
+  return f'{where} fails: {type(error).__name__}: {text}'.rstrip(':. ')
 
 
 def main(argv: list[str]) -> None:

@@ -1,7 +1,6 @@
 """What an experiment leaves in its workdir: results, what was run, the table."""
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,18 +9,29 @@ from typing import Any
 
 import jax
 
-from bmc_jax.config import Config
+from bmc_jax.config import Config, flatten
+from bmc_jax.report.load import read_json
 
 Records = Mapping[str, Mapping[str, Any]]
 
 # Values that may change between two runs in one workdir: what was trained stays true.
-_MAY_CHANGE = ('title', 'description', 'run_rows', 'eval_path', 'eval_prepare')
+_MAY_CHANGE = (
+  *('title', 'description', 'run_rows', 'eval_path', 'eval_prepare'),
+  'data.num_threads',
+)
 
 
 def write_results(
   workdir: Path, config: Config, rows: list[str], records: Records
 ) -> None:
-  """What is known so far: `results.json` and `experiment.json`."""
+  """Writes what is known so far: `results.json` and `experiment.json`.
+
+  Args:
+    workdir: of the experiment.
+    config: with the test set that was used in place.
+    rows: all that the report shows, in order.
+    records: of those that are finished.
+  """
   groups = {name: config.rows[name].group for name in rows}
   results = {name: record['metrics'] for name, record in records.items()}
   about = {
@@ -52,8 +62,13 @@ def claim(workdir: Path, config: Config) -> None:
   wanted = json.loads(config.to_json())
   path = workdir / 'config.json'
   begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
-  if path.exists() and begun:
-    old, new = _flatten(json.loads(path.read_text())), _flatten(wanted)
+  if begun and not path.exists():
+    raise ValueError(
+      f'{workdir} holds results but no config.json that tells of which config: choose '
+      'a new --workdir.'
+    )
+  if begun:
+    old, new = flatten(read_json(path)), flatten(wanted)
     changed = sorted(
       key
       for key in old.keys() | new.keys()
@@ -70,28 +85,14 @@ def claim(workdir: Path, config: Config) -> None:
   write_json(path, wanted)
 
 
-def _flatten(tree, prefix='') -> dict[str, Any]:
-  if not isinstance(tree, dict):
-    return {prefix: tree}
-  flat = {}
-  for key, value in tree.items():
-    flat |= _flatten(value, f'{prefix}.{key}' if prefix else key)
-  return flat
-
-
 def _describe(config) -> str:
   test = config.data.test
   path = config.eval_path or test.path
   detail = test.get('split') or ''
   subjects = test.get('subjects')
-  if subjects and not config.eval_path:
+  if subjects:
     detail = f'subjects {", ".join(map(str, subjects))}'
   return f'{Path(path).name} {detail}'.strip()
-
-
-def slug(name: str) -> str:
-  """A row's name as a folder's name."""
-  return re.sub(r'[^a-z0-9]', '_', name.lower())
 
 
 COLUMNS = {

@@ -1,6 +1,5 @@
 """Training: state, the jitted step, and the loop that loses nothing."""
 
-import operator
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from bmc_jax import evaluate, sharding, weights
 from bmc_jax.checkpointing import Checkpointer
-from bmc_jax.config import Config
+from bmc_jax.config import Config, check_values
 from bmc_jax.data import augment, pipeline, sources
 from bmc_jax.limits import HandLimits
 from bmc_jax.logs import MetricLog, RunningMean
@@ -39,15 +38,12 @@ class TrainState(flax.struct.PyTreeNode):
   opt_state: Any
 
 
-def create_train_state(
-  config: Config,
-  model: nn.Module,
-  optimizer: optax.GradientTransformation,
-) -> TrainState:
-  """A fresh state from the config's seed, or from the weights in `init_from`."""
-  size = config.image_size
+def init_variables(
+  model: nn.Module, image_size: int, *, seed: int = 0, init_from: str = ''
+) -> Mapping[str, Any]:
+  """A model's variables: random ones, or those of the weights in `init_from`."""
   example = {
-    'image': jnp.zeros((2, size, size, 3)),
+    'image': jnp.zeros((2, image_size, image_size, 3)),
     'keypoints_2d': jnp.zeros((2, 21, 2)),
     'intrinsics': jnp.eye(3)[None] * jnp.ones((2, 1, 1)),
   }
@@ -57,11 +53,21 @@ def create_train_state(
     return {k: v for k, v in variables.items() if k in ('params', 'batch_stats')}
 
   # JAX's default random numbers take 10 s longer to compile for a ResNet on a CPU.
-  key = jax.random.key(config.seed, impl='rbg')
-  if config.init_from:
-    variables = weights.load_weights(config.init_from, jax.eval_shape(init, key))
-  else:
-    variables = jax.jit(init)(key)
+  key = jax.random.key(seed, impl='rbg')
+  if init_from:
+    return weights.load_weights(init_from, jax.eval_shape(init, key))
+  return jax.jit(init)(key)
+
+
+def create_train_state(
+  config: Config,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+) -> TrainState:
+  """A fresh state from the config's seed, or from the weights in `init_from`."""
+  variables = init_variables(
+    model, config.image_size, seed=config.seed, init_from=config.init_from
+  )
   params = variables['params']
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -140,11 +146,15 @@ def train(
   mesh = sharding.make_mesh(config.batch_size)
   model = create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
-  data = open_train_batches(config)
-  validation = open_validation(config)
   state = create_train_state(config, model, optimizer)
   state = jax.device_put(state, sharding.replicated(mesh))
+  trained = is_trained(config, workdir)
   checkpoints = Checkpointer(workdir / 'checkpoints', keep=config.checkpoint.keep)
+  if trained:
+    with closing(checkpoints):
+      return checkpoints.restore_state(state)
+  data = open_train_batches(config)
+  validation = open_validation(config)
   first, mean = checkpoints.latest_step or 0, RunningMean()
   if first:
     state, saved = checkpoints.restore(state, data)
@@ -180,6 +190,11 @@ def train(
   return state
 
 
+def is_trained(config: Config, workdir: Path) -> bool:
+  """Whether a run's last checkpoint is there, so that no data are needed any more."""
+  return (workdir / 'checkpoints' / str(config.num_steps)).is_dir()
+
+
 def _check_finite(mean: RunningMean, step: int, saved: int | None) -> None:
   if mean.is_finite:
     return
@@ -196,16 +211,7 @@ def check_config(config: Config) -> None:
   Asked for every row before anything is trained, so that the last row of a table does
   not fail after the others have been run.
   """
-  for name in (
-    'num_steps',
-    'log_every',
-    'eval.every',
-    'checkpoint.every',
-    'batch_size',
-  ):
-    value = operator.attrgetter(name)(config)
-    if value < 1:
-      raise ValueError(f'{name} is {value}; it must be at least 1.')
+  check_values(config)
   sharding.make_mesh(config.batch_size)
   sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
   create_model(model_options(config))
@@ -232,18 +238,27 @@ def model_options(config: Config) -> dict[str, Any]:
   }
 
 
-def open_train_batches(config: Config):
-  """This host's batches: the full source, mixed with the weak one if it is used."""
-  full = sources.open_source(source_spec(config, 'full'))
-  weak = None
-  if config.data.use_weak:
-    weak = sources.open_source(source_spec(config, 'weak'))
+def open_train_batches(
+  config: Config,
+  open_source: Callable[[Mapping[str, Any]], sources.Source] = sources.open_source,
+  *,
+  num_threads: int | None = None,
+):
+  """This host's batches: the full source, mixed with the weak one if it is used.
+
+  Args:
+    config: of the run.
+    open_source: opens the source of a specification.
+    num_threads: that read ahead; None takes the config's.
+  """
+  full = open_source(source_spec(config, 'full'))
+  weak = open_source(source_spec(config, 'weak')) if config.data.use_weak else None
   return pipeline.train_batches(
     full,
     weak,
     batch_size=config.batch_size // jax.process_count(),
     seed=config.seed,
-    num_threads=config.data.num_threads,
+    num_threads=config.data.num_threads if num_threads is None else num_threads,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   )

@@ -176,6 +176,11 @@ def add_row(
     name: of the row.
     overrides: nested values that differ from the experiment's.
     group: rows of one group are compared with each other.
+
+  Raises:
+    ValueError: the name holds a dot, which separates a config's keys.
   """
+  if '.' in name:
+    raise ValueError(f'The name of the row {name!r} holds a dot: leave it out.')
   c.rows[name] = ml_collections.ConfigDict({'group': group, 'overrides': overrides})
   c.run_rows = (*c.run_rows, name)

@@ -1,12 +1,13 @@
 """Experiments: what is written, what is not run again, and what is refused."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, limits, results
+from bmc_jax import experiment, inputs, limits, results, train
 from configs import base
 from tests import tiny_config
 
@@ -63,6 +64,36 @@ def test_finished_rows_are_not_run_again_and_the_table_is_printed(
   assert 'report.html' in printed
 
 
+def test_rows_run_before_stay_in_the_table_and_the_report(finished, poses):
+  table = (finished / 'results.json').read_text()
+  config = tiny_config.get_config(poses)
+  config.run_rows = ('+ BMC',)
+  config.data.num_threads = 1  # changes nothing that is trained
+  results = experiment.run_experiment(config, finished)
+  assert list(results) == ['source only', '+ BMC']
+  assert (finished / 'results.json').read_text() == table
+  about = json.loads((finished / 'experiment.json').read_text())
+  assert about['rows'] == ['source only', '+ BMC']
+
+
+def test_a_damaged_workdir_is_told_with_the_damaged_file(finished, poses, tmp_path):
+  config, run = tiny_config.get_config(poses), tmp_path / 'run'
+  for name in ('config.json', 'rows/source_only/metrics.json'):
+    shutil.copytree(finished, run)
+    (run / name).write_text((run / name).read_text()[:50])
+    with pytest.raises(ValueError, match=f'{name} is not valid JSON'):
+      experiment.run_experiment(config, run)
+    shutil.rmtree(run)
+  shutil.copytree(finished, run)
+  (run / 'rows' / 'source_only' / 'metrics.json').unlink()
+  shutil.rmtree(run / 'rows' / 'source_only' / 'checkpoints' / '20' / 'state')
+  with pytest.raises(ValueError, match='checkpoints/20 is damaged: delete this folder'):
+    experiment.run_experiment(config, run)
+  (run / 'config.json').unlink()
+  with pytest.raises(ValueError, match='holds results but no config.json'):
+    experiment.run_experiment(config, run)
+
+
 def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
   times = _times(finished)
   config = tiny_config.get_config(poses)
@@ -76,7 +107,7 @@ def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
 
 
 def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
-  poses, tmp_path
+  poses, tmp_path, monkeypatch
 ):
   config = tiny_config.get_config(poses)
   config.run_rows = ('source only',)
@@ -85,12 +116,42 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   times = {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')}
   other = tiny_config.write_poses(tmp_path / 'other.npy', 11)
   config.eval_path = other
+
+  def train_again(*args, **kwargs):
+    raise AssertionError('opens the training data')
+
+  monkeypatch.setattr(train, 'open_train_batches', train_again)
   second = experiment.run_experiment(config, tmp_path / 'run')
   assert first.keys() == second.keys() == {'source only'}
   assert first != second
   about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
   assert about['num_test'] == 11 and about['test_set'].startswith('other.npy')
+  tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
+  third = experiment.run_experiment(config, tmp_path / 'run')
+  assert third != second
+  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+  assert about['num_test'] == 12
   assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
+
+
+def test_original_files_are_prepared_once_and_anew_when_they_change(
+  tmp_path, monkeypatch
+):
+  folder = tmp_path / 'photos'
+  folder.mkdir()
+  (folder / 'a').write_text('1')
+  monkeypatch.setattr('data_prep.build.build', lambda name, out, source: out)
+  config = tiny_config.get_config(str(tmp_path))
+  config.eval_path, config.eval_prepare = str(folder), 'hand_graph_cnn_real'
+  tested = inputs.with_eval_path(config, tmp_path)
+  assert inputs.with_eval_path(config, tmp_path).data.test == tested.data.test
+  record = {'metrics': {}, 'chance': {}, 'num_test': 1}
+  results.write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
+  about = json.loads((tmp_path / 'experiment.json').read_text())
+  assert about['test_set'] == 'photos all'
+  (folder / 'b').write_text('2')
+  changed = inputs.with_eval_path(config, tmp_path)
+  assert changed.data.test.path != tested.data.test.path
 
 
 def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_path):
@@ -103,20 +164,22 @@ def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_pat
   experiment.run_experiment(config, tmp_path / 'run')
 
 
+def _limits(config, workdir):
+  return inputs.open_limits({'+ BMC': config}, workdir, ['+ BMC'])['+ BMC']
+
+
 def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
   config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
-  path = tmp_path / 'limits.json'
-  first = experiment.open_limits(config, path)
+  first = _limits(config, tmp_path)
   assert first.metadata.num_poses == 40 and first.metadata.source.startswith(poses)
-  text = path.read_text()
+  text = (tmp_path / 'limits.json').read_text()
 
   def fit_again(*args, **kwargs):
     raise AssertionError('fitted again')
 
-  monkeypatch.setattr(experiment, 'fit_limits', fit_again)
-  second = experiment.open_limits(config, path)
-  jax.tree.map(np.testing.assert_array_equal, first, second)
-  assert path.read_text() == text
+  monkeypatch.setattr(inputs, 'fit_limits', fit_again)
+  jax.tree.map(np.testing.assert_array_equal, first, _limits(config, tmp_path))
+  assert (tmp_path / 'limits.json').read_text() == text
 
 
 def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
@@ -124,12 +187,15 @@ def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
   bmc = {'weights': tiny_config.WEIGHTS}
   base.add_row(config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny')
   base.add_row(config, 'again', {'bmc': bmc}, group='tiny')
-  paths = experiment._limits_paths(experiment.row_configs(config), tmp_path)
-  assert {name: path.name for name, path in paths.items()} == {
-    '+ BMC': 'limits.json',
-    'boxes': 'limits_boxes.json',
-    'again': 'limits.json',
-  }
+  # The names do not depend on which rows are run.
+  config.run_rows = ('boxes',)
+  rows = experiment.row_configs(config)
+  boxes = inputs.open_limits(rows, tmp_path, ['boxes'])
+  assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
+  both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
+  assert len(list(tmp_path.iterdir())) == 2
+  assert both['boxes'].metadata == boxes['boxes'].metadata
+  assert both['+ BMC'].metadata == both['again'].metadata != both['boxes'].metadata
 
 
 def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
@@ -139,7 +205,7 @@ def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
   limits.save_limits(path, limits.fit_limits(joints, reference=(5, 6)))
   config.limits.path = str(path)
   with pytest.raises(ValueError, match=r'reference bone \(5, 6\)'):
-    experiment.open_limits(config, tmp_path / 'limits.json')
+    _limits(config, tmp_path)
 
 
 def test_constraints_without_limits_are_refused(poses, tmp_path):
@@ -147,14 +213,54 @@ def test_constraints_without_limits_are_refused(poses, tmp_path):
   with config.unlocked():
     config.limits.source = type(config)()
   with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
-    experiment.open_limits(config, tmp_path / 'limits.json')
+    _limits(config, tmp_path)
 
 
 @pytest.mark.parametrize(
   'overrides, message',
   [
-    ({'batch': 3}, 'Key "batch" does not exist'),
+    (
+      {'bmc': {'weights': tiny_config.WEIGHTS}, 'limits': {'path': 'nope.json'}},
+      'no limits file nope.json',
+    ),
+    ({'data': {'test': {'labels': '2d'}}}, "data.test.labels is '2d'"),
+    ({'data': {'full': {'labels': '2d'}}}, "data.full.labels is '2d'"),
+    ({'data': {'weak': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),
+    ({'data': {'val': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),
+    ({'init_from': 'nope.npz'}, 'no weights nope.npz'),
+    ({'init_from': 'package:studio_64'}, 'do not fit the model'),
+    ({'save_weights': __file__ + '/w.npz'}, 'which can not be written'),
+    ({'batch_size': 9}, 'it must be even'),
+  ],
+)
+def test_a_last_row_that_can_not_run_leaves_the_workdir_free(
+  poses, tmp_path, overrides, message
+):
+  config = tiny_config.get_config(poses)
+  base.add_row(config, 'bad', overrides)
+  with pytest.raises((ValueError, OSError), match=message):
+    experiment.run_experiment(config, tmp_path)
+  assert [path.name for path in tmp_path.iterdir()] == ['config.json']
+
+
+def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
+  rows = experiment.row_configs(tiny_config.get_config(poses))
+  opened, open_source = [], inputs.sources.open_source
+  monkeypatch.setattr(
+    inputs.sources, 'open_source', lambda s: opened.append(s) or open_source(s)
+  )
+  inputs.check_inputs(rows, trained=())
+  assert [spec['labels'] for spec in opened] == ['3d', '2d']
+  inputs.check_inputs(rows, trained=rows)
+  assert len(opened) == 3  # the test set alone
+
+
+@pytest.mark.parametrize(
+  'overrides, message',
+  [
+    ({'batch': 3}, "'bad' do not fit the config: The config has no key 'batch'"),
     ({'batch_size': 'many'}, "'batch_size'"),
+    ({'eval': {'batch_size': 0}}, "Row 'bad': eval.batch_size is 0; it must be"),
     ({'optimizer': 3}, 'do not fit the config'),
     ({'optimizer': {'name': 'adam'}}, "Row 'bad': optimizer.name is 'adam'"),
     ({'model': {'name': 'lifter'}}, "model.name is 'lifter'; choose one of"),

@@ -120,6 +120,39 @@ def test_a_wrong_flag_is_told_in_one_sentence(poses, arguments, message):
   assert errors.count('\n') == 1
 
 
+BASE = 'from configs import base\ndef get_config():\n  c = base.get_config()\n'
+FILES = {
+  'x = (': "line 1, fails: SyntaxError: '\\(' was never closed",
+  '\nimport nope': "line 2, fails: ModuleNotFoundError: No module named 'nope'",
+  'a = 1': "has no attribute 'get_config'",
+  'def get_config():\n  return {}': 'get_config of .* returned a dict; it must',
+  'def get_config():\n  pass': 'get_config of .* returned a NoneType; it must',
+  'def get_config():\n  open("/nope/x")': "line 2, fails: FileNotFoundError.*'/nope/x'",
+  BASE + '  base.add_row(c, "a.b", {})': "line 4, fails: .*row 'a.b' holds a dot",
+  BASE + '  c.num_steps = "many"': "line 4, fails: TypeError: .*'num_steps'",
+  BASE + '  c.num_step = 5\n  return c': "no key 'num_step': did you mean num_steps?",
+  BASE
+  + '  c.optimizer.lr = 3\n  return c': "no key 'optimizer.lr': optimizer has clip",
+  BASE
+  + '  c.data.tset = {}\n  c.data.tset.a = 1\n  return c': 'did you mean data.test',
+  BASE + '  c.loss = type(c)()\n  return c': "lacks the key 'loss.heatmap'",
+}
+
+
+@pytest.mark.parametrize('text', FILES)
+def test_a_wrong_config_file_is_told_in_one_sentence(tmp_path, text):
+  file = tmp_path / 'c.py'
+  file.write_text(text)
+  with pytest.raises(ValueError, match=FILES[text]) as error:
+    main.load_config(str(file))
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('[!_]*.py')))
+def test_every_config_has_the_keys_of_the_base_config(path):
+  assert main.load_config(str(path)).num_steps >= 1
+
+
 def _images_with_a_broken_one(path):
   rows = [fixtures_data.make_example(i, size=40) for i in range(8)]
   rows[5]['image'] = b'these bytes are no image'

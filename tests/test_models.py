@@ -297,6 +297,18 @@ def test_predicted_joints_project_onto_the_predicted_keypoints():
       {**TINY, 'heatmap_stride': 3},
       r'heatmap_stride is 3; choose one of \[1, 2, 4, 8, 16\]',
     ),
+    ({**TINY, 'dtype': 'int32'}, "dtype is int32; name one such as 'bfloat16'"),
+    ({**TINY, 'width': 0}, 'width is 0; it must be at least 1'),
+    ({**TINY, 'head_channels': -1}, 'head_channels is -1; it must be'),
+    ({'name': 'keypoint_lifter', 'width': 0}, 'width is 0; it must be at least 1'),
+    ({'name': 'keypoint_lifter', 'depth': -1}, 'depth is -1; it must be at least 0'),
+    ({'name': 'keypoint_lifter', 'root': 30}, 'root is 30; it must be a joint'),
+    ({**TINY, 'root': -1}, 'root is -1; it must be a joint'),
+    ({**TINY, 'reference': [9, 30]}, r'reference is \(9, 30\); it must be two joints'),
+    ({**TINY, 'reference': [9, 9]}, 'it must be two joints'),
+    ({**TINY, 'reference': [9]}, 'it must be two joints'),
+    ({**TINY, 'root_depth_bounds': (100.0, 3.0)}, r'depth_bounds are \(100.0, 3.0\)'),
+    ({**TINY, 'root_depth_bounds': (3.0, float('nan'))}, 'depth_bounds are'),
     ({**TINY, 'dtype': 'float23'}, "dtype is 'float23'; name one such as 'bfloat16'"),
   ],
 )
@@ -322,3 +334,15 @@ def test_a_wrong_shape_is_told_in_a_sentence(config, change, message):
   model = models.create_model(config)
   with pytest.raises(ValueError, match=message):
     jax.eval_shape(model.init, jax.random.key(0), {**_batch(), **change})
+
+
+@pytest.mark.parametrize(
+  'config', [TINY | {'head': 'regression'}, {'name': 'keypoint_lifter', 'width': 8}]
+)
+def test_a_batch_of_none_gives_hands_of_none(config):
+  one = {**_batch(), 'keypoints_2d': jnp.zeros((1, 21, 2))}
+  none = {name: value[:0] for name, value in one.items()}
+  model = models.create_model(config)
+  variables = jax.eval_shape(model.init, jax.random.key(0), one)
+  output = jax.eval_shape(model.apply, variables, none)
+  assert output.joints_3d.shape == (0, 21, 3)

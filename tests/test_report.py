@@ -312,10 +312,30 @@ def test_missing_workdir_or_results_gives_one_sentence(tmp_path, exists):
   assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  'file, text, message',
+  [
+    ('results', '{"a": ', 'results.json is not valid JSON'),
+    ('results', '[]', 'results.json must hold a JSON object, not a list'),
+    ('results', '{"a": 3}', "results.json: 'a' must hold an object, not 3"),
+    ('experiment', '{"rows": 3}', "experiment.json: 'rows' must hold a list, not 3"),
+    ('experiment', '{"rows": [["a"]]}', "'rows' must hold names"),
+    ('experiment', '{"groups": []}', r"'groups' must hold an object, not \[\]"),
+    ('experiment', '{"chance": {"rows": 3}}', "'rows' must hold an object, not 3"),
+  ],
+)
+def test_malformed_results_are_told_with_their_file(tmp_path, file, text, message):
+  (tmp_path / 'results.json').write_text('{"a": {"epe_mm": 7.25}}')
+  (tmp_path / f'{file}.json').write_text(text)
+  with pytest.raises(ValueError, match=message) as caught:
+    load.load_experiment(tmp_path)
+  assert f'{file}.json' in str(caught.value) and '\n' not in str(caught.value)
+
+
 def test_command_prints_the_path_or_one_sentence(tmp_path):
   command = [sys.executable, '-m', 'bmc_jax.report', f'--workdir={tmp_path}']
   failed = subprocess.run(command, capture_output=True, text=True)
-  assert failed.returncode == 1
+  assert failed.returncode == 2
   assert failed.stderr.startswith('error: there is no results.json')
   assert failed.stderr.count('\n') == 1
   (tmp_path / 'results.json').write_text('{"a": {"epe_mm": 7.25}}')

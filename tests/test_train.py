@@ -153,13 +153,25 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
   [
     ('log_every', 0, 'log_every is 0; it must be at least 1.'),
     ('num_steps', 0, 'num_steps is 0; it must be at least 1.'),
+    ('eval.batch_size', -3, 'eval.batch_size is -3; it must be at least 1.'),
+    ('image_size', -5, 'image_size is -5; it must be at least 1.'),
+    ('checkpoint.keep', 0, 'checkpoint.keep is 0; it must be at least 1.'),
+    ('optimizer.learning_rate', -1.0, 'learning_rate is -1.0; it must be at least 0.'),
+    ('optimizer.warmup_steps', -1, 'warmup_steps is -1; it must be at least 0.'),
+    ('optimizer.clip_norm', 0.0, 'optimizer.clip_norm is 0.0; it must be above 0.'),
+    ('optimizer.clip_norm', float('nan'), 'optimizer.clip_norm is nan; it must be'),
+    ('loss.heatmap', -1.0, 'loss.heatmap is -1.0; it must be at least 0.'),
+    ('bmc.weights.root_bone', -1.0, 'bmc.weights.root_bone is -1.0; it must be'),
+    ('bmc.mirror', -1.0, 'bmc.mirror is -1.0; it must be at least 0.'),
+    ('root', 30, 'root is 30; it must be a joint, 0 to 20.'),
+    ('depth_bounds', (100.0, 3.0), r'depth_bounds are \(100.0, 3.0\); they must be'),
   ],
 )
-def test_a_wrong_count_is_told_before_anything_is_made(
+def test_a_wrong_value_is_told_before_anything_is_made(
   poses, tmp_path, key, value, message
 ):
   config = tiny_config.get_config(poses)
-  config[key] = value
+  config.update_from_flattened_dict({key: value})
   with pytest.raises(ValueError, match=message):
     train.train(config, tmp_path / 'run', None)
   assert not (tmp_path / 'run').exists()

@@ -1,7 +1,7 @@
 """Heads that turn feature maps into 2.5D hands: regression and soft-argmax heatmaps.
 
 Both return keypoints in pixels of the input image (pixel centres at integers) and
-depths in scale units. Depths are relative only up to a constant here; the root's
+depths in reference bones. Depths are relative only up to a constant here; the root's
 value is subtracted where the output is assembled.
 """
 
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bmc_jax.models.resnet import batch_norm, conv_init
+from bmc_jax.skeleton import NUM_JOINTS
 
-NUM_JOINTS = 21
-# Hands span about +-4 scale units in depth, with a standard deviation near 2.
+# Hands span about +-4 reference bones in depth, with a standard deviation near 2.
 _DEPTH_SCALE = 2.0
 
 
@@ -37,11 +37,11 @@ class RegressionHead(nn.Module):
       train: not read; the heads share one signature.
 
     Returns:
-      Keypoints (px) and depths (scale units, up to a constant), float32.
+      Keypoints (px) and depths (reference bones, up to a constant), float32.
     """
     x = jnp.mean(stages[-1].astype(jnp.float32), axis=(1, 2))
     x = nn.Dense(3 * NUM_JOINTS, name='dense')(x)
-    x = x.reshape(-1, NUM_JOINTS, 3)
+    x = x.reshape(x.shape[0], NUM_JOINTS, 3)
     # -1..1 covers the crop, whose pixel centres are 0..size-1.
     half = jnp.array([[[image_size[1], image_size[0]]]], jnp.float32) / 2
     keypoints_2d = (1 + x[..., :2]) * half - 0.5
@@ -81,7 +81,7 @@ class HeatmapHead(nn.Module):
       train: True uses and updates the batch's statistics.
 
     Returns:
-      Keypoints (px) and depths (scale units, up to a constant), float32.
+      Keypoints (px) and depths (reference bones, up to a constant), float32.
     """
     target = -(-image_size[0] // self.stride)
     x = self._conv(1, 'input')(stages[-1])

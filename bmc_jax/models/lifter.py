@@ -12,10 +12,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bmc_jax import geometry
-from bmc_jax.models.output import ROOT_DEPTH_BOUNDS, PoseOutput, assemble
+from bmc_jax.models.output import (
+  ROOT_DEPTH_BOUNDS,
+  PoseOutput,
+  assemble,
+  check_geometry,
+  check_size,
+)
 from bmc_jax.models.refiner import RootRefiner
 from bmc_jax.pose25d import REFERENCE
-from bmc_jax.skeleton import WRIST
+from bmc_jax.skeleton import NUM_JOINTS, WRIST
 
 # Keeps the size of a hand whose keypoints coincide away from zero.
 _LEAST_SIZE = 1e-4
@@ -37,7 +43,7 @@ class KeypointLifter(nn.Module):
     refine: correct the calculated root depth with the refiner.
     root: index of the root joint.
     reference: joints between which the distance is 1.
-    root_depth_bounds: least and largest calculated root depth, scale units.
+    root_depth_bounds: least and largest calculated root depth, reference bones.
     stop_root_gradient: let no gradient flow through the calculated root depth.
     stop_refiner_gradient: let no gradient flow through the refiner to what it sees.
   """
@@ -50,6 +56,12 @@ class KeypointLifter(nn.Module):
   root_depth_bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS
   stop_root_gradient: bool = True
   stop_refiner_gradient: bool = False
+
+  def __post_init__(self):
+    check_size('width', self.width)
+    check_size('depth', self.depth, least=0)
+    check_geometry(self.root, self.reference, self.root_depth_bounds)
+    super().__post_init__()
 
   @nn.compact
   def __call__(self, batch: Mapping[str, jax.Array], train: bool = False) -> PoseOutput:
@@ -68,7 +80,7 @@ class KeypointLifter(nn.Module):
       ValueError: the keypoints are not (b, 21, 2) or the intrinsics not (b, 3, 3).
     """
     keypoints_2d, intrinsics = batch['keypoints_2d'], batch['intrinsics']
-    if keypoints_2d.ndim != 3 or keypoints_2d.shape[1:] != (21, 2):
+    if keypoints_2d.ndim != 3 or keypoints_2d.shape[1:] != (NUM_JOINTS, 2):
       raise ValueError(
         f'keypoints_2d has shape {keypoints_2d.shape}; expected (batch, 21, 2).'
       )
@@ -85,7 +97,7 @@ class KeypointLifter(nn.Module):
     x = nn.relu(nn.LayerNorm(name='norm')(x))
     return assemble(
       keypoints_2d,
-      nn.Dense(21, name='depth')(x),
+      nn.Dense(NUM_JOINTS, name='depth')(x),
       intrinsics,
       refiner=RootRefiner(name='refiner') if self.refine else None,
       root=self.root,
@@ -103,7 +115,7 @@ def _features(rays: Float[Array, 'b 21 2'], root: int) -> Float[Array, 'b 44']:
   rays = rays - root_ray[:, None]
   # Inside the square root, so that the gradient at coinciding keypoints is finite.
   size = jnp.sqrt(jnp.mean(rays**2, axis=(1, 2)) + _LEAST_SIZE**2)[:, None]
-  shape = (rays / size[..., None]).reshape(rays.shape[0], -1)
+  shape = (rays / size[..., None]).reshape(rays.shape[0], 2 * NUM_JOINTS)
   return jnp.concatenate([shape, 4 * root_ray], axis=-1)
 
 

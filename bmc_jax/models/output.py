@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bmc_jax import geometry, pose25d
+from bmc_jax.skeleton import NUM_JOINTS
 
-# Root depths of the library's data, in scale units (about 3.5 cm): 0.1 m to 3.5 m.
+# Root depths of the library's data, in reference bones (about 3.5 cm): 0.1 m to 3.5 m.
 ROOT_DEPTH_BOUNDS = (3.0, 100.0)
 
 
 class PoseOutput(flax.struct.PyTreeNode):
-  """A batch of predicted hands; lengths in scale units, where the reference bone is 1.
+  """A batch of predicted hands; lengths in reference bones.
 
   Attributes:
     keypoints_2d: joints in pixels of the input image.
@@ -32,6 +33,35 @@ class PoseOutput(flax.struct.PyTreeNode):
   root_depth: Float[Array, '*b']
   joints_3d: Float[Array, '*b 21 3']
   conditioning: Float[Array, '*b']
+
+
+def check_geometry(
+  root: int, reference: tuple[int, ...], bounds: tuple[float, ...]
+) -> None:
+  """Raises ValueError if 2.5D hands can not be defined so.
+
+  Args:
+    root: index of the root joint.
+    reference: the two joints of the reference bone.
+    bounds: least and largest root depth, reference bones.
+  """
+  joints = range(NUM_JOINTS)
+  if root not in joints:
+    raise ValueError(f'root is {root}; it must be a joint, 0 to {NUM_JOINTS - 1}.')
+  if len(set(reference)) != 2 or len(reference) != 2 or set(reference) - set(joints):
+    raise ValueError(
+      f'reference is {reference}; it must be two joints, 0 to {NUM_JOINTS - 1}.'
+    )
+  if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
+    raise ValueError(
+      f'depth_bounds are {bounds}; they must be two depths, 0 < least < largest.'
+    )
+
+
+def check_size(name: str, value: int, least: int = 1) -> None:
+  """Raises ValueError if a layer's size or a number of layers is too small."""
+  if value < least:
+    raise ValueError(f'{name} is {value}; it must be at least {least}.')
 
 
 def assemble(
@@ -52,13 +82,14 @@ def assemble(
 
   Args:
     keypoints_2d: predicted joints, px.
-    depth: predicted depths in scale units, up to a constant: the root's is subtracted.
+    depth: predicted depths in reference bones, up to a constant: the root's is
+      subtracted.
     intrinsics: camera matrix of the image the keypoints are in.
     refiner: maps (relative depth, rays, calculated root depth) to the root depth;
       None takes the calculated one.
     root: index of the root joint.
     reference: joints between which the distance is 1.
-    bounds: least and largest calculated root depth, scale units.
+    bounds: least and largest calculated root depth, reference bones.
     stop_root_gradient: let no gradient flow through the calculated root depth, which
       is ill-conditioned where the reference bone points at the camera.
     stop_refiner_gradient: let no gradient flow through the refiner to keypoints and

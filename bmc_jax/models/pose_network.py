@@ -9,7 +9,13 @@ import numpy as np
 
 from bmc_jax.models import resnet
 from bmc_jax.models.heads import HeatmapHead, RegressionHead
-from bmc_jax.models.output import ROOT_DEPTH_BOUNDS, PoseOutput, assemble
+from bmc_jax.models.output import (
+  ROOT_DEPTH_BOUNDS,
+  PoseOutput,
+  assemble,
+  check_geometry,
+  check_size,
+)
 from bmc_jax.models.refiner import RootRefiner
 from bmc_jax.pose25d import REFERENCE
 
@@ -36,7 +42,7 @@ class PoseNetwork(nn.Module):
     refine: correct the calculated root depth with the refiner.
     root: index of the root joint.
     reference: joints between which the distance is 1.
-    root_depth_bounds: least and largest calculated root depth, scale units.
+    root_depth_bounds: least and largest calculated root depth, reference bones.
     stop_root_gradient: let no gradient flow through the calculated root depth.
     stop_refiner_gradient: let no gradient flow through the refiner to what it sees.
     dtype: type of the convolutions; everything behind them is float32.
@@ -67,6 +73,11 @@ class PoseNetwork(nn.Module):
         f'heatmap_stride is {self.heatmap_stride}; choose one of {strides}'
         f' (at most output_stride, {self.output_stride}).'
       )
+    check_size('width', self.width)
+    check_size('head_channels', self.head_channels)
+    check_geometry(self.root, self.reference, self.root_depth_bounds)
+    if not jnp.issubdtype(self.dtype, jnp.floating):
+      raise ValueError(f"dtype is {self.dtype}; name one such as 'bfloat16'.")
     super().__post_init__()
 
   def setup(self):

@@ -4,9 +4,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from bmc_jax.skeleton import NUM_JOINTS
+
 # Rough spread of each input, which brings all 64 numbers to order one: depths in scale
 # units, rays (tangents of the viewing angle), and the logarithm of the root depth
-# about its usual value of some 15 scale units (half a metre).
+# about its usual value of some 15 reference bones (half a metre).
 _DEPTH_SPREAD = 2.0
 _RAY_SPREAD = 0.2
 _USUAL_ROOT_DEPTH = 15.0
@@ -37,19 +39,19 @@ class RootRefiner(nn.Module):
     """Refines root depths.
 
     Args:
-      relative_depth: depths relative to the root, in scale units.
+      relative_depth: depths relative to the root, in reference bones.
       rays: viewing rays `K^-1 [u, v, 1]` without the constant 1.
-      root_depth: calculated root depths, in scale units.
+      root_depth: calculated root depths, in reference bones.
 
     Returns:
-      Refined root depths, in scale units.
+      Refined root depths, in reference bones.
     """
     # The floor only guards the logarithm; calculated depths are positive.
     log_depth = jnp.log(jnp.maximum(root_depth, 1e-3) / _USUAL_ROOT_DEPTH)
     x = jnp.concatenate(
       [
         relative_depth / _DEPTH_SPREAD,
-        rays.reshape(*rays.shape[:-2], -1) / _RAY_SPREAD,
+        rays.reshape(*rays.shape[:-2], 2 * NUM_JOINTS) / _RAY_SPREAD,
         log_depth[..., None],
       ],
       axis=-1,

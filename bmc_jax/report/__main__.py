@@ -1,8 +1,8 @@
 """Rebuilds the page of an experiment: `python -m bmc_jax.report --workdir=DIR`."""
 
 import argparse
-import sys
 
+from bmc_jax.errors import USER_ERRORS, fail
 from bmc_jax.report.page import write_report
 
 
@@ -15,8 +15,8 @@ def main() -> None:
   parser.add_argument('--workdir', required=True, help="the experiment's directory")
   try:
     print(write_report(parser.parse_args().workdir))
-  except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-    sys.exit(f'error: {error}')
+  except USER_ERRORS as error:
+    fail(str(error))
 
 
 if __name__ == '__main__':

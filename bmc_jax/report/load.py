@@ -15,6 +15,7 @@ import math
 import pathlib
 import re
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -107,6 +108,32 @@ def slug_of(name: str) -> str:
   return re.sub(r'[^a-z0-9]', '_', name.lower())
 
 
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """The object in a JSON file.
+
+  Raises:
+    ValueError: it holds something else, or was cut short.
+  """
+  try:
+    value = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(
+      f'{path} is not valid JSON ({error}): mend it or delete it.'
+    ) from error
+  if not isinstance(value, dict):
+    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}.')
+  return value
+
+
+def _check_types(path: pathlib.Path, tree: Mapping, types: Mapping[str, type]) -> None:
+  """Raises ValueError if an entry that is there (and not null) has another type."""
+  for key, wanted in types.items():
+    value = tree.get(key)
+    if value is not None and not isinstance(value, wanted):
+      name = {dict: 'an object', list: 'a list'}[wanted]
+      raise ValueError(f'{path}: {key!r} must hold {name}, not {value!r}.')
+
+
 def load_experiment(workdir: pathlib.Path) -> Experiment:
   """Reads an experiment.
 
@@ -126,13 +153,21 @@ def load_experiment(workdir: pathlib.Path) -> Experiment:
     raise FileNotFoundError(
       f'there is no results.json in {workdir}; run the experiment first'
     )
-  results = _read_json(workdir / 'results.json')
+  path = workdir / 'results.json'
+  results = read_json(path)
+  _check_types(path, results, dict.fromkeys(results, dict))
   about: dict[str, Any] = {'title': workdir.resolve().name}
-  if (workdir / 'experiment.json').is_file():
-    about |= _read_json(workdir / 'experiment.json')
+  path = workdir / 'experiment.json'
+  if path.is_file():
+    about |= read_json(path)
+    _check_types(path, about, {'rows': list, 'groups': dict, 'chance': dict})
+    chance = about.get('chance') or {}
+    _check_types(path, chance, dict.fromkeys(chance, dict))
+    if not all(isinstance(name, str) for name in about.get('rows') or ()):
+      raise ValueError(f"{path}: 'rows' must hold names.")
   # Rows that only the results know come last, in a group of their own.
-  names = list(dict.fromkeys([*about.get('rows', []), *results]))
-  group_of = about.get('groups', {})
+  names = list(dict.fromkeys([*(about.get('rows') or []), *results]))
+  group_of = about.get('groups') or {}
   members = collections.defaultdict(list)
   for name in names:
     members[str(group_of.get(name, 'rows'))].append(name)
@@ -183,16 +218,6 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     elif isinstance(value, int | float) and not isinstance(value, bool):
       numbers[name] = float(value)
   return numbers
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    value = json.loads(path.read_text())
-  except ValueError as error:
-    raise ValueError(f'{path} is not valid JSON: {error}') from error
-  if not isinstance(value, dict):
-    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}')
-  return value
 
 
 def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:

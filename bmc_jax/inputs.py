@@ -1,0 +1,197 @@
+"""What the rows of an experiment read, opened before the first of them is trained."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import Any
+
+from bmc_jax.config import Config
+from bmc_jax.data import sources
+from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
+from bmc_jax.models import create_model
+from bmc_jax.objective import uses_limits
+from bmc_jax.report.load import slug_of
+from bmc_jax.train import (
+  init_variables,
+  model_options,
+  open_train_batches,
+  source_spec,
+)
+
+# What these sources are read for needs 3D labels.
+_LABELLED = ('data.full', 'data.val', 'data.test', 'limits.source')
+
+
+def with_eval_path(config: Config, workdir: Path) -> Config:
+  """The config with its test set replaced by `eval_path`, if that is set.
+
+  A folder of original files is first prepared by the builder in `eval_prepare`; all of
+  it is the test set then.
+  """
+  if not config.eval_path:
+    return config
+  config = config.copy_and_resolve_references()
+  path = Path(config.eval_path).expanduser()
+  test = config.data.test
+  if config.eval_prepare and path.is_dir() and not any(path.rglob('dataset_info.json')):
+    # The one place that asks data_prep: all else in bmc_jax reads prepared data.
+    from data_prep.build import build
+
+    out = workdir / 'eval_data' / fingerprint(path.resolve())
+    path = build(config.eval_prepare, out, source=path)
+    test.split = 'all'
+  test.path = str(path)
+  if 'subjects' in test:
+    with test.unlocked():
+      del test['subjects']
+  return config
+
+
+def fingerprint(path: Path) -> str:
+  """Eight hex digits that change with a path, and with the file or folder behind it.
+
+  Of every file there name, size and time of change count, not the content.
+  """
+  files = (
+    [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file())
+  )
+  stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+  return hashlib.sha256(json.dumps([str(path), stamps]).encode()).hexdigest()[:8]
+
+
+def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
+  """Opens everything that rows read, and tries where they write weights.
+
+  Args:
+    rows: {row: config} of the rows that are not finished.
+    trained: those that only have to be tested: their training data are not opened.
+
+  Raises:
+    ValueError: a source, a weights file or a label is not what it should be.
+    FileNotFoundError: a file is missing.
+  """
+
+  @functools.cache
+  def opened(spec: str) -> sources.Source:
+    return sources.open_source(json.loads(spec))
+
+  def open_source(spec: Mapping[str, Any]) -> sources.Source:
+    return opened(json.dumps(spec, sort_keys=True))
+
+  @functools.cache
+  def check_weights(path: str, options: str, size: int) -> None:
+    init_variables(create_model(json.loads(options)), size, init_from=path)
+
+  for name, config in rows.items():
+    _check_labels(config)
+    tested = ['test', 'val'] if config.data.val and name not in trained else ['test']
+    for key in tested:
+      if not open_source(source_spec(config, key))[0]['has_joints_3d'][0]:
+        raise ValueError(f'The examples of data.{key} have no 3D labels to test on.')
+    if config.save_weights:
+      _check_writable(Path(config.save_weights))
+    if name not in trained:
+      next(open_train_batches(config, open_source, num_threads=0))
+      if config.init_from:
+        options = json.dumps(model_options(config))
+        check_weights(config.init_from, options, config.image_size)
+
+
+def _check_labels(config) -> None:
+  for key in _LABELLED:
+    parent, name = key.split('.')
+    if config[parent][name].get('labels') == '2d':
+      raise ValueError(f"{key}.labels is '2d', but its 3D labels are needed: '3d'.")
+
+
+def _check_writable(path: Path) -> None:
+  """Raises ValueError if a file can not be written, without making its folder."""
+  folder = next(parent for parent in path.absolute().parents if parent.exists())
+  if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    raise ValueError(
+      f'save_weights is {str(path)!r}, which can not be written: name a file in a '
+      'folder of yours.'
+    )
+
+
+def open_limits(
+  rows: Mapping[str, Config], workdir: Path, names: Container[str]
+) -> dict[str, HandLimits]:
+  """The limits of the rows with constraints: a file, or fitted on a source's 3D labels.
+
+  The paper computes them from the training set of the weakly labelled data. They are
+  kept in the workdir and read from there when the experiment goes on.
+
+  Args:
+    rows: {row: config} of all rows.
+    workdir: of the experiment.
+    names: the rows whose limits are needed.
+
+  Returns:
+    {row: limits}, without the rows that have no constraints.
+
+  Raises:
+    ValueError: there are none, or they are in another unit than the network.
+    FileNotFoundError: a file is missing.
+  """
+  paths = {k: path for k, path in _limits_paths(rows, workdir).items() if k in names}
+  made = {}
+  for name, path in paths.items():
+    if path not in made:
+      made[path] = load_limits(path) if path.exists() else _make_limits(rows[name])
+      _check_unit(made[path], rows[name])
+  # Kept only when all could be made: from now on the workdir belongs to the config.
+  for path, limits in made.items():
+    if not path.exists():
+      partial = path.with_suffix('.partial')
+      save_limits(partial, limits)
+      partial.replace(path)
+  # Read back even when just fitted: the same digits whether or not the run was stopped.
+  return {name: load_limits(path) for name, path in paths.items()}
+
+
+def _check_unit(limits: HandLimits, config) -> None:
+  metadata = limits.metadata
+  metadata.check_fits_canonical_right_hands()
+  if metadata.unit != 'reference bone' or metadata.reference != tuple(config.reference):
+    raise ValueError(
+      f'The limits are in the unit {metadata.unit!r} with the reference bone '
+      f'{metadata.reference}, but the network predicts hands in reference bones '
+      f'{tuple(config.reference)}: fit them anew.'
+    )
+
+
+def _make_limits(config) -> HandLimits:
+  if config.limits.path:
+    return load_limits(config.limits.path)
+  spec = config.limits.source.to_dict()
+  if not spec:
+    raise ValueError(
+      'The constraints need limits: set limits.path to a file, or limits.source to a '
+      'source with 3D labels.'
+    )
+  if spec.get('kind') == 'tfds':
+    spec['with_image'] = False
+  source = sources.open_source(spec)
+  return fit_limits(
+    source.batch(range(len(source)))['joints_3d'],
+    num_vertices=config.limits.num_vertices,
+    coverage=config.limits.coverage,
+    reference=tuple(config.reference),
+    source=f'{spec["path"]} {spec.get("split", "")}'.strip(),
+  )
+
+
+def _limits_paths(rows, workdir: Path) -> dict[str, Path]:
+  """The limits file of each row with constraints; equal limits share one."""
+  files: dict[Any, Path] = {}
+  paths = {}
+  for name, row in rows.items():
+    if uses_limits(row):
+      key = (row.limits.to_json(sort_keys=True), tuple(row.reference))
+      default = f'limits_{slug_of(name)}.json' if files else 'limits.json'
+      paths[name] = files.setdefault(key, workdir / default)
+  return paths
