@@ -25,7 +25,10 @@ jaxtyping.install_import_hook(
     'bmc_jax.pose25d',
     'bmc_jax.kinematics',
     'bmc_jax.hull',
-    'bmc_jax.limits',
+    # Not limits.types: the leaves of a pytree may be anything while JAX maps over it.
+    'bmc_jax.limits.fitting',
+    'bmc_jax.limits.files',
+    'bmc_jax.limits.clinical',
     'bmc_jax.constraints',
     'bmc_jax.losses',
     'bmc_jax.metrics',
