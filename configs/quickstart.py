@@ -1,17 +1,17 @@
 """The paper's Table 2 in small: what 2D labels and the constraints add to a source.
 
 A network pretrained on procedural `studio` hands (configs/pretrain.py) is adapted to
-`wild` hands, other viewpoints, poses, hand shapes and pictures, of which only the 2D
-keypoints are labels. Rows, all of the same seed and budget: 3D source only; + 2D labels
+`wild` hands, of other proportions and in other pictures, of which only the 2D keypoints
+are labels. Rows, all of the same seed and budget: 3D source only; + 2D labels
 of the target; + the constraints. The keypoint lifter does the same from 2D keypoints
 alone, without any picture. The rows 'full 3D' are the upper bound; the network's is not
 run by default: --config.run_rows="('full 3D',)" runs it.
 
     make quickstart
 
-10.4 minutes on two CPU cores, installation included. Expect (seed 0, depth error in
-mm): source only 19.9, 2D only 19.2, + BMC 18.5, chance 34.0; lifter 11.7, + BMC 10.5,
-full 3D 6.6. The network's final 2D error is 4 to 5 % of the crop.
+10 minutes on two CPU cores, installation included. Expect (means of seeds 0 to 2, depth
+error in mm): source only 18.8, 2D only 18.4, + BMC 14.1, chance 32.0; lifter 23.7,
++ BMC 9.9, full 3D 4.8. The network's final 2D error is 4 % of the crop.
 """
 
 import ml_collections
