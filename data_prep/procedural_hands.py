@@ -1,9 +1,9 @@
 """Procedural hands in two domains: no download, no licence of others.
 
 Right hands posed by forward kinematics and rendered in JAX; see
-`bmc_jax.data.procedural`. The domain `studio` (plain background, few viewpoints) is
-meant as the source with 3D labels, `wild` (varied poses, viewpoints, skin, light,
-backgrounds, occluders) as the target with 2D labels; its 3D labels are stored, too.
+`bmc_jax.data.procedural`. The domain `studio` is meant as the source with 3D labels,
+`wild` (other hand proportions; more varied skin, light and backgrounds, occluders) as
+the target with 2D labels; its 3D labels are stored, too.
 
 Build it (about a minute on two cores, 40 MB):
 

@@ -1,9 +1,10 @@
 """The two domains of the procedural hands, as plain parameters.
 
 `STUDIO` plays the source of a weakly supervised experiment (3D labels), `WILD` the
-target (2D labels; the 3D ones are kept for testing). Their gap has two parts: other
-viewpoints, poses and hand proportions, which a depth estimate does not survive, and
-another look. Every number that makes the gap is a field of `Domain`.
+target (2D labels; the 3D ones are kept for testing). Their gap is mainly that of hand
+proportions, as between datasets that label joints by other conventions; viewpoints and
+poses are a little wider, and pictures more varied. Every number that makes the gap is a
+field of `Domain`.
 """
 
 import dataclasses
