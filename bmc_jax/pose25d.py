@@ -74,9 +74,9 @@ def scale_of(
   return geometry.safe_norm(joints_3d[..., end, :] - joints_3d[..., start, :])
 
 
-def check_reference(reference: tuple[int, int]) -> None:
+def check_reference(reference: tuple[int, ...]) -> None:
   """Raises ValueError unless these are two different joints."""
-  if len(set(reference)) != 2 or not all(0 <= j < NUM_JOINTS for j in reference):
+  if len(reference) != 2 or len(set(reference) & set(range(NUM_JOINTS))) != 2:
     raise ValueError(f'reference is two different joints of 0 to 20, not {reference}.')
 
 

@@ -43,9 +43,10 @@ def get_config() -> ml_collections.ConfigDict:
   c.optimizer.weight_decay = 1e-2
   c.optimizer.warmup_steps = 50
   c.optimizer.clip_norm = 10.0
-  # The calculated root depth of an untrained network is wrong by tens of bones: with
-  # weight 1 that noise, through the refiner, drowns all other gradients. And the 2D
-  # terms, in halves of the image side, need more weight to be learned as fast as depth.
+  # The calculated root depth of an untrained network is wrong by tens of bones. Its
+  # loss trains the refiner alone, but would use up the clipped norm of the gradient.
+  # And the 2D terms, in halves of the image side, need more weight to be learned as
+  # fast as depth.
   c.loss.root_depth = 0.05
   c.loss.keypoints_2d = 10.0
   c.loss.heatmap = 1.0

@@ -30,7 +30,9 @@ def test_weights_come_back_to_half_precision_in_the_models_types(tmp_path):
 
 def test_a_file_without_ending_is_read_back_under_its_own_name(tmp_path):
   weights.save_weights(tmp_path / 'w', _variables())
-  weights.load_weights(str(tmp_path / 'w'), _variables())
+  loaded = weights.load_weights(str(tmp_path / 'w'), _variables())
+  assert loaded['params']['a']['kernel'].shape == (3, 4)
+  assert [path.name for path in tmp_path.iterdir()] == ['w']
 
 
 def test_values_beyond_half_precision_are_refused_and_the_old_file_stays(tmp_path):

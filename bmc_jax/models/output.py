@@ -45,13 +45,9 @@ def check_geometry(
     reference: the two joints of the reference bone.
     bounds: least and largest root depth, reference bones.
   """
-  joints = range(NUM_JOINTS)
-  if root not in joints:
+  if root not in range(NUM_JOINTS):
     raise ValueError(f'root is {root}; it must be a joint, 0 to {NUM_JOINTS - 1}.')
-  if len(set(reference)) != 2 or len(reference) != 2 or set(reference) - set(joints):
-    raise ValueError(
-      f'reference is {reference}; it must be two joints, 0 to {NUM_JOINTS - 1}.'
-    )
+  pose25d.check_reference(reference)
   if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
     raise ValueError(
       f'depth_bounds are {bounds}; they must be two depths, 0 < least < largest.'
