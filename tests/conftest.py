@@ -24,7 +24,8 @@ jaxtyping.install_import_hook(
     'bmc_jax.geometry',
     'bmc_jax.pose25d',
     'bmc_jax.kinematics',
-    'bmc_jax.hull',
+    'bmc_jax.hull.distance',
+    'bmc_jax.hull.fitting',
     # Not limits.types: the leaves of a pytree may be anything while JAX maps over it.
     'bmc_jax.limits.fitting',
     'bmc_jax.limits.files',
