@@ -42,9 +42,10 @@ def get_config() -> ml_collections.ConfigDict:
   c.batch_size = 64
   c.num_steps = 1000
   c.augment = _augment()
-  # For sources without images: turns of the camera in degrees, noise in pixels.
+  # For sources without images: turns in degrees, noise in pixels (see
+  # `bmc_jax.data.augment.augment_poses`).
   c.augment_poses = ml_collections.ConfigDict(
-    {'rotation': 0.0, 'tilt': 0.0, 'noise': 0.0}
+    {'rotation': 0.0, 'tilt': 0.0, 'viewpoint': 0.0, 'noise': 0.0}
   )
   c.optimizer = _optimizer()
   # Weights of the supervised terms (paper section 4). `heatmap` is ours: a loss on the

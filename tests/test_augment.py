@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from bmc_jax.data import augment
 from bmc_jax.data.example import stack_examples
@@ -199,6 +200,28 @@ def test_tilt_is_within_its_limit(batch):
   cosine = np.sum(np.asarray(result) * joints, -1) / np.sum(joints**2, -1)
   angle = np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
   assert np.all(angle < 10.1) and angle.max() > 3
+
+
+def test_another_viewpoint_turns_the_hand_about_its_centre(batch):
+  poses = {k: v for k, v in batch.items() if k != 'image'}
+  weak = poses['has_joints_3d'] * (np.arange(len(poses['joints_3d'])) % 2)
+  poses |= {'has_joints_3d': weak}
+  result = augment.augment_poses(jax.random.key(11), poses, viewpoint=60.0)
+  full = weak > 0
+  before, after = poses['joints_3d'][full], np.asarray(result['joints_3d'])[full]
+  assert _reprojection_error(result) < 0.05
+  np.testing.assert_allclose(before.mean(1), after.mean(1), atol=1e-6)
+  angles = []
+  for x, y in zip(before - before.mean(1, keepdims=True), after, strict=True):
+    turn, error = Rotation.align_vectors(y - y.mean(0), x)
+    assert error < 1e-5
+    angles.append(np.rad2deg(turn.magnitude()))
+    assert abs(turn.as_rotvec()[2]) < 1e-3  # the axis is parallel to the image
+  assert max(angles) < 60.1 and max(angles) > 10
+  for name in ('joints_3d', 'keypoints_2d'):
+    np.testing.assert_allclose(
+      np.asarray(result[name])[~full], poses[name][~full], rtol=1e-5, atol=1e-4
+    )
 
 
 def test_pose_noise_is_on_keypoints_only(batch):

@@ -132,42 +132,49 @@ def augment_poses(
   *,
   rotation: float = 0.0,
   tilt: float = 0.0,
+  viewpoint: float = 0.0,
   noise: float = 0.0,
 ) -> Batch:
-  """Turns the camera of each pose at random; exact for 2D labels alone, too.
+  """Moves the camera of each pose at random.
 
-  A camera that turns about its centre moves pixels by K R K^-1, whatever their depth.
+  A camera that turns about its centre moves pixels by K R K^-1, whatever their depth,
+  which is exact for 2D labels alone, too. One that travels around the hand needs the
+  hand's depth: only poses with 3D labels are seen from other viewpoints.
 
   Args:
     key: a PRNG key.
-    batch: keypoints_2d (B, 21, 2), joints_3d (B, 21, 3), intrinsics (B, 3, 3) and no
-      image; other fields pass through.
+    batch: keypoints_2d (B, 21, 2), joints_3d (B, 21, 3), intrinsics (B, 3, 3),
+      has_joints_3d (B,) and no image; other fields pass through.
     rotation: greatest turn about the optical axis, in degrees.
     tilt: greatest turn about an axis in the image plane, in degrees; it moves the hand
       across the view. Keep the hand in front of the camera: at most about 20.
-    noise: standard deviation added to keypoints_2d, in pixels, after the turn.
+    viewpoint: greatest turn of the hand about an axis through its centre that is
+      parallel to the image plane, in degrees; 180 shows hands from everywhere.
+    noise: standard deviation added to keypoints_2d, in pixels, after the turns.
 
   Returns:
     The batch with keypoints_2d and joints_3d changed, intrinsics as they were.
   """
   keypoints = jnp.asarray(batch['keypoints_2d'])
   intrinsics = jnp.asarray(batch['intrinsics'])
-  roll_key, tilt_key, axis_key, noise_key = jax.random.split(key, 4)
-  roll, lean, axis = (
-    jax.random.uniform(k, keypoints.shape[:1], minval=-limit, maxval=limit)
-    for k, limit in (
-      (roll_key, jnp.deg2rad(rotation)),
-      (tilt_key, jnp.deg2rad(tilt)),
-      (axis_key, jnp.pi),
+  joints = jnp.asarray(batch['joints_3d'])
+  roll_key, tilt_key, noise_key, view_key = jax.random.split(key, 4)
+  count = keypoints.shape[:1]
+  if viewpoint:
+    center = joints.mean(axis=1, keepdims=True)
+    around = jnp.einsum(
+      'bij,bnj->bni', _random_lean(view_key, count, viewpoint), joints - center
     )
-  )
-  # About z by `axis`, then about x by `lean`, then back and on by `roll`.
-  turn = _about_z(roll - axis) @ _about_x(lean) @ _about_z(axis)
+    known = jnp.asarray(batch['has_joints_3d'])[:, None, None] > 0
+    joints = jnp.where(known, center + around, joints)
+    keypoints = jnp.where(known, geometry.project(joints, intrinsics), keypoints)
+  roll = _random_angle(roll_key, count, rotation)
+  turn = _about_z(roll) @ _random_lean(tilt_key, count, tilt)
   rays = geometry.backproject(keypoints, jnp.ones_like(keypoints[..., 0]), intrinsics)
   keypoints = geometry.project(jnp.einsum('bij,bnj->bni', turn, rays), intrinsics)
   if noise:
     keypoints += noise * jax.random.normal(noise_key, keypoints.shape)
-  joints = jnp.einsum('bij,bnj->bni', turn, jnp.asarray(batch['joints_3d']))
+  joints = jnp.einsum('bij,bnj->bni', turn, joints)
   return dict(batch) | {'keypoints_2d': keypoints, 'joints_3d': joints}
 
 
@@ -228,8 +235,7 @@ def _transform_labels(keypoints_2d, joints_3d, intrinsics, affine, turn) -> Batc
 def _random_placement(key, height, width, size, *, rotation, scale, shift):
   """A random affine map of pixels (3, 3) and its rotation (3, 3)."""
   angle_key, scale_key, shift_key = jax.random.split(key, 3)
-  limit = jnp.deg2rad(rotation)
-  turn = _about_z(jax.random.uniform(angle_key, (), minval=-limit, maxval=limit))
+  turn = _about_z(_random_angle(angle_key, (), rotation))
   zoom = color_jitter.random_factor(scale_key, (), scale)
   center = jnp.full((2,), (size - 1) / 2)
   offset = size * jax.random.uniform(shift_key, (2,), minval=-shift, maxval=shift)
@@ -237,6 +243,23 @@ def _random_placement(key, height, width, size, *, rotation, scale, shift):
   about_center = jnp.eye(3).at[:2, :2].set(linear)
   about_center = about_center.at[:2, 2].set(center + offset - linear @ center)
   return about_center @ resize_affine(height, width, size), turn
+
+
+def _random_angle(key, shape, limit):
+  """Radians, even between plus and minus a limit in degrees."""
+  limit = jnp.deg2rad(limit)
+  return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
+
+
+def _random_lean(key, shape, limit):
+  """Rotations (*shape, 3, 3) by at most `limit` degrees about axes in the image plane.
+
+  About z by `axis`, then about x by the angle, then back.
+  """
+  lean_key, axis_key = jax.random.split(key)
+  axis = _random_angle(axis_key, shape, 180.0)
+  lean = _random_angle(lean_key, shape, limit)
+  return _about_z(-axis) @ _about_x(lean) @ _about_z(axis)
 
 
 def _about_z(angle: Float[Array, '*b']) -> Float[Array, '*b 3 3']:
