@@ -7,8 +7,8 @@ paper. Test: subjects 7-8.
     python -m bmc_jax.main --config=configs/lifter_rhd_to_dexycb.py \
         --workdir=runs/lifter
 
-Expect (two CPU cores, seed 0, 3.1 minutes; depth error in mm): source only 36.9, + BMC
-8.2, full 3D 3.8, chance 18.7.
+Three minutes on two CPU cores. Expect (means of seeds 0 to 2, depth error in mm):
+source only 13.5, + BMC 5.5, full 3D 2.7, chance 18.7.
 """
 
 import ml_collections
