@@ -21,9 +21,9 @@ def fit_hull(
 
   The polygon circumscribes the convex hull of the points kept: its edges lie on
   tangents of the hull, chosen among its longest edges and evenly spread directions so
-  that the area is least. Every point kept stays inside, also when points and polygon are
-  rounded to float32. (The paper reduces hulls with Ramer-Douglas-Peucker, which cuts
-  corners, and points, off.)
+  that the area is least. Every point kept stays inside, also when points and polygon
+  are rounded to float32. (The paper reduces hulls with Ramer-Douglas-Peucker, which
+  cuts corners, and points, off.)
 
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
