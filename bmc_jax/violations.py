@@ -13,11 +13,36 @@ from jaxtyping import Bool, Float
 
 from bmc_jax import constraints, kinematics
 from bmc_jax.limits import HandLimits
-from bmc_jax.skeleton import Array, check_joints
+from bmc_jax.skeleton import FINGERS, Array, check_joints
 
 TOLERANCE = 1e-4
 """Reference bones, their inverse, or radians: up to this a value counts as within its
 limit, since hands and limits are rounded to float32."""
+
+_THUMB_CHAIN = ('wrist', 'CMC', 'MCP', 'IP', 'tip')
+_FINGER_CHAIN = ('wrist', 'MCP', 'PIP', 'DIP', 'tip')
+_CHAINS = (_THUMB_CHAIN,) + 4 * (_FINGER_CHAIN,)
+NAMES = {
+  'bone_lengths': np.array(
+    [
+      [f'{finger} {chain[b]}-{chain[b + 1]} length' for b in range(4)]
+      for finger, chain in zip(FINGERS, _CHAINS, strict=True)
+    ]
+  ),
+  'curvatures': np.array(
+    [f'palm curvature {FINGERS[i]}-{FINGERS[i + 1]}' for i in range(4)]
+  ),
+  'root_angles': np.array(
+    [f'palm angle {FINGERS[i]}-{FINGERS[i + 1]}' for i in range(4)]
+  ),
+  'joint_angles': np.array(
+    [
+      [f'{finger} {joint} joint' for joint in chain[1:4]]
+      for finger, chain in zip(FINGERS, _CHAINS, strict=True)
+    ]
+  ),
+}
+"""What people call the limits, in the layout of `Violations`."""
 
 
 @jax.tree_util.register_dataclass
@@ -37,14 +62,20 @@ class Violations:
   root_angles: Float[Array, '*b 4']
   joint_angles: Float[Array, '*b 5 3']
 
+  def broken(self) -> dict[str, Bool[np.ndarray, '...']]:
+    """Which limits are broken, laid out as the fields; never for hands with NaN."""
+    fields = {
+      field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+    }
+    return {name: np.abs(value) > TOLERANCE for name, value in fields.items()}
+
   def within(self) -> dict[str, Bool[np.ndarray, '*b']]:
     """Which hands keep all limits of each group; NaN keeps none."""
-    fields = dataclasses.asdict(self)
-    inside = {name: np.abs(value) <= TOLERANCE for name, value in fields.items()}
-    batch_dims = np.ndim(self.curvatures) - 1
+    batch = np.ndim(self.curvatures) - 1
+    judged = np.isfinite(self.curvatures).all(axis=-1)
     return {
-      name: value.all(axis=tuple(range(batch_dims, value.ndim)))
-      for name, value in inside.items()
+      name: judged & ~broken.any(axis=tuple(range(batch, broken.ndim)))
+      for name, broken in self.broken().items()
     }
 
 

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from bmc_jax.limits.clinical import clinical_limits
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import BONES, FINGERS
 
@@ -112,6 +113,15 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
     return _parse(content)
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from None
+
+
+def open_limits(name: str) -> HandLimits:
+  """The limits that a command names: a file's path, or 'clinical' for the literature's.
+
+  Raises:
+    FileNotFoundError, ValueError: see `load_limits`.
+  """
+  return clinical_limits() if name == 'clinical' else load_limits(name)
 
 
 def _parse(content) -> HandLimits:
