@@ -92,13 +92,15 @@ def _diff(flags: argparse.Namespace) -> None:
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)
   poses = _open_poses(flags, shown[first])
-  print(format_table(limits_table(shown)))
+  tables = [limits_table(shown)]
   if poses is not None:
-    print(f'\n{describe_poses(poses)}\n{format_table(admission_table(shown, poses))}')
+    print(describe_poses(poses))
+    tables.insert(0, admission_table(shown, poses))
+  print('\n\n'.join(map(format_table, tables)))
   if flags.out:
     from bmc_jax.report import limits_page
 
-    print(limits_page.write_limits_page(flags.out, shown, poses))
+    print(limits_page.write_limits_page(flags.out, shown, poses, tuple(tables)))
 
 
 def _open_poses(flags, limits) -> pose_flags.Poses | None:
@@ -154,7 +156,7 @@ def _ranges(limits: limits_lib.HandLimits) -> dict[str, str]:
     (f0, a0), (f1, a1) = low[index], high[index]
     found[str(violations.NAMES['joint_angles'][index])] = (
       f'flexion {f0:.0f} to {f1:.0f}°, abduction {a0:.0f} to {a1:.0f}°, '
-      f'area {area[index]:.0f} square degrees'
+      f'{area[index]:.0f} deg²'
     )
   return found
 
