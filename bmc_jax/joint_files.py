@@ -31,7 +31,18 @@ _ORDER_POSES = 10
 _ORDER_MARGIN = 0.95
 _SIDES = {'right': 1.0, 'left': 0.0}
 _SIDE_NAMES = ('is_right', 'side_is_right')
-_HAND_KEYS = ('worldlandmarks', 'landmarks', 'joints_3d', 'joints')
+# Of JSON objects, in lower case and without underscores; the first one found counts.
+_HAND_KEYS = (
+  'worldlandmarks',
+  'handworldlandmarks',
+  'multihandworldlandmarks',
+  'landmarks',
+  'handlandmarks',
+  'multihandlandmarks',
+  'joints3d',
+  'joints',
+)
+_HANDEDNESS_KEYS = ('handedness', 'multihandedness')
 
 
 class JointFile(NamedTuple):
@@ -49,7 +60,7 @@ class JointFile(NamedTuple):
   @property
   def complete(self) -> np.ndarray:
     """Which hands (N,) have all joints."""
-    return np.isfinite(self.joints_3d).all(axis=(1, 2))
+    return np.asarray(np.isfinite(self.joints_3d).all(axis=(1, 2)))
 
 
 def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
@@ -182,17 +193,16 @@ def _side(value) -> float:
   while isinstance(value, list) and value:
     value = value[0]
   if isinstance(value, Mapping):
-    value = {_plain(key): entry for key, entry in value.items()}
+    value = _plain_keys(value)
     value = value.get('categoryname', value.get('label'))
   if isinstance(value, str) and not _is_number(value):
     return _SIDES.get(value.strip().lower(), math.nan)
   return float(value) if value is not None else math.nan
 
 
-def _plain(key: str) -> str:
-  """A key of MediaPipe's results, however the language that wrote it spells it."""
-  plain = key.lower().replace('_', '')
-  return key if key in _HAND_KEYS else plain.removeprefix('hand').removeprefix('multi')
+def _plain_keys(entry: Mapping) -> dict:
+  """An object whose keys are spelt alike, whichever language wrote it."""
+  return {key.lower().replace('_', ''): value for key, value in entry.items()}
 
 
 def _read_json(file: Path):
@@ -207,17 +217,21 @@ def _read_json(file: Path):
     return _coordinates(content), None, None
   hands, sides = [], []
   for result in results:
-    keys = {_plain(key): value for key, value in result.items()}
+    if not isinstance(result, Mapping):
+      raise ValueError(f'expected objects with landmarks, found {result!r:.40}')
+    keys = _plain_keys(result)
     key = next((name for name in _HAND_KEYS if name in keys), None)
     if key is None:
       raise ValueError(
-        f'expected an entry {" or ".join(_HAND_KEYS)}, found {", ".join(result)}'
+        f'expected an entry worldLandmarks, landmarks or joints, found '
+        f'{", ".join(result) or "none"}'
       )
     found = _coordinates(keys[key])
     if found:  # an image without a hand has an empty list
       found = _as_hands(found)
       hands.append(found)
-      told = keys.get('handedness', [None] * len(found))
+      name = next((name for name in _HANDEDNESS_KEYS if name in keys), None)
+      told = keys[name] if name else [None] * len(found)
       sides += [_side(one) for one in (told if isinstance(told, list) else [told])]
   if not hands:
     raise ValueError('it holds no hand')

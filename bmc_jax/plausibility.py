@@ -43,7 +43,8 @@ class Judgement:
   @property
   def num_broken(self) -> np.ndarray:
     """How many of its 43 limits each hand breaks, (N,)."""
-    return sum(b.reshape(len(b), -1).sum(axis=1) for b in self.broken.values())
+    counts = [b.reshape(len(b), -1).sum(axis=1) for b in self.broken.values()]
+    return np.sum(counts, axis=0)
 
   def worst(self) -> np.ndarray:
     """Hands that break limits: those that break most come first."""

@@ -74,7 +74,7 @@ class Violations:
     batch = np.ndim(self.curvatures) - 1
     judged = np.isfinite(self.curvatures).all(axis=-1)
     return {
-      name: judged & ~broken.any(axis=tuple(range(batch, broken.ndim)))
+      name: np.asarray(judged & ~broken.any(axis=tuple(range(batch, broken.ndim))))
       for name, broken in self.broken().items()
     }
 

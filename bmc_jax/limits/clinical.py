@@ -137,12 +137,12 @@ def _pronated(flexion, sideways):
   cos a cos s); pronation p turns it about z, from the palm (x) towards the little
   finger (-y). There abduction ends at a right angle, and so does flexion here.
   """
-  degrees = np.deg2rad(literature.ALLOWANCES['thumb pronation'].value)
-  a, s, p = np.meshgrid(
-    np.linspace(*np.deg2rad(np.minimum(flexion, 90)), 13),
-    np.deg2rad(sideways),
-    np.linspace(*degrees, 13),
+  least, most = literature.ALLOWANCES['thumb pronation'].value
+  low, high = np.minimum(flexion, 90)
+  degrees = np.meshgrid(
+    np.linspace(low, high, 13), sideways, np.linspace(least, most, 13)
   )
+  a, s, p = np.deg2rad(degrees)
   x, y, z = np.sin(a) * np.cos(s), np.sin(s), np.cos(a) * np.cos(s)
   turned_x, turned_y = x * np.cos(p) + y * np.sin(p), y * np.cos(p) - x * np.sin(p)
   angles = np.stack([np.arctan2(turned_x, z), np.arcsin(turned_y)], axis=-1)
