@@ -60,8 +60,8 @@ SOURCES = {
   ),
   'Barakat': Source(
     'M. J. Barakat, J. Field and J. Taylor, The range of movement of the thumb, Hand '
-    '8, 2013 (journal and year from memory)',
-    'its abstract (100 adults)',
+    '8, 2013',
+    'its abstract (100 adults); journal and year are from memory',
   ),
   'Minamikawa': Source(
     'Y. Minamikawa et al., Stability and constraint of the proximal interphalangeal '
