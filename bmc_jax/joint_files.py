@@ -87,7 +87,7 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     values, is_right, named = readers[file.suffix](file)
     joints = _as_hands(values)
     sides = None if is_right is None else _as_sides(is_right, len(joints))
-    order = order or named or 'canonical'
+    order = _agreed_order(order, named)
     joints = skeleton.reorder(joints, order)
   except (ValueError, EOFError, zipfile.BadZipFile) as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error
@@ -99,6 +99,15 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     'name it with --order',
   )
   return found
+
+
+def _agreed_order(order: str | None, named: str | None) -> str:
+  """The order asked for, which must not contradict the array's name."""
+  agreed = order or named or 'canonical'
+  known = skeleton.JOINT_ORDERS
+  if named and agreed in known and known[agreed] != known[named]:
+    raise ValueError(f'the order asked for is {order!r}, the array is joints_{named}')
+  return agreed
 
 
 def _as_hands(values) -> np.ndarray:
@@ -140,7 +149,11 @@ def _read_npz(file: Path):
     raise ValueError('by its content this is a .npy file; rename it')
   arrays = {name: content[name] for name in content.files}
   names = [name for name in arrays if name.startswith('joints_')]
-  names = names or [name for name, a in arrays.items() if a.shape[-2:] == (21, 3)]
+  names = names or [
+    name
+    for name, array in arrays.items()
+    if array.shape[-2:] == (21, 3) or array.shape[1:] == (63,)
+  ]
   if len(names) != 1:
     raise ValueError(
       f'expected one array of joints, found {", ".join(names) or "none"}; call it '

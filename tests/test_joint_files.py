@@ -158,3 +158,6 @@ def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
     joint_files.read_joints(path, 'mano')
   with pytest.raises(ValueError, match="Unknown joint order 'coco'"):
     joint_files.read_joints(path, 'coco')
+  np.savez(tmp_path / 'hands.npz', joints_mano=HANDS)
+  with pytest.raises(ValueError, match="asked for is 'rhd', the array is joints_mano"):
+    joint_files.read_joints(tmp_path / 'hands.npz', 'rhd')

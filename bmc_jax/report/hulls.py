@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import matplotlib.axes
 import numpy as np
 from matplotlib import patches, path
 
@@ -97,9 +98,8 @@ def limits_figure(
     points: angles (N, 2) in degrees, and which of them are inside, if that is shown.
     label: what the figure shows, plain text without markup.
   """
-  corners = [np.degrees(np.asarray(p, np.float64)) for _, p in polygons]
-  low = np.min([c.min(axis=0) for c in corners], axis=0)
-  high = np.max([c.max(axis=0) for c in corners], axis=0)
+  corners = [np.degrees(np.asarray(polygon, np.float64)) for _, polygon in polygons]
+  low, high = np.min(np.vstack(corners), axis=0), np.max(np.vstack(corners), axis=0)
   margin = np.maximum(0.12 * (high - low), 5.0)
   with svg.figure_style():
     drawing, axes = svg.new_axes(2.1, 1.8)
@@ -109,31 +109,33 @@ def limits_figure(
       angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
       low = np.minimum(low, np.quantile(angles, 0.005, axis=0))
       high = np.maximum(high, np.quantile(angles, 0.995, axis=0))
-      angles = np.clip(angles, low - margin, high + margin)
-      layers = [(angles, svg.CHANCE, 0.6)]
-      if inside is not None:
-        colors = svg.series_color(INSIDE), svg.series_color(OUTSIDE)
-        layers = [(angles[inside], colors[0], 0.35), (angles[~inside], colors[1], 0.9)]
-      for drawn, color, alpha in layers:
-        if len(drawn):
-          step = -(-len(drawn) // _MAX_POINTS)  # neighbours are of one video
-          axes.add_patch(_dots(drawn[::step], color, 2.4, alpha))
-    for index, ((color, _), vertices) in enumerate(zip(polygons, corners, strict=True)):
-      if not index:
-        axes.add_patch(patches.Polygon(vertices, facecolor=svg.HULL, alpha=0.2))
-      edge = patches.Polygon(
-        vertices,
-        fill=False,
-        edgecolor=svg.series_color(color) if len(polygons) > 1 else svg.HULL,
-        linewidth=1.5,
-        linestyle=(0, (4, 2)) if index else '-',
-      )
+      _draw_points(axes, np.clip(angles, low - margin, high + margin), inside)
+    axes.add_patch(patches.Polygon(corners[0], facecolor=svg.HULL, alpha=0.2))
+    for index, vertices in enumerate(corners):
+      color = svg.series_color(polygons[index][0]) if len(polygons) > 1 else svg.HULL
+      line = (0, (4, 2)) if index else '-'
+      edge = patches.Polygon(vertices, fill=False, edgecolor=color, linestyle=line)
+      edge.set_linewidth(1.5)
       axes.add_patch(edge)
     axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
     axes.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
     axes.set(xlabel='flexion (°)', ylabel='abduction (°)')
     axes.locator_params(nbins=5)
     return svg.to_svg(drawing, name, label)
+
+
+def _draw_points(
+  axes: matplotlib.axes.Axes, angles: np.ndarray, inside: np.ndarray | None
+) -> None:
+  """Draws some of the angles (N, 2) in degrees, in two colours if `inside` is told."""
+  layers = [(angles, svg.CHANCE, 0.6)]
+  if inside is not None:
+    colors = svg.series_color(INSIDE), svg.series_color(OUTSIDE)
+    layers = [(angles[inside], colors[0], 0.35), (angles[~inside], colors[1], 0.9)]
+  for drawn, color, alpha in layers:
+    if len(drawn):
+      step = -(-len(drawn) // _MAX_POINTS)  # evenly: neighbours are of one video
+      axes.add_patch(_dots(drawn[::step], color, 2.4, alpha))
 
 
 def _dots(points: np.ndarray, color: str, size: float, alpha: float) -> patches.Patch:

@@ -160,7 +160,7 @@ def _ranges(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
     values = None if measured is None else factor * measured.values[field]
     drawing = _range_figure(
       field.replace('_', '-'),
-      [_short(name) for name in names],
+      [short_name(name) for name in names],
       [b.reshape(2, -1) for b in bounds],
       None if values is None else values.reshape(len(values), -1),
       unit,
@@ -177,7 +177,8 @@ def _ranges(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
   return f'{note}<div class="panels logs">{"".join(panels)}</div>'
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+  """The name of a limit without what the title of its panel says."""
   return (
     name.removesuffix(' length')
     .removeprefix('palm curvature ')

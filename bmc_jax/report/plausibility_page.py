@@ -8,7 +8,8 @@ import numpy as np
 
 from bmc_jax import plausibility, skeleton, violations
 from bmc_jax.limits import HandLimits
-from bmc_jax.report import document, hands, limits_page
+from bmc_jax.limits_command import GROUPS
+from bmc_jax.report import document, hands, hulls, limits_page, svg
 
 _NUM_WORST = 12
 _COMMAND = 'python -m bmc_jax.plausibility JOINTS --limits LIMITS --out PAGE'
@@ -32,15 +33,45 @@ def write_plausibility_page(
   Returns:
     The path.
   """
-  table = judgement.table()
   figures = limits_page.figures({'limits': limits}, judgement.poses)
   sections = [
     ('worst', 'Worst hands', _worst(judgement)),
-    ('broken', 'Broken limits', document.table(table) if table[1:] else '<p>None.</p>'),
+    ('broken', 'Broken limits', _broken(judgement)),
     *figures,
   ]
   header = f'<p>{html.escape(plausibility.summary(judgement))}</p>'
   return document.write_document(path, title, header, sections, command=_COMMAND)
+
+
+def _broken(judgement: plausibility.Judgement) -> str:
+  """The share of hands that break each limit as bars, and the table."""
+  table = judgement.table()
+  if not table[1:]:
+    return '<p>None.</p>'
+  panels = ''.join(
+    f'<figure class="panel"><figcaption>{title}</figcaption>{drawing}</figure>'
+    for title, drawing in (
+      (title, _share_figure(judgement, group)) for group, title in GROUPS.items()
+    )
+  )
+  return f'<div class="panels logs">{panels}</div><br>{document.table(table)}'
+
+
+def _share_figure(judgement: plausibility.Judgement, group: str) -> str:
+  """Percent of the judged hands that break each limit of a group."""
+  names = violations.NAMES[group].ravel()
+  broken = judgement.broken[group].reshape(-1, len(names)).sum(axis=0)
+  rows = np.arange(len(names))
+  with svg.figure_style():
+    drawing, axes = svg.new_axes(3.6, 0.7 + 0.23 * len(names))
+    shares = 100 * broken / max(judgement.judged.sum(), 1)
+    axes.barh(rows, shares, height=0.6, color=svg.series_color(hulls.OUTSIDE))
+    axes.set_yticks(rows, [limits_page.short_name(name) for name in names])
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 100))
+    axes.set_xlabel('hands that break it (%)')
+    axes.tick_params(axis='y', length=0)
+    axes.grid(False, axis='y')
+    return svg.to_svg(drawing, f'share-{group.replace("_", "-")}', 'broken limits')
 
 
 def _worst(judgement: plausibility.Judgement) -> str:
