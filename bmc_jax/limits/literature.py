@@ -81,8 +81,8 @@ SOURCES = {
 }
 
 # Where sources differ, the wider one is taken: limits have to admit supple hands. Of
-# abduction Chen gives the whole arc: half of it to each side is our reading. The thumb's
-# radial abduction begins with what AAOS calls flexion of the CMC.
+# abduction Chen gives the whole arc: half of it to each side is our reading. The
+# thumb's radial abduction begins with what AAOS calls flexion of the CMC.
 MOTIONS = (
   Motion('thumb', 'CMC', 'palmar abduction', 0, 71, 'AAOS', 'Barakat'),
   Motion('thumb', 'CMC', 'radial abduction', -15, 71, 'AAOS', 'Barakat'),
