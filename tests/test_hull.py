@@ -193,7 +193,7 @@ def test_a_circle_gets_the_regular_polygon_around_it(num_vertices):
 
 def test_the_least_triangle_around_a_parallelogram_has_twice_its_area():
   corners = hull.fit_hull(np.array([[0, 0], [1, 0], [1.5, 0.5], [0.5, 0.5]]), 3)
-  np.testing.assert_allclose(_area(corners), 2 * 0.5, rtol=1e-6)
+  np.testing.assert_allclose(_area(corners), 2 * 0.5, rtol=1e-4)
 
 
 def test_a_hull_of_few_points_is_their_convex_hull_padded_with_its_last_corner():
@@ -201,7 +201,7 @@ def test_a_hull_of_few_points_is_their_convex_hull_padded_with_its_last_corner()
   corners = hull.fit_hull(square, 7)
   start = int(np.argmin(corners[:4].sum(axis=1)))
   np.testing.assert_allclose(
-    np.roll(corners[:4], -start, axis=0), square[:4], atol=1e-12
+    np.roll(corners[:4], -start, axis=0), square[:4], atol=2 * hull.ROUNDING
   )
   np.testing.assert_array_equal(corners[4:], np.repeat(corners[3:4], 3, axis=0))
 

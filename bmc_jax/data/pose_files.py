@@ -22,13 +22,11 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from bmc_jax import geometry, kinematics, skeleton
+from bmc_jax import geometry, skeleton
 from bmc_jax.data import example as example_lib
+from bmc_jax.joint_files import check_order
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
-
-_ORDER_POSES = 10
-_ORDER_MARGIN = 0.95
 
 
 def load_poses(
@@ -93,7 +91,7 @@ def _read(path, subjects, order, every):
   joints = joints[rows].astype(np.float32)
   if not np.all(np.isfinite(joints)):
     raise ValueError(f'{path}: joints hold a value that is not finite.')
-  _check_order(path, joints, order)
+  check_order(path, joints, order, 'set `order` (.npy) or rename the array (.npz)')
   is_right = np.ones(len(rows), bool)
   if 'side_is_right' in fields:
     is_right = fields['side_is_right'][rows].astype(bool)
@@ -134,40 +132,6 @@ def _rows_of(path, subjects, fields, count: int) -> np.ndarray:
       f'{path}: no pose of the subjects {list(subjects)}; it has those of {known}.'
     )
   return rows
-
-
-def _check_order(path, joints: np.ndarray, order: str) -> None:
-  """Raises a ValueError if the bones are clearly shorter in another joint order.
-
-  A wrong order draws bones between joints that are no neighbours. A fist can hide that,
-  so the ninth decile of the poses' summed bones counts: where public poses were given
-  in a wrong order, the right one was shorter by 9% and more; where they were given
-  in the right one, no other was shorter by more than 3%. `canonical` and `stb` have the
-  same bones and cannot be told apart.
-
-  Args:
-    path: named in the message.
-    joints: (N, 21, 3) in the given order; under `_ORDER_POSES` poses pass unseen.
-    order: the given order.
-  """
-  if len(joints) < _ORDER_POSES:
-    return
-  sample = joints[:: math.ceil(len(joints) / 1000)]  # plenty
-  lengths = {}
-  for name in skeleton.JOINT_ORDERS:
-    bones = kinematics.bone_lengths(skeleton.reorder(sample, name))
-    lengths[name] = float(np.quantile(np.sum(bones, axis=(1, 2)), 0.9))
-  shortest = min(lengths.values())
-  if shortest < _ORDER_MARGIN * lengths[order]:
-    likely = [
-      name for name in lengths if math.isclose(lengths[name], shortest, rel_tol=1e-5)
-    ]
-    raise ValueError(
-      f'{path}: in the joint order {order!r} the bones are '
-      f'{lengths[order] / shortest - 1:.0%} longer than in the order '
-      f'{" or ".join(likely)}, which is probably the right one; set `order` (.npy) or '
-      'rename the array (.npz).'
-    )
 
 
 def _load_file(path):

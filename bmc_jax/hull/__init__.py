@@ -1,6 +1,6 @@
 """Convex hulls in the (flexion, abduction) plane: distance and fitting (paper 3.1)."""
 
 from bmc_jax.hull.distance import hull_distance
-from bmc_jax.hull.fitting import MIN_WIDTH, check_options, fit_hull
+from bmc_jax.hull.fitting import MIN_WIDTH, ROUNDING, check_options, fit_hull
 
-__all__ = ['MIN_WIDTH', 'check_options', 'fit_hull', 'hull_distance']
+__all__ = ['MIN_WIDTH', 'ROUNDING', 'check_options', 'fit_hull', 'hull_distance']

@@ -8,6 +8,9 @@ from bmc_jax.hull.distance import TWO_PI
 
 MIN_WIDTH = 1e-3
 """Radians. Points on a line, or a single point, get a polygon this thick."""
+ROUNDING = 2e-6
+"""Radians. Edges are moved out by this, ten times what float32 angles are rounded by,
+so that the points are inside for `hull_distance` in float32, too."""
 _NUM_TANGENTS = 64
 
 
@@ -18,8 +21,9 @@ def fit_hull(
 
   The polygon circumscribes the convex hull of the points kept: its edges lie on
   tangents of the hull, chosen among its longest edges and evenly spread directions so
-  that the area is least. Every point kept stays inside. (The paper reduces hulls with
-  Ramer-Douglas-Peucker, which cuts corners, and points, off.)
+  that the area is least. Every point kept stays inside, also when points and polygon
+  are rounded to float32. (The paper reduces hulls with Ramer-Douglas-Peucker, which
+  cuts corners, and points, off.)
 
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
@@ -44,7 +48,8 @@ def fit_hull(
   points = _unwrap_flexion(points)
   corners = _convex_hull(_trim(points, coverage))
   if len(corners) > num_vertices:
-    corners = _circumscribe(corners, num_vertices)
+    corners = _distinct(_circumscribe(corners, num_vertices))
+  corners = _grow(corners, ROUNDING)
   padding = np.repeat(corners[-1:], num_vertices - len(corners), axis=0)
   return np.concatenate([corners, padding])
 
@@ -96,6 +101,30 @@ def _convex_hull(points):
   return points[scipy.spatial.ConvexHull(points).vertices]
 
 
+def _distinct(corners):
+  """Leaves out corners that repeat the one before: three tangents met in it."""
+  step = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+  return corners[step > 1e-9]
+
+
+def _edge_normals(corners):
+  """Outward unit normals of a polygon's edges, each from a corner to the next one."""
+  edge = np.roll(corners, -1, axis=0) - corners
+  normals = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
+  return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def _grow(corners, margin):
+  """Moves every edge of a convex polygon outwards by a margin.
+
+  A corner p between edges with the unit normals m and n goes to the only point whose
+  distance to both is the margin: p + margin (m + n) / (1 + m . n).
+  """
+  n = _edge_normals(corners)
+  m = np.roll(n, 1, axis=0)
+  return corners + margin * (m + n) / (1 + np.sum(m * n, axis=1, keepdims=True))
+
+
 def _circumscribe(corners, num_vertices):
   """The polygon of least area on `num_vertices` tangents of a convex polygon.
 
@@ -109,6 +138,8 @@ def _circumscribe(corners, num_vertices):
   normals = _tangent_normals(corners)
   contact = np.argmax(normals @ corners.T, axis=1)
   crossing, cost = _pieces(corners, normals, contact)
+  # With more steps than tangents the walk would have to go round twice.
+  num_vertices = min(num_vertices, len(normals))
 
   # best[k][i, j]: least cost of k steps from tangent i to tangent j.
   best, previous = [cost], []

@@ -4,7 +4,7 @@
 """
 
 from bmc_jax.limits.clinical import clinical_limits
-from bmc_jax.limits.files import load_limits, save_limits
+from bmc_jax.limits.files import load_limits, open_limits, save_limits
 from bmc_jax.limits.fitting import fit_limits
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 
@@ -14,5 +14,6 @@ __all__ = [
   'clinical_limits',
   'fit_limits',
   'load_limits',
+  'open_limits',
   'save_limits',
 ]

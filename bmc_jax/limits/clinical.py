@@ -1,57 +1,22 @@
 """Limits from the medical literature, for when there are no 3D labels to fit them on.
 
-Lengths: phalanges and metacarpals of 66 adults, mean and standard deviation in mm,
-from Buryanov and Kotiuk, "Proportions of hand segments", Int. J. Morphol. 28(3), 2010.
-A range is the mean +- 3 standard deviations over the mean middle proximal phalanx. A
-root bone also spans the carpus, which the source does not list: up to 40 mm are
-allowed. The tip bone has its soft tissue (6 mm) on top.
-
-Angles: active ranges of motion from American Academy of Orthopaedic Surgeons, "Joint
-motion: method of measuring and recording", 1965. They are taken about axes of the
-bones, ours about axes of the palm, so two allowances of ours come on top: hinge
-joints may deviate sideways by `_HINGE_DEVIATION`, and the thumb, whose axes are turned
-against the palm's by about 80 degrees, gets its flexion in both directions.
-
-The figures were written down from memory of these sources and have not been checked
-against them; the palm's curvatures and root angles are estimates of ours. Limits fitted
-on data do not depend on any of this.
+The figures and their sources are in `literature`. Here they are brought into the axes
+of `kinematics.joint_angles`: those are taken from the palm, the clinical ones from the
+bones, and where the two differ an allowance of ours comes on top
+(`literature.ALLOWANCES`). Limits fitted on data depend on none of this.
 """
 
 import numpy as np
 
+from bmc_jax import hull
+from bmc_jax.limits import literature
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
+from bmc_jax.skeleton import FINGERS
 
-# Thumb to little: metacarpal, proximal, middle and distal phalanx; (mean, sd) in mm.
-_METACARPAL = (
-  (46.22, 3.94),
-  (68.12, 6.27),
-  (64.60, 5.38),
-  (58.00, 5.06),
-  (53.69, 4.36),
-)
-_PROXIMAL = ((31.57, 3.13), (39.78, 4.94), (44.63, 3.81), (41.37, 3.87), (32.74, 2.77))
-_MIDDLE = ((22.38, 2.51), (26.33, 3.00), (25.65, 3.29), (18.11, 2.54))
-_DISTAL = ((21.67, 1.60), (15.82, 2.26), (17.40, 1.85), (17.30, 2.22), (15.96, 2.45))
-_CARPUS = 40.0
-_SOFT_TISSUE = 6.0
-_REFERENCE = 44.63
-
-_HINGE_DEVIATION = 20.0
-# Least and largest flexion, then abduction, of PIP, DIP and TIP bone, in degrees.
-_HINGE = (-_HINGE_DEVIATION, _HINGE_DEVIATION)
-_FINGER_MCP_FLEXION = (-45.0, 90.0)
-_FINGER_HINGES = ((0.0, 100.0, *_HINGE), (-10.0, 90.0, *_HINGE))
-# Zero abduction is the line from the wrist through the knuckle, and positive is
-# towards the thumb: closing the fingers turns the outer ones towards the middle.
-_FINGER_MCP_ABDUCTION = ((-35.0, 20.0), (-25.0, 25.0), (-20.0, 35.0), (-25.0, 45.0))
-_THUMB = (
-  (-20.0, 70.0, -35.0, 20.0),  # carpometacarpal: palmar abduction 70, extension 20
-  (-25.0, 50.0, -50.0, 20.0),  # metacarpophalangeal: flexion 50
-  (-20.0, 80.0, *_HINGE),  # interphalangeal: flexion 80, extension 20
-)
-# Between root bones, thumb-index to ring-little: degrees, and curvature in 1 / mm.
-_ROOT_ANGLES = ((15.0, 70.0), (5.0, 25.0), (5.0, 25.0), (5.0, 25.0))
-_CURVATURES = ((-0.002, 0.01), (0.0, 0.03), (0.0, 0.03), (0.0, 0.03))
+NUM_VERTICES = 8
+"""Corners of the hulls; the boxes of the fingers repeat their fourth."""
+_NUM_DEVIATIONS = 3.0
+_REFERENCE_MM = literature.PROXIMAL_PHALANGES[2][0]
 
 
 def clinical_limits() -> HandLimits:
@@ -59,31 +24,24 @@ def clinical_limits() -> HandLimits:
 
   They are wider than limits fitted on a dataset. Sets labelled with MANO joints
   (FreiHAND, HO3D, DexYCB) put the middle MCP closer to its PIP than the bone is long,
-  so that their root bones are longer in units of it than these limits admit: fit
+  so that their other bones are longer in units of it than these limits admit: fit
   limits on such data where you can.
 
   Returns:
-    `HandLimits` in units of the middle MCP -> PIP bone; the hulls are boxes.
+    `HandLimits` in units of the middle MCP -> PIP bone, whose hulls have 8 corners.
   """
-  lengths = np.stack([_bone_ranges(finger) for finger in range(5)], axis=1)
-  boxes = [_THUMB] + [
-    ((*_FINGER_MCP_FLEXION, *abduction), *_FINGER_HINGES)
-    for abduction in _FINGER_MCP_ABDUCTION
-  ]
-  flexion_0, flexion_1, abduction_0, abduction_1 = np.deg2rad(boxes).transpose(2, 0, 1)
-  corners = [
-    np.stack([flexion_0, abduction_0], -1),
-    np.stack([flexion_1, abduction_0], -1),
-    np.stack([flexion_1, abduction_1], -1),
-    np.stack([flexion_0, abduction_1], -1),
-  ]
+  least, most = np.array(literature.ALLOWANCES['root angles'].value).reshape(2, 2).T
+  root_angles = np.stack([least[[0, 1, 1, 1]], most[[0, 1, 1, 1]]])
+  least, most = np.array(literature.ALLOWANCES['palm curvature'].value).reshape(2, 2).T
+  curvatures = np.stack([least[[0, 1, 1, 1]], most[[0, 1, 1, 1]]])
   return HandLimits(
-    bone_lengths=lengths,
-    curvatures=np.array(_CURVATURES).T * _REFERENCE,
-    root_angles=np.deg2rad(_ROOT_ANGLES).T,
-    hulls=np.stack(corners, axis=2),
+    bone_lengths=np.stack([_bone_ranges(finger) for finger in range(5)], axis=1),
+    curvatures=curvatures * _REFERENCE_MM,
+    root_angles=np.deg2rad(root_angles),
+    hulls=np.stack([_thumb_hulls()] + [_finger_hulls(f) for f in range(1, 5)]),
     metadata=LimitsMetadata(
-      source='Buryanov and Kotiuk 2010 (lengths); AAOS 1965 (ranges of motion)'
+      source='literature: '
+      + '; '.join(source.citation for source in literature.SOURCES.values())
     ),
   )
 
@@ -91,21 +49,101 @@ def clinical_limits() -> HandLimits:
 def _bone_ranges(finger):
   """(2, 4) least and largest length of a finger's bones, in reference bones.
 
-  The thumb's chain starts one bone earlier: its root bone is the carpus alone.
+  A bone may be three standard deviations shorter or longer than the mean. The root bone
+  spans the carpus and the metacarpal; the thumb's chain starts one bone earlier: its
+  root bone is the carpus alone.
   """
-  metacarpal = _range(_METACARPAL[finger])
-  proximal = _range(_PROXIMAL[finger])
-  distal = _range(_DISTAL[finger]) + [0, _SOFT_TISSUE]
+  metacarpal = _range(literature.METACARPALS[finger])
+  proximal = _range(literature.PROXIMAL_PHALANGES[finger])
+  tip = _range(literature.FINGERTIPS[finger])
+  # Where the tip of a finger is labelled differs: at the bone's end or on the skin.
+  distal = _range(literature.DISTAL_PHALANGES[finger]) + [0, tip[1]]
   if finger == 0:
-    bones = [[15.0, _CARPUS + 15.0], metacarpal, proximal, distal]
+    root = literature.ALLOWANCES['thumb carpus'].value
+    bones = [root, metacarpal, proximal, distal]
   else:
-    middle = _range(_MIDDLE[finger - 1])
-    bones = [metacarpal + [0, _CARPUS], proximal, middle, distal]
+    root = metacarpal + literature.ALLOWANCES['carpus'].value
+    middle = _range(literature.MIDDLE_PHALANGES[finger - 1])
+    bones = [root, proximal, middle, distal]
     if finger == 2:
-      bones[1] = [_REFERENCE, _REFERENCE]
-  return np.array(bones).T / _REFERENCE
+      bones[1] = (_REFERENCE_MM, _REFERENCE_MM)
+  return np.array(bones).T / _REFERENCE_MM
 
 
 def _range(mean_and_deviation):
   mean, deviation = mean_and_deviation
-  return np.array([mean - 3 * deviation, mean + 3 * deviation])
+  return mean + _NUM_DEVIATIONS * deviation * np.array([-1, 1])
+
+
+def _motion(finger, joint, movement):
+  """(low, high) of a range of motion in degrees."""
+  names = (finger,) if finger == 'thumb' else (finger, 'fingers')
+  (found,) = [
+    motion
+    for motion in literature.MOTIONS
+    if motion.finger in names and motion[1:3] == (joint, movement)
+  ]
+  return np.array([found.low, found.high])
+
+
+def _finger_hulls(finger):
+  """(3, V, 2) boxes of MCP, PIP and DIP of index to little, radians."""
+  name = FINGERS[finger]
+  fan = literature.ALLOWANCES['finger fan'].value[finger - 1]
+  # Towards the thumb is positive, so a closed index, which is parallel to the middle
+  # finger, stands at minus its fan.
+  neutral = np.array([min(-fan, 0), max(-fan, 0)])
+  rotation = literature.FINGER_ROTATION[finger - 1]
+  (tip,) = literature.ALLOWANCES['fingertip label'].value
+  boxes = [
+    (_motion(name, 'MCP', 'flexion'), _motion(name, 'MCP', 'abduction') + neutral)
+  ]
+  for joint, label in (('PIP', 0), ('DIP', tip)):
+    sideways = _motion(name, joint, 'sideways') + [-rotation, rotation]
+    boxes.append((_motion(name, joint, 'flexion') + [-label, label], sideways))
+  return np.stack([_box(flexion, abduction) for flexion, abduction in boxes])
+
+
+def _box(flexion, abduction):
+  """(V, 2) radians, counter-clockwise, padded with the last corner."""
+  (f0, f1), (a0, a1) = np.deg2rad(flexion), np.deg2rad(abduction)
+  corners = np.array([[f0, a0], [f1, a0], [f1, a1], [f0, a1]])
+  return np.pad(corners, ((0, NUM_VERTICES - 4), (0, 0)), mode='edge')
+
+
+def _thumb_hulls():
+  """(3, V, 2) hulls of CMC, MCP and IP of the thumb, radians."""
+  (plane,) = literature.ALLOWANCES['thumb plane'].value
+  (tip,) = literature.ALLOWANCES['fingertip label'].value
+  near, far = literature.ALLOWANCES['thumb fan'].value
+  cmc = _box(
+    _motion('thumb', 'CMC', 'palmar abduction') - [plane, 0],
+    _motion('thumb', 'CMC', 'radial abduction') - [far, near],
+  )
+  hinges = [
+    _pronated(
+      _motion('thumb', joint, 'flexion') + [-label, label],
+      _motion('thumb', joint, 'sideways'),
+    )
+    for joint, label in (('MCP', 0), ('IP', tip))
+  ]
+  return np.stack([cmc, *hinges])
+
+
+def _pronated(flexion, sideways):
+  """(V, 2) hull of a hinge that may be turned about the bone before it, radians.
+
+  A bone of flexion a and deviation s has the direction (sin a cos s, sin s,
+  cos a cos s); pronation p turns it about z, from the palm (x) towards the little
+  finger (-y). There abduction ends at a right angle, and so does flexion here.
+  """
+  least, most = literature.ALLOWANCES['thumb pronation'].value
+  low, high = np.minimum(flexion, 90)
+  degrees = np.meshgrid(
+    np.linspace(low, high, 13), sideways, np.linspace(least, most, 13)
+  )
+  a, s, p = np.deg2rad(degrees)
+  x, y, z = np.sin(a) * np.cos(s), np.sin(s), np.cos(a) * np.cos(s)
+  turned_x, turned_y = x * np.cos(p) + y * np.sin(p), y * np.cos(p) - x * np.sin(p)
+  angles = np.stack([np.arctan2(turned_x, z), np.arcsin(turned_y)], axis=-1)
+  return hull.fit_hull(angles.reshape(-1, 2), NUM_VERTICES)

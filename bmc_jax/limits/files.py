@@ -1,4 +1,4 @@
-"""Limits as JSON files that people can read and edit."""
+"""Limits as JSON files that people can read and edit; see docs/limits.md."""
 
 import dataclasses
 import json
@@ -7,36 +7,86 @@ import pathlib
 
 import numpy as np
 
+from bmc_jax.limits.clinical import clinical_limits
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import BONES, FINGERS
 
 FORMAT = 'bmc_jax hand limits 1'
+_ABOUT = (
+  'Ranges are [least, largest]. A bone is named after the joint at its end: "root" '
+  'goes from the wrist to the first joint, and the angles of "pip", "dip" and "tip" '
+  'are those of the joint at its beginning (MCP, PIP, DIP; thumb: CMC, MCP, IP).',
+  'Hulls are corners [flexion, abduction] in degrees, convex and counter-clockwise, at '
+  'least three, or {"flexion": [least, largest], "abduction": [least, largest]}.',
+)
 _PAIRS = tuple(f'{a}-{b}' for a, b in zip(FINGERS[:-1], FINGERS[1:], strict=True))
 _HULL_BONES = BONES[1:]
+# A hundredth of what hulls are grown by for the rounding of float32.
+_DEGREE_DIGITS, _DIGITS = 6, 8
+_MAX_DENT = 1e-6  # radians that a corner may lie inside its neighbours' line
 
 
 def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
   """Writes limits as JSON to read and edit: lengths in the metadata's unit, angles and
-  hulls in degrees.
+  hulls in degrees, to eight and six digits after the point.
   """
   lengths, curvatures = np.asarray(limits.bone_lengths), np.asarray(limits.curvatures)
   angles = np.rad2deg(np.asarray(limits.root_angles, np.float64))
   hulls = np.rad2deg(np.asarray(limits.hulls, np.float64))
   content = {
     'format': FORMAT,
+    'about': list(_ABOUT),
     'metadata': dataclasses.asdict(limits.metadata),
     'bone_lengths': {
-      finger: {bone: lengths[:, f, b].tolist() for b, bone in enumerate(BONES)}
+      finger: {b: _rounded(lengths[:, f, i], _DIGITS) for i, b in enumerate(BONES)}
       for f, finger in enumerate(FINGERS)
     },
-    'palm_curvatures': {p: curvatures[:, i].tolist() for i, p in enumerate(_PAIRS)},
-    'root_angles_deg': {p: angles[:, i].tolist() for i, p in enumerate(_PAIRS)},
+    'palm_curvatures': {
+      pair: _rounded(curvatures[:, i], _DIGITS) for i, pair in enumerate(_PAIRS)
+    },
+    'root_angles_deg': {
+      pair: _rounded(angles[:, i], _DEGREE_DIGITS) for i, pair in enumerate(_PAIRS)
+    },
+    'hull_vertices': hulls.shape[2],
     'hulls_flexion_abduction_deg': {
-      finger: {bone: hulls[f, b].tolist() for b, bone in enumerate(_HULL_BONES)}
+      finger: {bone: _hull_entry(hulls[f, b]) for b, bone in enumerate(_HULL_BONES)}
       for f, finger in enumerate(FINGERS)
     },
   }
-  pathlib.Path(path).write_text(json.dumps(content, indent=1) + '\n')
+  pathlib.Path(path).write_text(_layout(content) + '\n')
+
+
+def _rounded(values, digits):
+  return np.round(np.asarray(values, np.float64), digits).tolist()
+
+
+def _hull_entry(corners):
+  """A polygon as it is written: a box by its ranges, others without their padding."""
+  corners = np.round(corners, _DEGREE_DIGITS)
+  repeated = np.all(corners[1:] == corners[:-1], axis=1)
+  corners = corners[[True, *~repeated]]
+  low, high = corners.min(axis=0), corners.max(axis=0)
+  if np.array_equal(corners, _box(*zip(low, high, strict=True))):
+    ranges = np.stack([low, high], axis=1).tolist()
+    return dict(zip(('flexion', 'abduction'), ranges, strict=True))
+  return corners.tolist()
+
+
+def _box(flexion, abduction):
+  """Corners (4, 2) of a box, counter-clockwise."""
+  (f0, f1), (a0, a1) = flexion, abduction
+  return np.array([[f0, a0], [f1, a0], [f1, a1], [f0, a1]], np.float64)
+
+
+def _layout(value, indent=0):
+  """JSON with one entry a line: `json.dumps` would give every number its own."""
+  if not isinstance(value, dict) or {'flexion', 'abduction'} == set(value):
+    return json.dumps(value)
+  space = ' ' * (indent + 1)
+  lines = [
+    f'{space}{json.dumps(k)}: {_layout(v, indent + 1)}' for k, v in value.items()
+  ]
+  return '{\n' + ',\n'.join(lines) + '\n' + ' ' * indent + '}'
 
 
 def load_limits(path: str | os.PathLike) -> HandLimits:
@@ -44,7 +94,8 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it is not a limits file, something is missing, or a range is empty.
+    ValueError: it is not a limits file, something is missing, a range is empty, or a
+      polygon is not convex; the message names the place.
   """
   path = pathlib.Path(path)
   if not path.is_file():
@@ -59,59 +110,132 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise ValueError(f'{path} is not a limits file: its "format" is not "{FORMAT}".')
   try:
-    metadata = dict(content['metadata'])
-    metadata['reference'] = tuple(metadata['reference'])
-    lengths, hulls = content['bone_lengths'], content['hulls_flexion_abduction_deg']
-    limits = HandLimits(
-      bone_lengths=_stack(lengths, FINGERS, BONES).transpose(2, 0, 1),
-      curvatures=np.array([content['palm_curvatures'][p] for p in _PAIRS]).T,
-      root_angles=np.deg2rad([content['root_angles_deg'][p] for p in _PAIRS]).T,
-      hulls=np.deg2rad(_stack_hulls(hulls)),
-      metadata=LimitsMetadata(**metadata),
-    )
-  except (KeyError, TypeError, ValueError) as error:
-    raise ValueError(f'{path} is not a complete limits file: {error}.') from None
-  _check(limits, path)
-  return limits
+    return _parse(content)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from None
 
 
-def _stack(table, fingers, bones):
-  return np.array([[table[f][b] for b in bones] for f in fingers], np.float64)
+def open_limits(name: str) -> HandLimits:
+  """The limits that a command names: a file's path, or 'clinical' for the literature's.
+
+  Raises:
+    FileNotFoundError, ValueError: see `load_limits`.
+  """
+  return clinical_limits() if name == 'clinical' else load_limits(name)
 
 
-def _stack_hulls(table):
-  """Hulls may have different numbers of corners: short ones repeat their last."""
-  most = max(len(table[f][b]) for f in FINGERS for b in _HULL_BONES)
-  padded = {
-    f: {b: table[f][b] + table[f][b][-1:] * (most - len(table[f][b])) for b in bones}
-    for f, bones in table.items()
-  }
-  return _stack(padded, FINGERS, _HULL_BONES)
+def _parse(content) -> HandLimits:
+  lengths = [
+    [_range(content, 'bone_lengths', finger, bone) for bone in BONES]
+    for finger in FINGERS
+  ]
+  curvatures = [_range(content, 'palm_curvatures', pair) for pair in _PAIRS]
+  angles = [_range(content, 'root_angles_deg', pair) for pair in _PAIRS]
+  hulls = [
+    [
+      _hull(content, 'hulls_flexion_abduction_deg', finger, bone)
+      for bone in _HULL_BONES
+    ]
+    for finger in FINGERS
+  ]
+  # Hulls may have different numbers of corners: short ones repeat their last.
+  most = max(len(corners) for row in hulls for corners in row)
+  most = max(most, _whole_number(content.get('hull_vertices', 0)))
+  padded = [
+    [
+      np.pad(corners, ((0, most - len(corners)), (0, 0)), mode='edge')
+      for corners in row
+    ]
+    for row in hulls
+  ]
+  return HandLimits(
+    bone_lengths=np.array(lengths).transpose(2, 0, 1),
+    curvatures=np.array(curvatures).T,
+    root_angles=np.deg2rad(angles).T,
+    hulls=np.array(padded),
+    metadata=_metadata(content),
+  )
 
 
-def _check(limits, path):
-  for name, shape in {
-    'bone_lengths': (2, 5, 4),
-    'curvatures': (2, 4),
-    'root_angles': (2, 4),
-  }.items():
-    bounds = getattr(limits, name)
-    if bounds.shape != shape:
-      raise ValueError(f'{path}: {name} needs [least, largest] for each entry.')
-    if not np.all(bounds[0] <= bounds[1]):  # also true of NaN
-      raise ValueError(f'{path}: in {name} a least value is above its largest.')
-  if limits.hulls.ndim != 4 or limits.hulls.shape[2] < 3 or limits.hulls.shape[3] != 2:
+def _metadata(content) -> LimitsMetadata:
+  fields = _entry(content, 'metadata')
+  try:
+    return LimitsMetadata(**(fields | {'reference': tuple(fields['reference'])}))
+  except (KeyError, TypeError) as error:
+    raise ValueError(f'metadata is not as save_limits writes it: {error}.') from None
+
+
+def _whole_number(value) -> int:
+  if not isinstance(value, int):
+    raise ValueError(f'hull_vertices is {value!r}, but a whole number is needed.')
+  return value
+
+
+def _entry(content, *keys):
+  """What stands in the nested tables below these keys."""
+  for depth, key in enumerate(keys):
+    if not isinstance(content, dict) or key not in content:
+      raise ValueError(f'{" > ".join(keys[: depth + 1])} is missing.')
+    content = content[key]
+  return content
+
+
+def _numbers(value, where, form) -> np.ndarray:
+  try:
+    return np.array(value, np.float64)
+  except (TypeError, ValueError):
+    raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.') from None
+
+
+def _range(content, *keys) -> np.ndarray:
+  """[least, largest] below these keys."""
+  return _checked_range(_entry(content, *keys), ' > '.join(keys))
+
+
+def _checked_range(value, where) -> np.ndarray:
+  form = '[least, largest], two numbers,'
+  bounds = _numbers(value, where, form)
+  if bounds.shape != (2,):
+    raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
+  if not bounds[0] <= bounds[1]:  # also true of NaN
     raise ValueError(
-      f'{path}: hulls need at least 3 [flexion, abduction] corners each.'
+      f'{where} is {value!r:.60}: the least value is above the largest, or is none.'
     )
-  # Of each edge and each corner: how far left of the edge the corner lies.
-  start, corner = limits.hulls[..., :, None, :], limits.hulls[..., None, :, :]
-  edge, offset = np.roll(start, -1, axis=2) - start, corner - start
-  side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
-  valid = np.all(side >= -1e-9, axis=(-1, -2)) & np.any(side > 0, axis=(-1, -2))
-  if not np.all(valid):
-    finger, bone = np.argwhere(~valid)[0]
+  return bounds
+
+
+def _hull(content, *keys) -> np.ndarray:
+  """Corners (v, 2) in radians below these keys, given as such or as two ranges."""
+  value, where = _entry(content, *keys), ' > '.join(keys)
+  if isinstance(value, dict):
+    corners = _box(
+      *(
+        _checked_range(_entry(value, axis), f'{where} > {axis}')
+        for axis in ('flexion', 'abduction')
+      )
+    )
+  else:
+    form = 'a list of at least 3 corners [flexion, abduction]'
+    corners = _numbers(value, where, form)
+    if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
+      raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
+  corners = np.deg2rad(corners)
+  if not _is_convex(corners):
     raise ValueError(
-      f'{path}: the hull of {FINGERS[finger]} {_HULL_BONES[bone]} is not convex and '
-      'counter-clockwise in (flexion, abduction): move or reverse its corners.'
+      f'{where} is not convex and counter-clockwise in (flexion, abduction), or has no '
+      'area: move or reverse its corners.'
     )
+  return corners
+
+
+def _is_convex(corners) -> bool:
+  """Whether no corner lies right of an edge, and some lie left: false for NaN."""
+  edge = np.roll(corners, -1, axis=0) - corners
+  length = np.linalg.norm(edge, axis=1)
+  start, edge = corners[length > _MAX_DENT], edge[length > _MAX_DENT]
+  offset = corners - start[:, None]
+  side = edge[:, :1] * offset[..., 1] - edge[:, 1:] * offset[..., 0]
+  side = side / length[length > _MAX_DENT, None]
+  return len(start) > 2 and bool(
+    np.all(side >= -_MAX_DENT) and np.any(side > _MAX_DENT)
+  )

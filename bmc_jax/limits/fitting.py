@@ -2,7 +2,7 @@
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
@@ -16,7 +16,7 @@ def fit_limits(
   coverage: float = 0.999,
   reference: tuple[int, int] = pose25d.REFERENCE,
   joint_order: str = 'canonical',
-  is_right: bool = True,
+  is_right: bool | Bool[np.ndarray, ' n'] = True,
   source: str = '',
 ) -> HandLimits:
   """Limits from 3D hands, as the paper computes them from a training set.
@@ -28,11 +28,12 @@ def fit_limits(
       admits. Below 1 it drops label noise; 1 keeps everything.
     reference: the two joints of the reference bone.
     joint_order: the order that the joints are in.
-    is_right: False mirrors the hands first.
+    is_right: False mirrors left hands into right ones first; one value for all, or
+      (n,) one for each.
     source: free text for the metadata.
 
   Raises:
-    ValueError: wrong shape, no pose, values that are not finite, a reference bone of
+    ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
       no length or of unknown joints, too few corners, a bad coverage.
   """
   pose25d.check_reference(reference)
@@ -48,7 +49,7 @@ def fit_limits(
   if not np.isfinite(joints).all():
     raise ValueError('joints_3d contains values that are not finite.')
   joints = reorder(joints, joint_order)
-  joints = joints if is_right else mirror(joints)
+  joints = np.where(_per_pose(is_right, joints), joints, mirror(joints))
   start, end = reference
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):
@@ -80,6 +81,17 @@ def fit_limits(
       num_poses=len(joints),
     ),
   )
+
+
+def _per_pose(is_right, joints):
+  """Handedness (n, 1, 1), from one value or one for each pose."""
+  is_right = np.asarray(is_right)
+  if is_right.shape not in ((), (len(joints),)) or not np.isin(is_right, (0, 1)).all():
+    raise ValueError(
+      f'is_right has the shape {is_right.shape}, but one True or False is needed, or '
+      f'one for each of the {len(joints)} poses.'
+    )
+  return np.broadcast_to(is_right, len(joints)).astype(bool)[:, None, None]
 
 
 @jax.jit  # called op by op, a hundred small compilations take ten times as long

@@ -127,7 +127,7 @@ def image_view(row: load.Row, index: int, images: ImageStore) -> str:
   true = row.truth('keypoints_2d', index)
   predicted = row.predictions['keypoints_2d'][index]
   if row.images is None:
-    box, background = _box(true, 0.65), ''
+    box, background = view_box(true, 0.65), ''
   else:
     image = row.images[index]
     box = f'-0.5 -0.5 {image.shape[1]} {image.shape[0]}'
@@ -137,7 +137,7 @@ def image_view(row: load.Row, index: int, images: ImageStore) -> str:
   return (
     f'<svg class="hand {kind}" viewBox="{box}" role="img" '
     f'aria-label="2D keypoints">{background}{_skeleton(true, "true")}'
-    f'{_fingers(predicted)}</svg>'
+    f'{finger_paths(predicted)}</svg>'
   )
 
 
@@ -148,12 +148,12 @@ def depth_views(row: load.Row, index: int) -> str:
   predicted = row.predictions['joints_3d'][index]
   views = []
   for label, columns in (('front', (0, 1)), ('side', (2, 1))):
-    box = _box(true, 0.62, columns)
+    box = view_box(true, 0.62, columns)
     views.append(
       f'<figure><svg class="hand blank" viewBox="{box}" role="img" '
       f'aria-label="3D hand, {label} view">{_skeleton(true[:, list(columns)], "true")}'
-      f'{_fingers(predicted[:, list(columns)])}</svg><figcaption>{label}</figcaption>'
-      '</figure>'
+      f'{finger_paths(predicted[:, list(columns)])}</svg>'
+      f'<figcaption>{label}</figcaption></figure>'
     )
   return f'<div class="views">{"".join(views)}</div>'
 
@@ -185,7 +185,7 @@ def _numbers(joints: np.ndarray) -> list[float | None]:
   return [float(v) if ok else None for v, ok in zip(values, finite, strict=True)]
 
 
-def _box(points: np.ndarray, margin: float, columns: Sequence[int] = (0, 1)) -> str:
+def view_box(points: np.ndarray, margin: float, columns: Sequence[int] = (0, 1)) -> str:
   """A square viewBox around points; `margin` times their extent to each side."""
   points = points[np.isfinite(points).all(axis=1)]
   if not len(points):
@@ -196,7 +196,7 @@ def _box(points: np.ndarray, margin: float, columns: Sequence[int] = (0, 1)) -> 
   return f'{left:.1f} {top:.1f} {2 * half:.1f} {2 * half:.1f}'
 
 
-def _line(points: np.ndarray) -> str:
+def line_data(points: np.ndarray) -> str:
   """Path data through points (n, 2); segments with a non-finite end are left out."""
   finite = np.isfinite(points).all(axis=1)
   places = [f'{x:.1f} {y:.1f}' for x, y in np.clip(points, -1e5, 1e5)]
@@ -210,10 +210,10 @@ def _line(points: np.ndarray) -> str:
 
 def _skeleton(points: np.ndarray, kind: str) -> str:
   """All bones as one path; points (21, 2)."""
-  return f'<path class="{kind}" d="{"".join(map(_line, points[_FINGERS]))}"/>'
+  return f'<path class="{kind}" d="{"".join(map(line_data, points[_FINGERS]))}"/>'
 
 
-def _fingers(points: np.ndarray) -> str:
+def finger_paths(points: np.ndarray) -> str:
   """One path per finger, and a dot at every joint; points (21, 2)."""
   lines = []
   for finger, joints in enumerate(_FINGERS):
@@ -222,6 +222,6 @@ def _fingers(points: np.ndarray) -> str:
       for x, y in np.clip(points[joints[1:]], -1e5, 1e5)
       if np.isfinite(x) and np.isfinite(y)
     )
-    lines.append(f'<path class="f{finger}" d="{_line(points[joints])}"/>')
+    lines.append(f'<path class="f{finger}" d="{line_data(points[joints])}"/>')
     lines.append(f'<path class="f{finger} dot" d="{dots}"/>')
   return ''.join(lines)

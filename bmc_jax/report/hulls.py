@@ -1,9 +1,10 @@
-"""The angle hulls of the limits with the predicted joint angles in them."""
+"""The angle hulls of the limits with the joint angles of hands in them."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
+import matplotlib.axes
 import numpy as np
 from matplotlib import patches, path
 
@@ -15,6 +16,7 @@ _MAX_POINTS = 150  # per row and bone, of the drawn points
 # A point counts as inside if it is nearer than this to the polygon (radians): the
 # limits and the predictions are rounded to float32.
 _TOLERANCE = 1e-4
+INSIDE, OUTSIDE = 2, 0  # series colours, blue and orange, told apart by everyone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,9 @@ def hull_figure(
       angles = np.clip(angles, low - margin, high + margin)
       for chosen, size, alpha in ((inside, 2.2, 0.45), (~inside, 3.2, 0.95)):
         if chosen.any():
-          axes.add_patch(_dots(angles[chosen], each.row, size, alpha))
+          dots = _dots(angles[chosen], svg.series_color(each.row.color), size, alpha)
+          dots.set_gid(svg.series_class(each.row.color))
+          axes.add_patch(dots)
     axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
     axes.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
     axes.locator_params(nbins=3)
@@ -79,19 +83,71 @@ def hull_figure(
     return svg.to_svg(drawing, name, label)
 
 
-def _dots(
-  points: np.ndarray, row: load.Row, size: float, alpha: float
-) -> patches.Patch:
+def limits_figure(
+  name: str,
+  polygons: list[tuple[int, np.ndarray]],
+  points: tuple[np.ndarray, np.ndarray | None] | None,
+  label: str,
+) -> str:
+  """Draws the hulls of one joint in different limits, and angles of hands, as SVG.
+
+  Args:
+    name: prefix of the ids, unique in the page.
+    polygons: (colour of the series, (V, 2) flexion and abduction in radians); the first
+      is filled, the others are dashed.
+    points: angles (N, 2) in degrees, and which of them are inside, if that is shown.
+    label: what the figure shows, plain text without markup.
+  """
+  corners = [np.degrees(np.asarray(polygon, np.float64)) for _, polygon in polygons]
+  low, high = np.min(np.vstack(corners), axis=0), np.max(np.vstack(corners), axis=0)
+  margin = np.maximum(0.12 * (high - low), 5.0)
+  with svg.figure_style():
+    drawing, axes = svg.new_axes(2.1, 1.8)
+    if points is not None:
+      angles, inside = points
+      turns = np.round((angles[:, :1] - (low + high)[0] / 2) / 360.0)
+      angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
+      low = np.minimum(low, np.quantile(angles, 0.005, axis=0))
+      high = np.maximum(high, np.quantile(angles, 0.995, axis=0))
+      _draw_points(axes, np.clip(angles, low - margin, high + margin), inside)
+    axes.add_patch(patches.Polygon(corners[0], facecolor=svg.HULL, alpha=0.2))
+    for index, vertices in enumerate(corners):
+      color = svg.series_color(polygons[index][0]) if len(polygons) > 1 else svg.HULL
+      line = (0, (4, 2)) if index else '-'
+      edge = patches.Polygon(vertices, fill=False, edgecolor=color, linestyle=line)
+      edge.set_linewidth(1.5)
+      axes.add_patch(edge)
+    axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
+    axes.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
+    axes.set(xlabel='flexion (°)', ylabel='abduction (°)')
+    axes.locator_params(nbins=5)
+    return svg.to_svg(drawing, name, label)
+
+
+def _draw_points(
+  axes: matplotlib.axes.Axes, angles: np.ndarray, inside: np.ndarray | None
+) -> None:
+  """Draws some of the angles (N, 2) in degrees, in two colours if `inside` is told."""
+  layers = [(angles, svg.CHANCE, 0.6)]
+  if inside is not None:
+    colors = svg.series_color(INSIDE), svg.series_color(OUTSIDE)
+    layers = [(angles[inside], colors[0], 0.35), (angles[~inside], colors[1], 0.9)]
+  for drawn, color, alpha in layers:
+    if len(drawn):
+      step = -(-len(drawn) // _MAX_POINTS)  # evenly: neighbours are of one video
+      axes.add_patch(_dots(drawn[::step], color, 2.4, alpha))
+
+
+def _dots(points: np.ndarray, color: str, size: float, alpha: float) -> patches.Patch:
   """Dots as one path of zero-length strokes: a tenth of the size of markers."""
   vertices = np.repeat(points, 2, axis=0)
   codes = np.tile([path.Path.MOVETO, path.Path.LINETO], len(points))
   return patches.PathPatch(
     path.Path(vertices, codes),
     fill=False,
-    edgecolor=svg.series_color(row.color),
+    edgecolor=color,
     linewidth=size,
     capstyle='round',
     alpha=alpha,
     clip_on=False,
-    gid=svg.series_class(row.color),
   )

@@ -4,12 +4,11 @@ import html
 import os
 import pathlib
 from collections.abc import Callable
-from importlib import resources
 
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.report import figures, hands, hulls, load, table
+from bmc_jax.report import document, figures, hands, hulls, load, table
 
 _BONES = (('MCP', 'IP', 'TIP'), *(4 * [('PIP', 'DIP', 'TIP')]))
 _NOT_RUN = '<p class="note">not run yet</p>'
@@ -42,27 +41,17 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     ('hulls', 'Joint angles', _hulls(experiment)),
     ('training', 'Training', _training(experiment)),
   ]
-  links = ''.join(f'<a href="#{key}">{title}</a>' for key, title, _ in sections)
-  body = ''.join(
-    f'<section id="{key}"><h2>{title}</h2>{content}</section>\n'
-    for key, title, content in sections
+  return document.write_document(
+    workdir / 'report.html',
+    str(experiment.about['title']),
+    _header(experiment),
+    sections,
+    command='python -m bmc_jax.report --workdir=DIR',
   )
-  page = (
-    f'{_header(experiment)}<nav><div class="wide">{links}</div></nav>'
-    f'<main class="wide">{body}</main>'
-    '<footer class="wide">Written by bmc_jax; rebuild with '
-    '<code>python -m bmc_jax.report --workdir=DIR</code>.</footer>'
-  )
-  template = resources.files('bmc_jax.report').joinpath('template.html').read_text()
-  title = html.escape(str(experiment.about['title']))
-  text = template.replace('<!--title-->', title).replace('<!--body-->', page)
-  path = workdir / 'report.html'
-  path.write_text(text, encoding='utf-8')
-  return path
 
 
 def _header(experiment: load.Experiment) -> str:
-  """Title, description, and what was run on what."""
+  """Description, and what was run on what."""
   about = experiment.about
   paragraphs = ''.join(
     f'<p>{html.escape(text)}</p>'
@@ -82,10 +71,7 @@ def _header(experiment: load.Experiment) -> str:
       value = html.escape(str(about[key]))
       value = f'<code>{value}</code>' if key == 'command' else value
       items.append(f'<dt>{label}</dt><dd>{value}</dd>')
-  return (
-    f'<header class="wide"><h1>{html.escape(str(about["title"]))}</h1>{paragraphs}'
-    f'<dl class="facts">{"".join(items)}</dl></header>'
-  )
+  return f'{paragraphs}<dl class="facts">{"".join(items)}</dl>'
 
 
 def _blocks(experiment: load.Experiment, content: Callable[[load.Group], str]) -> str:

@@ -1,0 +1,177 @@
+r"""Fits, shows and compares limits of the hand.
+
+    python -m bmc_jax.limits fit poses.npy --order mano --unit m --out limits.json
+    python -m bmc_jax.limits show limits.json --out page.html --poses poses.npy
+    python -m bmc_jax.limits diff clinical limits.json --poses poses.npy --out diff.html
+
+The forms of pose files are listed in `bmc_jax.joint_files`. `clinical` stands for the
+limits from the literature wherever a limits file is expected.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from bmc_jax import limits as limits_lib
+from bmc_jax import pose_flags, violations
+from bmc_jax.errors import USER_ERRORS, fail
+
+GROUPS = {
+  'bone_lengths': 'bone lengths',
+  'curvatures': 'palm curvatures',
+  'root_angles': 'palm angles',
+  'joint_angles': 'joint angles',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command line; ends with exit status 2 for wrong input."""
+  flags = _parser().parse_args(argv)
+  try:
+    {'fit': _fit, 'show': _show, 'diff': _diff}[flags.command](flags)
+  except USER_ERRORS as error:
+    fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m bmc_jax.limits',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  commands = parser.add_subparsers(dest='command', required=True)
+
+  fit = commands.add_parser('fit', help='limits from 3D hands')
+  fit.add_argument('poses', help='file of 3D joints')
+  fit.add_argument('--out', required=True, help='limits file to write')
+  fit.add_argument(
+    '--coverage', type=float, default=0.999, help='share each limit admits'
+  )
+  fit.add_argument('--num-vertices', type=int, default=12, help='corners of the hulls')
+  fit.add_argument('--source', help='what the file tells of its origin')
+
+  show = commands.add_parser('show', help='a page with all limits')
+  show.add_argument('limits', help="limits file, or 'clinical'")
+  show.add_argument('--out', required=True, help='page to write')
+  show.add_argument('--poses', help='file of 3D joints to draw into it')
+
+  diff = commands.add_parser('diff', help='two limits side by side')
+  diff.add_argument('limits', nargs=2, help="limits files, or 'clinical'")
+  diff.add_argument('--out', help='page to write')
+  diff.add_argument('--poses', help='file of 3D joints: how many does each admit')
+  for command in (fit, show, diff):
+    pose_flags.add_pose_flags(command)
+  return parser
+
+
+def _fit(flags: argparse.Namespace) -> None:
+  """Fits limits on the complete hands of a file and tells how many there are."""
+  poses = pose_flags.read_poses(flags.poses, flags, limits_lib.clinical_limits())
+  fitted = limits_lib.fit_limits(
+    poses.joints_3d[poses.complete],
+    num_vertices=flags.num_vertices,
+    coverage=flags.coverage,
+    source=flags.source or flags.poses,
+  )
+  limits_lib.save_limits(flags.out, fitted)
+  print(f'{describe_poses(poses)}\n{flags.out}')
+
+
+def _show(flags: argparse.Namespace) -> None:
+  from bmc_jax.report import limits_page
+
+  shown = {flags.limits: limits_lib.open_limits(flags.limits)}
+  poses = _open_poses(flags, shown[flags.limits])
+  print(limits_page.write_limits_page(flags.out, shown, poses))
+
+
+def _diff(flags: argparse.Namespace) -> None:
+  first, second = flags.limits
+  shown = {first: limits_lib.open_limits(first)}
+  # A file may be compared with itself, after an edit of nothing.
+  shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)
+  poses = _open_poses(flags, shown[first])
+  tables = [limits_table(shown)]
+  if poses is not None:
+    print(describe_poses(poses))
+    tables.insert(0, admission_table(shown, poses))
+  print('\n\n'.join(map(format_table, tables)))
+  if flags.out:
+    from bmc_jax.report import limits_page
+
+    print(limits_page.write_limits_page(flags.out, shown, poses, tuple(tables)))
+
+
+def _open_poses(flags, limits) -> pose_flags.Poses | None:
+  return pose_flags.read_poses(flags.poses, flags, limits) if flags.poses else None
+
+
+def describe_poses(poses: pose_flags.Poses) -> str:
+  """How many hands there are, and what was done with them, in one sentence."""
+  missing = int(np.sum(~poses.complete))
+  dropped = f', {missing} of them with missing joints, left out' if missing else ''
+  return f'{len(poses.complete)} hands{dropped}; {poses.note}.'
+
+
+def admission_table(
+  shown: dict[str, limits_lib.HandLimits], poses: pose_flags.Poses
+) -> list[list[str]]:
+  """How many complete hands each of the limits admits, by group and in all."""
+  joints = poses.joints_3d[poses.complete]
+  columns = []
+  for limits in shown.values():
+    within = violations.measure_violations(joints, limits).within()
+    within['all'] = np.all(list(within.values()), axis=0)
+    columns.append([f'{w.sum()} ({w.mean():.1%})' for w in within.values()])
+  rows = zip([*GROUPS.values(), 'all limits'], *columns, strict=True)
+  return [['hands admitted', *shown], *map(list, rows)]
+
+
+def limits_table(shown: dict[str, limits_lib.HandLimits]) -> list[list[str]]:
+  """All ranges side by side; of hulls their extent and area."""
+  columns = [_ranges(limits) for limits in shown.values()]
+  names = columns[0]
+  return [['limit', *shown]] + [
+    [name, *(column[name] for column in columns)] for name in names
+  ]
+
+
+def _ranges(limits: limits_lib.HandLimits) -> dict[str, str]:
+  """Each limit as text."""
+  found = {}
+  for group, digits, unit in (
+    ('bone_lengths', 2, ''),
+    ('curvatures', 2, ''),
+    ('root_angles', 0, '°'),
+  ):
+    values = np.asarray(getattr(limits, group))
+    values = np.rad2deg(values) if unit else values
+    for index in np.ndindex(values.shape[1:]):
+      low, high = (f'{value:.{digits}f}' for value in values[(slice(None), *index)])
+      found[str(violations.NAMES[group][index])] = f'{low} to {high}{unit}'
+  hulls = np.rad2deg(np.asarray(limits.hulls, np.float64))
+  low, high, area = hulls.min(axis=2), hulls.max(axis=2), _areas(hulls)
+  for index in np.ndindex(5, 3):
+    (f0, a0), (f1, a1) = low[index], high[index]
+    found[str(violations.NAMES['joint_angles'][index])] = (
+      f'flexion {f0:.0f} to {f1:.0f}°, abduction {a0:.0f} to {a1:.0f}°, '
+      f'{area[index]:.0f} deg²'
+    )
+  return found
+
+
+def _areas(hulls):
+  """Areas (5, 3) of polygons (5, 3, V, 2)."""
+  x, y = np.moveaxis(hulls, -1, 0)
+  return (x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1) / 2
+
+
+def format_table(rows: list[list[str]]) -> str:
+  """Columns of text below each other, the first row ruled off."""
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  lines = [
+    '  '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+    for row in rows
+  ]
+  return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])

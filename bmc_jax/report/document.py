@@ -1,0 +1,69 @@
+"""The frame of every page: style and scripts inside, no other file needed."""
+
+import html
+import os
+import pathlib
+from importlib import resources
+
+
+def write_document(
+  path: str | os.PathLike[str],
+  title: str,
+  header: str,
+  sections: list[tuple[str, str, str]],
+  *,
+  command: str,
+) -> pathlib.Path:
+  """Writes a page with a title, links to its sections, and the sections.
+
+  Args:
+    path: the file to write.
+    title: plain text.
+    header: HTML below the title.
+    sections: (element id, title, content in HTML) of each.
+    command: what writes such a page, for its foot.
+
+  Returns:
+    The path.
+  """
+  links = ''.join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
+  body = ''.join(
+    f'<section id="{key}"><h2>{name}</h2>{content}</section>\n'
+    for key, name, content in sections
+  )
+  title = html.escape(title)
+  page = (
+    f'<header class="wide"><h1>{title}</h1>{header}</header>'
+    f'<nav><div class="wide">{links}</div></nav><main class="wide">{body}</main>'
+    f'<footer class="wide">Written by bmc_jax; rebuild with <code>{command}</code>.'
+    '</footer>'
+  )
+  template = resources.files('bmc_jax.report').joinpath('template.html').read_text()
+  text = template.replace('<!--title-->', title).replace('<!--body-->', page)
+  path = pathlib.Path(path)
+  path.write_text(text, encoding='utf-8')
+  return path
+
+
+def facts(items: dict[str, str]) -> str:
+  """A list of names and plain texts."""
+  rows = ''.join(
+    f'<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>'
+    for name, text in items.items()
+  )
+  return f'<dl class="facts">{rows}</dl>'
+
+
+def table(rows: list[list[str]]) -> str:
+  """A table of plain texts, whose first row and column are headings."""
+  head = ''.join(f'<th scope="col">{html.escape(cell)}</th>' for cell in rows[0])
+  body = ''.join(
+    f'<tr><th scope="row">{html.escape(row[0])}</th>'
+    + ''.join(f'<td>{html.escape(cell)}</td>' for cell in row[1:])
+    + '</tr>'
+    for row in rows[1:]
+  )
+  return (
+    f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+    f'<tbody>{body}</tbody></table></div>'
+  )

@@ -1,0 +1,129 @@
+"""A page that shows which limits hands break, and the worst of them in 3D."""
+
+import html
+import os
+import pathlib
+
+import numpy as np
+
+from bmc_jax import plausibility, skeleton, violations
+from bmc_jax.limits import HandLimits
+from bmc_jax.limits_command import GROUPS
+from bmc_jax.report import document, hands, hulls, limits_page, svg
+
+_NUM_WORST = 12
+_COMMAND = 'python -m bmc_jax.plausibility JOINTS --limits LIMITS --out PAGE'
+_VIEWS = (('front', (0, 1)), ('side', (2, 1)))
+
+
+def write_plausibility_page(
+  path: str | os.PathLike[str],
+  title: str,
+  judgement: plausibility.Judgement,
+  limits: HandLimits,
+) -> pathlib.Path:
+  """Writes a page that needs no other file.
+
+  Args:
+    path: the file to write.
+    title: plain text.
+    judgement: of all hands.
+    limits: that they were compared with.
+
+  Returns:
+    The path.
+  """
+  figures = limits_page.figures({'limits': limits}, judgement.poses)
+  sections = [
+    ('worst', 'Worst hands', _worst(judgement)),
+    ('broken', 'Broken limits', _broken(judgement)),
+    *figures,
+  ]
+  header = f'<p>{html.escape(plausibility.summary(judgement))}</p>'
+  return document.write_document(path, title, header, sections, command=_COMMAND)
+
+
+def _broken(judgement: plausibility.Judgement) -> str:
+  """The share of hands that break each limit as bars, and the table."""
+  table = judgement.table()
+  if not table[1:]:
+    return '<p>None.</p>'
+  panels = ''.join(
+    f'<figure class="panel"><figcaption>{title}</figcaption>{drawing}</figure>'
+    for title, drawing in (
+      (title, _share_figure(judgement, group)) for group, title in GROUPS.items()
+    )
+  )
+  return f'<div class="panels logs">{panels}</div><br>{document.table(table)}'
+
+
+def _share_figure(judgement: plausibility.Judgement, group: str) -> str:
+  """Percent of the judged hands that break each limit of a group."""
+  names = violations.NAMES[group].ravel()
+  broken = judgement.broken[group].reshape(-1, len(names)).sum(axis=0)
+  rows = np.arange(len(names))
+  with svg.figure_style():
+    drawing, axes = svg.new_axes(3.6, 0.7 + 0.23 * len(names))
+    shares = 100 * broken / max(judgement.judged.sum(), 1)
+    axes.barh(rows, shares, height=0.6, color=svg.series_color(hulls.OUTSIDE))
+    axes.set_yticks(rows, [limits_page.short_name(name) for name in names])
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 100))
+    axes.set_xlabel('hands that break it (%)')
+    axes.tick_params(axis='y', length=0)
+    axes.grid(False, axis='y')
+    return svg.to_svg(drawing, f'share-{group.replace("_", "-")}', 'broken limits')
+
+
+def _worst(judgement: plausibility.Judgement) -> str:
+  """Cards of the hands that break most limits."""
+  cards = ''.join(_card(judgement, hand) for hand in judgement.worst()[:_NUM_WORST])
+  if not cards:
+    return '<p>No hand breaks a limit.</p>'
+  key = ''.join(
+    f'<span><i class="swatch b{number}"></i>{name}</span>'
+    for number, name in enumerate(skeleton.FINGERS)
+  )
+  return (
+    '<p class="soft">The hands that break most limits, as right hands. Bones that are '
+    'too short or too long, or that bend too far at the joint they start from, have a '
+    f'broad grey band.</p><div class="key">{key}</div><div class="cells">{cards}</div>'
+  )
+
+
+def _card(judgement: plausibility.Judgement, hand: int) -> str:
+  joints = judgement.poses.joints_3d[hand]
+  joints = joints / max(float(np.ptp(joints, axis=0).max()), 1e-9) * 200  # any unit
+  lengths = judgement.broken['bone_lengths'][hand]
+  angles = np.pad(judgement.broken['joint_angles'][hand], ((0, 0), (1, 0)))
+  views = ''.join(
+    f'<figure>{_view(joints, lengths | angles, columns, label)}'
+    f'<figcaption>{label}</figcaption></figure>'
+    for label, columns in _VIEWS
+  )
+  phrases = judgement.describe(hand)
+  shown = ''.join(f'<br>{html.escape(phrase)}' for phrase in phrases[:8])
+  more = f'<br>and {len(phrases) - 8} more' if len(phrases) > 8 else ''
+  return (
+    f'<div class="cell"><div class="views">{views}</div>'
+    f'<p><b>hand {hand}</b> ({len(phrases)} of {_num_limits()} limits)'
+    f'<span class="soft">{shown}{more}</span></p></div>'
+  )
+
+
+def _num_limits() -> int:
+  return sum(names.size for names in violations.NAMES.values())
+
+
+def _view(joints, broken, columns, label) -> str:
+  """One hand seen along an axis, its broken bones (5, 4) marked."""
+  flat = joints[:, list(columns)]
+  chains = np.concatenate([np.zeros((5, 1), int), np.arange(1, 21).reshape(5, 4)], 1)
+  marked = ''.join(
+    hands.line_data(flat[chains[finger, bone : bone + 2]])
+    for finger, bone in np.argwhere(broken)
+  )
+  return (
+    f'<svg class="hand blank" viewBox="{hands.view_box(joints, 0.62, columns)}" '
+    f'role="img" aria-label="hand, {label} view"><path class="broken" d="{marked}"/>'
+    f'{hands.finger_paths(flat)}</svg>'
+  )

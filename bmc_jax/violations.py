@@ -1,0 +1,134 @@
+"""By how much hands break limits, bone by bone: what the penalties add up.
+
+Unlike `constraints`, which serves training, this keeps the parts apart (curvatures and
+angles of the palm), counts, and takes hands in any unit.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from bmc_jax import constraints, kinematics
+from bmc_jax.limits import HandLimits
+from bmc_jax.skeleton import FINGERS, Array, check_joints
+
+TOLERANCE = 1e-4
+"""Reference bones, their inverse, or radians: up to this a value counts as within its
+limit, since hands and limits are rounded to float32."""
+
+_THUMB_CHAIN = ('wrist', 'CMC', 'MCP', 'IP', 'tip')
+_FINGER_CHAIN = ('wrist', 'MCP', 'PIP', 'DIP', 'tip')
+_CHAINS = (_THUMB_CHAIN,) + 4 * (_FINGER_CHAIN,)
+NAMES = {
+  'bone_lengths': np.array(
+    [
+      [f'{finger} {chain[b]}-{chain[b + 1]} length' for b in range(4)]
+      for finger, chain in zip(FINGERS, _CHAINS, strict=True)
+    ]
+  ),
+  'curvatures': np.array(
+    [f'palm curvature {FINGERS[i]}-{FINGERS[i + 1]}' for i in range(4)]
+  ),
+  'root_angles': np.array(
+    [f'palm angle {FINGERS[i]}-{FINGERS[i + 1]}' for i in range(4)]
+  ),
+  'joint_angles': np.array(
+    [
+      [f'{finger} {joint} joint' for joint in chain[1:4]]
+      for finger, chain in zip(FINGERS, _CHAINS, strict=True)
+    ]
+  ),
+}
+"""What people call the limits, in the layout of `Violations`."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Violations:
+  """How far hands are outside their limits; 0 within them, NaN for hands with NaN.
+
+  Attributes:
+    bone_lengths: (*b, 5, 4) in reference bones; negative if a bone is too short.
+    curvatures: (*b, 4) in 1 / reference bone; negative if the palm is too hollow.
+    root_angles: (*b, 4) radians; negative if root bones are too close.
+    joint_angles: (*b, 5, 3) radians, the distance to the hull.
+  """
+
+  bone_lengths: Float[Array, '*b 5 4']
+  curvatures: Float[Array, '*b 4']
+  root_angles: Float[Array, '*b 4']
+  joint_angles: Float[Array, '*b 5 3']
+
+  def broken(self) -> dict[str, Bool[np.ndarray, '...']]:
+    """Which limits are broken, laid out as the fields; never for hands with NaN."""
+    fields = {
+      field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+    }
+    return {name: np.abs(value) > TOLERANCE for name, value in fields.items()}
+
+  def within(self) -> dict[str, Bool[np.ndarray, '*b']]:
+    """Which hands keep all limits of each group; NaN keeps none."""
+    batch = np.ndim(self.curvatures) - 1
+    judged = np.isfinite(self.curvatures).all(axis=-1)
+    return {
+      name: np.asarray(judged & ~broken.any(axis=tuple(range(batch, broken.ndim))))
+      for name, broken in self.broken().items()
+    }
+
+
+def measure_violations(
+  joints_3d: Float[Array, '*b 21 3'], limits: HandLimits
+) -> Violations:
+  """How far hands are outside their limits (paper section 3.1), on the host.
+
+  Args:
+    joints_3d: (*b, 21, 3) canonical right-hand joints in any unit: each hand is divided
+      by its reference bone. A hand whose reference bone has no length becomes NaN.
+    limits: in units of the reference bone.
+
+  Raises:
+    ValueError: joints of another shape, or limits for another order, for left hands or
+      in another unit.
+  """
+  check_joints(joints_3d, 'joints_3d')
+  limits.metadata.check_fits_canonical_right_hands()
+  if limits.metadata.unit != 'reference bone':
+    raise ValueError(
+      f'These limits are in {limits.metadata.unit!r}, but hands are compared in units '
+      "of the reference bone ('reference bone')."
+    )
+  joints = np.asarray(joints_3d, np.float64)
+  start, end = limits.metadata.reference
+  scale = np.linalg.norm(joints[..., end, :] - joints[..., start, :], axis=-1)
+  joints = joints - joints[..., :1, :]  # in float32 a far wrist would cost digits
+  with np.errstate(divide='ignore', invalid='ignore'):
+    joints = joints / scale[..., None, None]
+  measured = _measure(joints.astype(np.float32), limits)
+  finite = np.isfinite(joints).all(axis=(-1, -2))
+  return jax.tree.map(lambda x: _nan_unless(finite, np.asarray(x)), measured)
+
+
+@jax.jit
+def _measure(joints, limits):
+  def outside(value, bounds):
+    lower, upper = (
+      jnp.broadcast_to(jnp.asarray(bound, value.dtype), value.shape) for bound in bounds
+    )
+    return jnp.maximum(value - upper, 0) - jnp.maximum(lower - value, 0)
+
+  return Violations(
+    bone_lengths=outside(kinematics.bone_lengths(joints), limits.bone_lengths),
+    curvatures=outside(kinematics.root_bone_curvatures(joints), limits.curvatures),
+    root_angles=outside(kinematics.root_bone_angles(joints), limits.root_angles),
+    joint_angles=constraints.joint_angle_penalty(joints, limits),
+  )
+
+
+def _nan_unless(valid, values):
+  """Values of hands (*b, ...) with NaN for those that are not valid (*b,)."""
+  return np.where(
+    valid.reshape(valid.shape + (1,) * (values.ndim - valid.ndim)), values, np.nan
+  )

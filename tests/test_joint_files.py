@@ -1,0 +1,163 @@
+"""Joints come out of every form of file as they went in."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from bmc_jax import joint_files, skeleton
+from tests.fixtures_hands import random_hands
+
+HANDS = random_hands(0, 12).joints.round(6)
+SIDES = np.arange(12) % 3 > 0
+
+
+def _points(hand):
+  return [dict(zip('xyz', map(float, point), strict=True)) for point in hand]
+
+
+def _landmarker_result(hand, is_right):
+  """What MediaPipe's hand landmarker gives for an image of one hand (JavaScript)."""
+  image_points = [point | {'z': 0.0} for point in _points(hand)]
+  name = 'Right' if is_right else 'Left'
+  return {
+    'landmarks': [image_points],
+    'worldLandmarks': [_points(hand)],
+    'handedness': [[{'score': 0.9, 'index': 0, 'categoryName': name}]],
+  }
+
+
+def _write(path, form):
+  sides = None
+  if form == 'npy':
+    np.save(path, HANDS)
+  elif form == 'flat npy':
+    np.save(path, HANDS.reshape(12, 63))
+  elif form == 'npz':
+    np.savez(path, joints_3d=HANDS, is_right=SIDES, image=np.zeros((12, 4)))
+    sides = SIDES
+  elif form == 'npz of an order':
+    mano = skeleton.reorder(HANDS, 'canonical', 'mano')
+    np.savez(path, joints_mano=mano, side_is_right=SIDES.astype(int))
+    sides = SIDES
+  elif form == 'csv':
+    np.savetxt(path, HANDS.reshape(12, 63), delimiter=',')
+  elif form == 'csv with a header':
+    with open(path, 'w', newline='') as file:
+      writer = csv.writer(file)
+      writer.writerow(['handedness', *(f'{a}{i}' for i in range(21) for a in 'xyz')])
+      for hand, side in zip(HANDS, SIDES, strict=True):
+        writer.writerow(['Right' if side else 'Left', *hand.ravel()])
+    sides = SIDES
+  elif form == 'json':
+    path.write_text(json.dumps(HANDS.tolist()))
+  elif form == 'json of points':
+    path.write_text(json.dumps([_points(hand) for hand in HANDS]))
+  elif form == 'json of results':
+    results = [_landmarker_result(*pair) for pair in zip(HANDS, SIDES, strict=True)]
+    results.insert(3, {'landmarks': [], 'worldLandmarks': [], 'handedness': []})
+    path.write_text(json.dumps(results))
+    sides = SIDES
+  elif form == 'json in snake case':
+    result = {'hand_world_landmarks': [_points(hand) for hand in HANDS]}
+    path.write_text(json.dumps(result))
+  return sides
+
+
+FORMS = {
+  'npy': 'npy',
+  'flat npy': 'npy',
+  'npz': 'npz',
+  'npz of an order': 'npz',
+  'csv': 'csv',
+  'csv with a header': 'csv',
+  'json': 'json',
+  'json of points': 'json',
+  'json of results': 'json',
+  'json in snake case': 'json',
+}
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_every_form_of_file_gives_the_same_hands(form, tmp_path):
+  path = tmp_path / f'hands.{FORMS[form]}'
+  sides = _write(path, form)
+  found = joint_files.read_joints(path)
+  np.testing.assert_allclose(found.joints_3d, HANDS, rtol=1e-12)
+  assert found.complete.all()
+  if sides is None:
+    assert found.is_right is None
+  else:
+    np.testing.assert_array_equal(found.is_right, sides)
+
+
+def test_one_hand_alone_is_a_file_of_one(tmp_path):
+  path = tmp_path / 'hand.json'
+  path.write_text(json.dumps(_points(HANDS[0])))
+  np.testing.assert_allclose(joint_files.read_joints(path).joints_3d, HANDS[:1])
+
+
+@pytest.mark.parametrize('ending', ['csv', 'json', 'npy'])
+def test_missing_values_are_kept_as_hands_with_nan(ending, tmp_path):
+  path = tmp_path / f'hands.{ending}'
+  holes = HANDS.reshape(12, 63).astype(object)
+  holes[4, 7] = None
+  if ending == 'csv':
+    lines = [','.join('' if v is None else str(v) for v in row) for row in holes]
+    path.write_text('\n'.join(lines))
+  elif ending == 'json':
+    path.write_text(json.dumps(holes.tolist()))
+  else:
+    np.save(path, holes.astype(float))
+  found = joint_files.read_joints(path)
+  assert len(found.joints_3d) == 12
+  np.testing.assert_array_equal(found.complete, np.arange(12) != 4)
+
+
+def _csv_row(count):
+  return lambda path: path.write_text('\n'.join([','.join(['1'] * count)] * 3))
+
+
+BAD_FILES = {
+  'none.npy': (None, 'There is no file of joints'),
+  'hands.txt': (lambda path: path.write_text('1'), 'are read from .npy, .npz, .csv'),
+  'shape.npy': (lambda p: np.save(p, HANDS[:, :20]), r'expected \(N, 21, 3\)'),
+  'text.npy': (lambda p: np.save(p, np.full((2, 63), 'a')), 'expected numbers'),
+  'empty.npy': (lambda p: np.save(p, HANDS[:0]), 'with N > 0'),
+  'two.npz': (lambda p: np.savez(p, a=HANDS, b=HANDS), 'found a, b; call it joints_<'),
+  'sides.npz': (
+    lambda p: np.savez(p, joints=HANDS, is_right=SIDES[:3]),
+    'not told by 12 values of 1',
+  ),
+  'broken.npz': (lambda p: p.write_bytes(b'PK no zip'), r'broken.npz: '),
+  'short.csv': (_csv_row(62), r'shape \(3, 62\)'),
+  'empty.csv': (lambda p: p.write_text('\n'), 'the file is empty'),
+  'ragged.csv': (lambda p: p.write_text('1,2\n1,2,3'), 'hand 1 has 3 values'),
+  'word.csv': (lambda p: p.write_text('a,b\n1,word'), "'word' is no number"),
+  'broken.json': (lambda p: p.write_text('[1,'), 'not valid JSON'),
+  'key.json': (lambda p: p.write_text('{"hand": []}'), 'expected an entry worldLand'),
+  'nothing.json': (lambda p: p.write_text('{"landmarks": []}'), 'holds no hand'),
+}
+
+
+@pytest.mark.parametrize('name', BAD_FILES)
+def test_bad_files_are_refused_in_a_sentence_that_names_them(name, tmp_path):
+  write, sentence = BAD_FILES[name]
+  if write:
+    write(tmp_path / name)
+  with pytest.raises((ValueError, OSError), match=sentence) as error:
+    joint_files.read_joints(tmp_path / name)
+  assert name in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
+  path = tmp_path / 'hands.npy'
+  np.save(path, HANDS)
+  with pytest.raises(ValueError, match="'mano' the bones are .* name it with --order"):
+    joint_files.read_joints(path, 'mano')
+  with pytest.raises(ValueError, match="Unknown joint order 'coco'"):
+    joint_files.read_joints(path, 'coco')
+  np.savez(tmp_path / 'hands.npz', joints_mano=HANDS)
+  with pytest.raises(ValueError, match="asked for is 'rhd', the array is joints_mano"):
+    joint_files.read_joints(tmp_path / 'hands.npz', 'rhd')

@@ -1,0 +1,158 @@
+"""The commands that fit, show and compare limits, and judge hands by them."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bmc_jax import limits, limits_command, plausibility, skeleton, violations
+from tests.fixtures_hands import random_hands
+
+HANDS = 0.04 * random_hands(7, 200, spread=10).joints
+OTHERS = 0.04 * random_hands(8, 150, spread=14).joints
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """A folder with poses and limits, which the commands run in."""
+  monkeypatch.chdir(tmp_path)
+  np.save('hands.npy', HANDS)
+  np.save('others.npy', OTHERS)
+  limits.save_limits('fitted.json', limits.fit_limits(HANDS, coverage=0.95))
+  return tmp_path
+
+
+def _fails(capsys, main, arguments) -> str:
+  with pytest.raises(SystemExit) as error:
+    main(arguments.split())
+  assert error.value.code == 2
+  message = capsys.readouterr().err
+  assert message.startswith('error: ') and message.count('\n') == 1
+  return message
+
+
+def test_fit_writes_what_fit_limits_gives(folder, capsys):
+  mixed = np.where((np.arange(200) % 2 == 0)[:, None, None], HANDS, HANDS * [-1, 1, 1])
+  mixed[3, 4] = np.nan
+  np.save('mixed.npy', 1e3 * skeleton.reorder(mixed, 'canonical', 'mano'))
+  limits_command.main(
+    'fit mixed.npy --order mano --unit mm --coverage 0.95 --out new.json'.split()
+  )
+  text = capsys.readouterr().out
+  assert '200 hands, 1 of them with missing joints, left out' in text
+  # Hand 3 has no side that the limits could tell; it counts as a right one.
+  assert '101 right, 99 left' in text
+  wanted = limits.fit_limits(np.delete(HANDS, 3, axis=0), coverage=0.95)
+  found = limits.load_limits('new.json')
+  for name in ('bone_lengths', 'curvatures', 'root_angles'):
+    np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-5)
+  assert found.metadata.num_poses == 199 and found.metadata.coverage == 0.95
+
+
+def _admitted(joints, each):
+  """Slowly: one hand after the other."""
+  counts = {name: 0 for name in (*limits_command.GROUPS, 'all')}
+  for hand in joints:
+    broken = violations.measure_violations(hand, each).broken()
+    kept = {name: not value.any() for name, value in broken.items()}
+    for name in kept:
+      counts[name] += kept[name]
+    counts['all'] += all(kept.values())
+  return list(counts.values())
+
+
+def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
+  limits_command.main(
+    'diff clinical fitted.json --poses others.npy --unit m --out diff.html'.split()
+  )
+  text = capsys.readouterr().out
+  wanted = [
+    _admitted(OTHERS, each)
+    for each in (limits.clinical_limits(), limits.load_limits('fitted.json'))
+  ]
+  names = [*limits_command.GROUPS.values(), 'all limits']
+  for name, first, second in zip(names, *wanted, strict=True):
+    line = next(line for line in text.splitlines() if line.startswith(name))
+    assert re.findall(r'(\d+) \(', line) == [str(first), str(second)]
+  assert 0 < wanted[1][2] < 150 and 0 < wanted[1][3] < 150, 'both sides are tested'
+  assert 'index PIP joint' in text and 'flexion 0 to 110°' in text
+  page = (folder / 'diff.html').read_text()
+  assert page.count('class="plot"') == 18 and 'fitted.json (dashed)' in page
+
+
+def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
+  limits_command.main('show fitted.json --out page.html --poses hands.npy'.split())
+  assert capsys.readouterr().out == 'page.html\n'
+  page = (folder / 'page.html').read_text()
+  assert page.count('class="plot"') == 18 and page.count('flexion (°)') == 15
+  assert not re.search(r'(src|href)="(?!#)', page), 'nothing is fetched'
+  shares = re.findall(r'([\d.]+)% inside', page)
+  assert len(shares) == 15 and min(map(float, shares)) >= 95
+
+
+def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
+  hands = HANDS[:30].copy()
+  hands[4, 8] += (
+    0.01 * (hands[4, 8] - hands[4, 7]) / np.linalg.norm(hands[4, 8] - hands[4, 7])
+  )  # index tip bone, 10 mm too long
+  hands[9, 5] = np.nan
+  hands[11, 10] = hands[11, 9]
+  np.savez('joints.npz', joints_canonical=hands, is_right=np.ones(30))
+  limits.save_limits('exact.json', limits.fit_limits(HANDS, coverage=1.0))
+  command = 'joints.npz --unit m --limits exact.json --out page.html'
+  plausibility.main(command.split())
+  text = capsys.readouterr().out
+  assert '30 hands, 1 of them with missing joints, left out' in text
+  assert '1 without a reference bone are not judged. 27 of 28 hands' in text
+  found = re.search(r'hand 4: index DIP-tip length \+([\d.]+) mm', text)
+  scale = np.linalg.norm(hands[4, 10] - hands[4, 9])
+  length = np.linalg.norm(hands[4, 8] - hands[4, 7]) / scale
+  most = limits.load_limits('exact.json').bone_lengths[1, 1, 3]
+  assert float(found[1]) == pytest.approx(1e3 * scale * (length - most), abs=0.01)
+  page = (folder / 'page.html').read_text()
+  assert 'hand 4' in page and page.count('class="hand blank"') == 2
+  plausibility.main('joints.npz --limits exact.json'.split())
+  assert '% of the reference bone' in capsys.readouterr().out, 'the unit is unknown'
+
+
+def test_sides_are_told_by_the_limits_where_the_file_does_not(folder, capsys):
+  is_right = np.arange(200) % 3 > 0
+  np.save('mixed.npy', np.where(is_right[:, None, None], HANDS, HANDS * [-1, 1, 1]))
+  plausibility.main('mixed.npy --limits clinical'.split())
+  text = capsys.readouterr().out
+  assert (
+    f'judged by the limits: {is_right.sum()} right, {(~is_right).sum()} left' in text
+  )
+  plausibility.main('mixed.npy --limits clinical --handedness right'.split())
+  assert 'taken as right hands' in capsys.readouterr().out
+
+
+def test_mistakes_end_with_one_sentence_and_status_2(folder, capsys):
+  fit, show, judge = 'fit hands.npy --out x.json', 'show fitted.json', 'hands.npy'
+  command, check = limits_command.main, plausibility.main
+  message = _fails(capsys, command, f'{fit} --unit mm')
+  assert 'this looks like metres, not millimetres' in message
+  assert "order 'rhd' the bones" in _fails(capsys, command, f'{fit} --order rhd')
+  assert 'coverage is a share' in _fails(capsys, command, f'{fit} --coverage 2')
+  message = _fails(capsys, command, f'{show} --out x.html --poses none.csv')
+  assert 'There is no file of joints none.csv' in message
+  assert 'There is no limits file' in _fails(capsys, check, f'{judge} --limits a.json')
+  content = json.loads((folder / 'fitted.json').read_text())
+  del content['palm_curvatures']['index-middle']
+  (folder / 'fitted.json').write_text(json.dumps(content))
+  message = _fails(capsys, check, f'{judge} --limits fitted.json')
+  assert 'fitted.json: palm_curvatures > index-middle is missing' in message
+  np.save('empty.npy', np.full((3, 21, 3), np.nan))
+  message = _fails(capsys, check, 'empty.npy --limits clinical')
+  assert 'none of its 3 hands has all 21 joints' in message
+
+
+@pytest.mark.parametrize('module', ['bmc_jax.limits', 'bmc_jax.plausibility'])
+def test_modules_run_as_commands(module):
+  done = subprocess.run(
+    [sys.executable, '-m', module, '--help'], capture_output=True, text=True
+  )
+  assert done.returncode == 0 and f'python -m {module}' in done.stdout

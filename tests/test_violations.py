@@ -1,0 +1,105 @@
+"""Broken limits, counted by the library and by slow loops."""
+
+import numpy as np
+import pytest
+
+from bmc_jax import limits, skeleton, violations
+from tests.fixtures_hands import random_hands, slow_root_frames, unit
+
+HANDS = random_hands(3, 120, spread=12).joints
+LIMITS = limits.fit_limits(random_hands(4, 400, spread=10).joints, coverage=0.98)
+
+
+def _slow_lengths(joints):
+  fingers = joints[1:].reshape(5, 4, 3)
+  chains = [np.concatenate([joints[:1], finger]) for finger in fingers]
+  return np.array([np.linalg.norm(np.diff(chain, axis=0), axis=1) for chain in chains])
+
+
+def _slow_within(joints):
+  """Whether one hand keeps the limits of its bones, palm angles and MCP joints."""
+  joints = joints / np.linalg.norm(joints[10] - joints[9])
+  lengths = _slow_lengths(joints)
+  low, high = LIMITS.bone_lengths
+  roots = [unit(joints[1 + 4 * f] - joints[0]) for f in range(5)]
+  angles = [np.arccos(roots[i] @ roots[i + 1]) for i in range(4)]
+  least, most = LIMITS.root_angles
+  mcp = True
+  for finger, axes in enumerate(slow_root_frames(np.array(roots))):
+    bone = axes @ unit(joints[2 + 4 * finger] - joints[1 + 4 * finger])
+    point = np.array([np.arctan2(bone[0], bone[2]), np.arcsin(bone[1])])
+    corners = LIMITS.hulls[finger, 0]
+    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+      (ex, ey), (dx, dy) = b - a, point - a
+      mcp &= ex * dy - ey * dx >= -1e-6
+  return {
+    'bone_lengths': np.all((lengths >= low - 1e-4) & (lengths <= high + 1e-4)),
+    'root_angles': np.all((angles >= least - 1e-4) & (angles <= most + 1e-4)),
+    'mcp': mcp,
+  }
+
+
+def test_counts_agree_with_a_slow_loop():
+  found = violations.measure_violations(HANDS, LIMITS)
+  within, broken = found.within(), found.broken()
+  slow = [_slow_within(hand) for hand in HANDS]
+  for name in ('bone_lengths', 'root_angles'):
+    assert within[name].tolist() == [hand[name] for hand in slow]
+    assert 0 < within[name].sum() < 120, 'both sides are tested'
+  mcp = ~broken['joint_angles'][..., 0].any(axis=-1)
+  assert mcp.tolist() == [hand['mcp'] for hand in slow] and 0 < mcp.sum() < 120
+
+
+def test_excess_is_signed_and_in_reference_bones():
+  hand = random_hands(5, 1, spread=1).joints[0]
+  exact = limits.fit_limits(hand[None], coverage=1.0)
+  longer = hand.copy()
+  longer[8] += 0.2 * (hand[8] - hand[7]) / np.linalg.norm(hand[8] - hand[7])
+  shorter = hand.copy()
+  shorter[8] -= 0.2 * (hand[8] - hand[7]) / np.linalg.norm(hand[8] - hand[7])
+  for joints, wanted in ((longer, 0.2), (shorter, -0.2)):
+    excess = violations.measure_violations(30 * joints, exact).bone_lengths
+    assert excess[1, 3] == pytest.approx(wanted, abs=1e-5)
+    excess[1, 3] = 0
+    np.testing.assert_allclose(excess, 0, atol=1e-5)
+
+
+def test_hands_with_nan_or_no_reference_bone_keep_no_limits_and_break_none():
+  hands = HANDS[:3].copy()
+  hands[0, 20, 1] = np.nan
+  hands[1, 10] = hands[1, 9]
+  found = violations.measure_violations(hands, LIMITS)
+  assert (
+    np.isnan(found.bone_lengths[:2]).all() and np.isfinite(found.curvatures[2]).all()
+  )
+  for within in found.within().values():
+    assert not within[:2].any()
+  for broken in found.broken().values():
+    assert not broken[:2].any()
+
+
+@pytest.mark.parametrize('coverage', [0.9, 1.0])
+def test_fitted_limits_admit_the_share_they_promise_in_every_constraint(coverage):
+  hands = random_hands(6, 500, spread=15).joints
+  fitted = limits.fit_limits(hands, coverage=coverage)
+  for name, broken in violations.measure_violations(hands, fitted).broken().items():
+    admitted = 1 - broken.mean(axis=0)
+    # A quantile may fall between two of 500 values, at both ends.
+    assert admitted.min() >= coverage - 2 / 500 - 1e-9, name
+    if coverage < 1:
+      free = np.ones(admitted.shape, bool)
+      if name == 'bone_lengths':
+        free[2, 1] = False  # the reference bone has one length
+      assert admitted[free].max() < coverage + 0.02, name
+
+
+def test_names_stand_for_the_limits_that_they_name():
+  shapes = {name: names.shape for name, names in violations.NAMES.items()}
+  found = violations.measure_violations(HANDS[0], LIMITS)
+  assert shapes == {name: getattr(found, name).shape for name in shapes}
+  assert violations.NAMES['joint_angles'][1, 1] == 'index PIP joint'
+  assert violations.NAMES['bone_lengths'][0, 1] == 'thumb CMC-MCP length'
+  assert all(
+    violations.NAMES['joint_angles'][f, 0].startswith(finger)
+    for f, finger in enumerate(skeleton.FINGERS)
+  )
