@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -27,6 +28,16 @@ def examples() -> dict[str, str]:
   sections = re.split(r'^## ', DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
   block = re.compile(r'^```python\n(.*?)^```$', re.MULTILINE | re.DOTALL)
   return {s.splitlines()[0]: '\n'.join(block.findall(s)) for s in sections}
+
+
+@pytest.fixture(autouse=True)
+def _quick_compilation() -> Iterator[None]:
+  """Compiling these programs takes far longer than running them."""
+  name = 'jax_disable_most_optimizations'
+  before = jax.config.read(name)
+  jax.config.update(name, True)
+  yield
+  jax.config.update(name, before)
 
 
 @functools.cache
@@ -76,7 +87,7 @@ def _values_of_limits_compile_nothing_anew(result):
   assert result['own'] != result['strict']
 
 
-def _assert_same(got, wanted, rtol=1e-5, atol=1e-7):
+def _assert_same(got, wanted, rtol=1e-4, atol=1e-6):
   for one, other in zip(got, wanted, strict=True):
     np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
   assert np.any(wanted[1] != 0)
@@ -145,6 +156,7 @@ def test_the_example_does_what_it_says(heading):
   CHECKS[heading](run_example(heading))
 
 
+@pytest.mark.slow
 def test_the_example_of_many_devices_does_on_four(tmp_path):
   program = (
     'import pickle, sys, jax\n'
@@ -158,6 +170,7 @@ def test_the_example_of_many_devices_does_on_four(tmp_path):
   settings = {
     'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
     'JAX_PLATFORMS': 'cpu',
+    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
   }
   path = tmp_path / 'result.pickle'
   done = subprocess.run(
