@@ -16,7 +16,9 @@ _TINY = 1e-30
 def check_distance(distance: str) -> None:
   """Raises ValueError if there is no such distance."""
   if distance not in DISTANCES:
-    raise ValueError(f'distance is {distance!r}; choose one of {DISTANCES}.')
+    raise ValueError(
+      f'The distance to a hull is {distance!r}; choose one of {DISTANCES}.'
+    )
 
 
 def hull_distance(
@@ -107,7 +109,13 @@ def _nearest_edge(flexion, abduction, corners):
   ends = jnp.roll(corners, -1, axis=1)
   vectors = ends - corners
   inverse = 1 / jnp.maximum(jnp.sum(vectors * vectors, axis=0), _TINY)
-  edges = (jnp.arange(corners.shape[1], dtype=jnp.int32), *corners, *ends, *vectors, inverse)
+  edges = (
+    jnp.arange(corners.shape[1], dtype=jnp.int32),
+    *corners,
+    *ends,
+    *vectors,
+    inverse,
+  )
   first = (
     px,
     py,

@@ -1,5 +1,7 @@
 """Limits from 3D hands (paper section 3.1, "approximation of the limits")."""
 
+import functools
+
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +19,7 @@ def fit_limits(
   reference: tuple[int, int] = pose25d.REFERENCE,
   joint_order: str = 'canonical',
   is_right: bool = True,
+  frames: str = 'sequential',
   source: str = '',
 ) -> HandLimits:
   """Limits from 3D hands, as the paper computes them from a training set.
@@ -29,11 +32,12 @@ def fit_limits(
     reference: the two joints of the reference bone.
     joint_order: the order that the joints are in.
     is_right: False mirrors the hands first.
+    frames: in which the hulls' angles are measured, see `kinematics.bone_frames`.
     source: free text for the metadata.
 
   Raises:
     ValueError: wrong shape, no pose, values that are not finite, a reference bone of
-      no length or of unknown joints, too few corners, a bad coverage.
+      no length or of unknown joints, too few corners, a bad coverage, unknown frames.
   """
   pose25d.check_reference(reference)
   hull.check_options(num_vertices, coverage)
@@ -58,7 +62,7 @@ def fit_limits(
     )
   joints = (joints - joints[:, :1]) / scale[:, None, None]
 
-  lengths, curvatures, root_angles, angles = _measure(joints)
+  lengths, curvatures, root_angles, angles = _measure(joints, frames)
   angles = np.asarray(angles, np.float64)
   return HandLimits(
     bone_lengths=_range(lengths, coverage),
@@ -78,17 +82,19 @@ def fit_limits(
       source=source,
       coverage=float(coverage),
       num_poses=len(joints),
+      frames=frames,
     ),
   )
 
 
-@jax.jit  # called op by op, a hundred small compilations take ten times as long
-def _measure(joints):
+# Called op by op, a hundred small compilations take ten times as long.
+@functools.partial(jax.jit, static_argnames='frames')
+def _measure(joints, frames):
   return (
     kinematics.bone_lengths(joints),
     kinematics.root_bone_curvatures(joints),
     kinematics.root_bone_angles(joints),
-    kinematics.joint_angles(joints),
+    kinematics.joint_angles(joints, frames=frames),
   )
 
 
