@@ -13,10 +13,17 @@ it from your own jitted, vmapped or differentiated code.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from bmc_jax import hull, kinematics
+from bmc_jax import anatomy, hull, pose25d, vector
+from bmc_jax.bone_weights import (
+  check_bone_weights,
+  check_confidence,
+  mean_over_bones,
+)
+from bmc_jax.kinematics import batch_first
 from bmc_jax.limits import HandLimits
 from bmc_jax.skeleton import Array, as_float, check_joints
 
@@ -48,7 +55,11 @@ def bone_length_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 5 4']:
   """Violation of the 20 bones' length ranges (paper 3.1), in the joints' unit."""
-  return interval_penalty(kinematics.bone_lengths(joints), *limits.bone_lengths)
+  return batch_first(_bone_length(anatomy.bones(joints), limits), axes=2)
+
+
+def _bone_length(bones, limits):
+  return _outside(vector.norm(bones), limits.bone_lengths)
 
 
 def root_bone_penalty(
@@ -57,30 +68,67 @@ def root_bone_penalty(
   """Violation of the palm's structure (paper section 3.1): curvature (1 / unit of the
   joints) plus angle (radians) between neighbouring root bones.
   """
-  curvature = kinematics.root_bone_curvatures(joints)
-  angle = kinematics.root_bone_angles(joints)
-  return interval_penalty(curvature, *limits.curvatures) + interval_penalty(
-    angle, *limits.root_angles
-  )
+  roots = anatomy.bones(joints)[0]
+  penalty = _root_bone(roots, vector.normalize(roots), limits)
+  return batch_first(penalty, axes=1)
+
+
+def _root_bone(roots, directions, limits):
+  curvatures = anatomy.curvatures(roots, anatomy.palm_normals(directions))
+  angles = anatomy.root_angles(directions)
+  return _outside(curvatures, limits.curvatures) + _outside(angles, limits.root_angles)
 
 
 def joint_angle_penalty(
-  joints: Float[Array, '*b 21 3'], limits: HandLimits, *, hull_power: int = 1
+  joints: Float[Array, '*b 21 3'],
+  limits: HandLimits,
+  *,
+  hull_power: int = 1,
+  hull_distance: str = 'euclidean',
+  stop_frame_gradient: bool = False,
 ) -> Float[Array, '*b 5 3']:
   """Distance of the 15 bones' (flexion, abduction) to their hulls (paper section 3.1).
 
   Args:
     joints: (*b, 21, 3).
-    limits: their `hulls` are used.
-    hull_power: 1 for the distance in radians, 2 for its square.
+    limits: their `hulls` are used, with the frames that they were fitted with.
+    hull_power: 1 for the distance, 2 for its square.
+    hull_distance: 'euclidean' or 'chordal_l1', see `hull.hull_distance`.
+    stop_frame_gradient: takes the frames that the angles are measured in for constant,
+      so that a bone is turned back by moving its own two joints alone.
 
   Raises:
-    ValueError: another power.
+    ValueError: another power, an unknown distance.
   """
+  directions = vector.normalize(anatomy.bones(joints))
+  penalty = _joint_angle(
+    directions,
+    limits,
+    hull_power=hull_power,
+    hull_distance=hull_distance,
+    stop_frame_gradient=stop_frame_gradient,
+  )
+  return batch_first(penalty, axes=2)
+
+
+def _joint_angle(directions, limits, *, hull_power, hull_distance, stop_frame_gradient):
   if hull_power not in (1, 2):
     raise ValueError(f'hull_power is 1 or 2, not {hull_power!r}.')
-  distance = hull.hull_distance(kinematics.joint_angles(joints), limits.hulls)
+  frames = anatomy.bone_frames(directions, limits.metadata.frames)
+  if stop_frame_gradient:
+    frames = jax.lax.stop_gradient(frames)
+  angles = anatomy.angles(directions, frames)
+  distance = hull.angle_distance(*angles, limits.hulls, hull_distance)
   return distance if hull_power == 1 else distance**2
+
+
+def _outside(x, bounds):
+  """`interval_penalty` of x (bone, finger, *b) with the bounds (2, finger, bone)."""
+  lower, upper = (
+    jnp.asarray(bound).T.reshape(bound.T.shape + (1,) * (x.ndim - bound.ndim))
+    for bound in bounds
+  )
+  return interval_penalty(x, lower, upper)
 
 
 def bmc_loss(
@@ -88,7 +136,12 @@ def bmc_loss(
   limits: HandLimits,
   *,
   weights: Mapping[str, float] = WEIGHTS,
+  bone_weights: Mapping[str, Array] = MappingProxyType({}),
+  confidence: Float[Array, '*b 21'] | None = None,
   hull_power: int = 1,
+  hull_distance: str = 'euclidean',
+  stop_frame_gradient: bool = False,
+  reference: tuple[int, int] | None = pose25d.REFERENCE,
 ) -> tuple[Float[Array, '*b'], dict[str, Float[Array, '*b']]]:
   """The biomechanical loss per hand (paper section 3.1):
   L_BMC = w_BL L_BL + w_RB L_RB + w_A L_A.
@@ -97,16 +150,23 @@ def bmc_loss(
     joints: (*b, 21, 3) canonical right-hand joints, in the unit of the limits.
     limits: ranges and hulls, from `fit_limits`, `load_limits` or `clinical_limits`.
     weights: of `bone_length`, `root_bone` and `joint_angle`; a term left out counts 0.
-    hull_power: see `joint_angle_penalty`.
+    bone_weights: of the bones in the mean of each term, (5, 4), (4,) and (5, 3) under
+      the same names; a term left out weighs all of them alike.
+    confidence: (*b, 21) in [0, 1]: a bone counts with the least confidence among the
+      joints that its quantity is computed from. No gradient flows into it.
+    hull_power, hull_distance, stop_frame_gradient: see `joint_angle_penalty`.
+    reference: the two joints of the bone that the joints were divided by; None for
+      joints and limits in a unit of their own, such as metres.
 
   Returns:
-    The weighted sum (*b,) and the three terms (*b,) before weighting, each the mean
-    over its bones. Value and gradient are finite for every input whose square is.
+    The weighted sum (*b,) and the three terms (*b,) before weighting, each the
+    weighted mean over its bones, or 0 if they all weigh 0. Value and gradient are
+    finite for every input whose square is.
 
   Raises:
     TypeError: the limits are none, but the path of a file, say.
-    ValueError: joints of another shape, an unknown weight, or limits for another
-      joint order or for left hands.
+    ValueError: joints, weights or confidences of another shape, an unknown weight or
+      option, or limits for another joint order, reference bone or for left hands.
   """
   check_joints(joints)
   if not isinstance(limits, HandLimits):
@@ -115,15 +175,29 @@ def bmc_loss(
       'bmc_jax.limits.load_limits reads them from a file.'
     )
   limits.metadata.check_fits_canonical_right_hands()
+  limits.metadata.check_reference(reference)
   unknown = set(weights) - set(WEIGHTS)
   if unknown:
     raise ValueError(f'Unknown weights {sorted(unknown)}; known are {sorted(WEIGHTS)}.')
-  terms = {
-    'bone_length': bone_length_penalty(joints, limits).mean((-1, -2)),
-    'root_bone': root_bone_penalty(joints, limits).mean(-1),
-    'joint_angle': joint_angle_penalty(joints, limits, hull_power=hull_power).mean(
-      (-1, -2)
+  check_bone_weights(bone_weights)
+  if confidence is not None:
+    check_confidence(confidence, joints)
+  bones = anatomy.bones(joints)
+  directions = vector.normalize(bones)
+  penalties = {
+    'bone_length': _bone_length(bones, limits),
+    'root_bone': _root_bone(bones[0], directions[0], limits),
+    'joint_angle': _joint_angle(
+      directions,
+      limits,
+      hull_power=hull_power,
+      hull_distance=hull_distance,
+      stop_frame_gradient=stop_frame_gradient,
     ),
+  }
+  terms = {
+    name: mean_over_bones(penalty, name, bone_weights, confidence)
+    for name, penalty in penalties.items()
   }
   weighted = [weights.get(name, 0.0) * term for name, term in terms.items()]
   return sum(weighted[1:], start=weighted[0]), terms

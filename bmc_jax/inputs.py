@@ -154,14 +154,8 @@ def open_limits(
 
 
 def _check_unit(limits: HandLimits, config) -> None:
-  metadata = limits.metadata
-  metadata.check_fits_canonical_right_hands()
-  if metadata.unit != 'reference bone' or metadata.reference != tuple(config.reference):
-    raise ValueError(
-      f'The limits are in the unit {metadata.unit!r} with the reference bone '
-      f'{metadata.reference}, but the network predicts hands in reference bones '
-      f'{tuple(config.reference)}: fit them anew.'
-    )
+  limits.metadata.check_fits_canonical_right_hands()
+  limits.metadata.check_reference(tuple(config.reference))
 
 
 def _make_limits(config) -> HandLimits:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bmc_jax import limits as limits_lib
-from bmc_jax import pose_flags, violations
+from bmc_jax import kinematics, pose_flags, violations
 from bmc_jax.errors import USER_ERRORS, fail
 
 GROUPS = {
@@ -49,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     '--coverage', type=float, default=0.999, help='share each limit admits'
   )
   fit.add_argument('--num-vertices', type=int, default=12, help='corners of the hulls')
+  fit.add_argument(
+    '--frames',
+    choices=kinematics.FRAMES,
+    default=kinematics.FRAMES[0],
+    help='in which angles are measured',
+  )
   fit.add_argument('--source', help='what the file tells of its origin')
 
   show = commands.add_parser('show', help='a page with all limits')
@@ -72,6 +78,7 @@ def _fit(flags: argparse.Namespace) -> None:
     poses.joints_3d[poses.complete],
     num_vertices=flags.num_vertices,
     coverage=flags.coverage,
+    frames=flags.frames,
     source=flags.source or flags.poses,
   )
   limits_lib.save_limits(flags.out, fitted)
@@ -91,6 +98,7 @@ def _diff(flags: argparse.Namespace) -> None:
   shown = {first: limits_lib.open_limits(first)}
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)
+  _check_comparable(shown)
   poses = _open_poses(flags, shown[first])
   tables = [limits_table(shown)]
   if poses is not None:
@@ -101,6 +109,16 @@ def _diff(flags: argparse.Namespace) -> None:
     from bmc_jax.report import limits_page
 
     print(limits_page.write_limits_page(flags.out, shown, poses, tuple(tables)))
+
+
+def _check_comparable(shown):
+  for field in ('unit', 'reference', 'frames'):
+    first, second = (getattr(limits.metadata, field) for limits in shown.values())
+    if first != second:
+      raise ValueError(
+        f'The limits {" and ".join(shown)} cannot be compared, since their {field} '
+        f'differ: {first!r} and {second!r}. Fit one of them anew.'
+      )
 
 
 def _open_poses(flags, limits) -> pose_flags.Poses | None:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from bmc_jax import constraints, kinematics
 from bmc_jax.limits import HandLimits
+from bmc_jax.limits.types import REFERENCE_UNIT
 from bmc_jax.skeleton import FINGERS, Array, check_joints
 
 TOLERANCE = 1e-4
@@ -95,10 +96,10 @@ def measure_violations(
   """
   check_joints(joints_3d, 'joints_3d')
   limits.metadata.check_fits_canonical_right_hands()
-  if limits.metadata.unit != 'reference bone':
+  if limits.metadata.unit != REFERENCE_UNIT:
     raise ValueError(
       f'These limits are in {limits.metadata.unit!r}, but hands are compared in units '
-      "of the reference bone ('reference bone')."
+      f'of the reference bone ({REFERENCE_UNIT!r}).'
     )
   joints = np.asarray(joints_3d, np.float64)
   start, end = limits.metadata.reference

@@ -8,97 +8,153 @@ from jaxtyping import Float
 from bmc_jax import geometry
 from bmc_jax.skeleton import Array, as_float
 
+DISTANCES = ('euclidean', 'chordal_l1')
 TWO_PI = 2 * np.pi
 _TINY = 1e-30
 
 
-def hull_distance(
-  points: Float[Array, '*b 5 3 2'], hulls: Float[Array, '5 3 v 2']
-) -> Float[Array, '*b 5 3']:
-  """Euclidean distance of angles to their hulls, 0 inside (paper section 3.1).
+def check_distance(distance: str) -> None:
+  """Raises ValueError if there is no such distance."""
+  if distance not in DISTANCES:
+    raise ValueError(
+      f'The distance to a hull is {distance!r}; choose one of {DISTANCES}.'
+    )
 
-  Flexion is periodic: the distance is the least over turns of -2 pi, 0 and 2 pi.
+
+def hull_distance(
+  points: Float[Array, '*b 5 3 2'],
+  hulls: Float[Array, '5 3 v 2'],
+  *,
+  distance: str = 'euclidean',
+) -> Float[Array, '*b 5 3']:
+  """Distance of angles to their hulls, 0 inside (paper section 3.1).
+
+  Flexion is periodic: the nearest point q of a hull is that of the nearest of the
+  turns of -2 pi, 0 and 2 pi. 'euclidean' is |p - q|, in radians; its gradient is a
+  unit vector outside. 'chordal_l1' is |cos p - cos q|_1 + |sin p - sin q|_1 with the
+  same q: about the L1 distance near the hull, and bounded far away from it.
 
   Args:
     points: (*b, 5, 3, 2) flexion and abduction, radians.
     hulls: (5, 3, v, 2) convex polygons, counter-clockwise; a polygon of fewer than v
       corners repeats its last one.
+    distance: one of `DISTANCES`.
 
   Returns:
-    (*b, 5, 3) radians. The gradient is 0 inside and a unit vector outside.
+    (*b, 5, 3), with gradient 0 inside.
+
+  Raises:
+    ValueError: an unknown distance.
   """
-  points = as_float(points)
-  hulls = jnp.asarray(hulls, points.dtype)
+  flexion, abduction = jnp.moveaxis(as_float(points), (-1, -2, -3), (0, 1, 2))
+  result = angle_distance(flexion, abduction, hulls, distance)
+  return jnp.moveaxis(result, (0, 1), (-1, -2))
+
+
+def angle_distance(
+  flexion: Float[Array, '3 5 *b'],
+  abduction: Float[Array, '3 5 *b'],
+  hulls: Float[Array, '5 3 v 2'],
+  distance: str,
+) -> Float[Array, '3 5 *b']:
+  """`hull_distance` with the batch last, which CPUs vectorise."""
+  check_distance(distance)
+  corners = jnp.asarray(hulls, flexion.dtype).T  # (2, v, 3, 5)
   # The distance is a minimum over edges and turns, so its gradient is that of the
   # nearest one (Danskin's theorem): search without gradient, then differentiate a
   # single edge instead of storing all of them for the backward pass.
-  edge, turn, inside = _nearest_edge(*jax.lax.stop_gradient((points, hulls)))
-  start = _select(hulls, edge)
-  offset = points + turn - start
-  direction = _select(jnp.roll(hulls, -1, axis=-2), edge) - start
-  length_squared = jnp.sum(direction * direction, axis=-1)
-  along = geometry.safe_divide(jnp.sum(offset * direction, axis=-1), length_squared)
-  separation = offset - jnp.clip(along, 0, 1)[..., None] * direction
-  distance_squared = jnp.sum(separation * separation, axis=-1)
-  return geometry.safe_sqrt(jnp.where(inside, 0, distance_squared))
+  edge, turn, inside = _nearest_edge(
+    *jax.lax.stop_gradient((flexion, abduction, corners))
+  )
+  flexion = flexion + turn
+  sx, sy = _select(corners, edge)
+  ex, ey = _select(jnp.roll(corners, -1, axis=1), edge)
+  vx, vy = ex - sx, ey - sy
+  along = geometry.safe_divide(
+    (flexion - sx) * vx + (abduction - sy) * vy, vx * vx + vy * vy
+  )
+  along = jnp.clip(along, 0, 1)
+  qx = jnp.where(inside, flexion, sx + along * vx)
+  qy = jnp.where(inside, abduction, sy + along * vy)
+  if distance == 'euclidean':
+    dx, dy = flexion - qx, abduction - qy
+    return geometry.safe_sqrt(dx * dx + dy * dy)
+  return sum(
+    jnp.abs(wave(angle) - wave(nearest))
+    for wave in (jnp.cos, jnp.sin)
+    for angle, nearest in ((flexion, qx), (abduction, qy))
+  )
 
 
-def _select(hulls, index):
-  """The corner of each bone's hull that has the index: (*b, 5, 3, 2)."""
-  fingers, bones = np.ogrid[:5, :3]
-  return hulls[fingers, bones, index]
+def _select(corners, index):
+  """Of (2, v, 3, 5) the corner of each bone's hull that has the index (3, 5, *b)."""
+  bones, fingers = (
+    i.reshape(i.shape + (1,) * (index.ndim - 2)) for i in np.ogrid[:3, :5]
+  )
+  return corners[0][index, bones, fingers], corners[1][index, bones, fingers]
 
 
-def _nearest_edge(points, hulls):
+def _nearest_edge(flexion, abduction, corners):
   """Which edge of its hull each point is nearest to, after which turn of flexion.
 
   Returns:
-    Index of the edge (*b, 5, 3), shift of the point (*b, 5, 3, 2), and whether the
-    point, so shifted, is inside.
+    (3, 5, *b) index of the edge, turn to add to the flexion, and whether the point, so
+    turned, is inside.
   """
-  batch = points.shape[:-3]
-  # Turns, bones, then the batch as the last axis, which vectorises.
-  flexion, abduction = jnp.moveaxis(points.reshape(-1, 15, 2), (2, 1), (0, 1))
-  turns = jnp.array([-TWO_PI, 0.0, TWO_PI], points.dtype)
-  px, py = flexion[None] + turns[:, None, None], abduction[None]
-  corners = hulls.reshape(15, -1, 2).transpose(1, 2, 0)[:, :, None, :, None]
-
-  def visit(best, edge):
-    least, nearest, winding = best
-    index, (sx, sy), (ex, ey) = edge
-    ux, uy, vx, vy = px - sx, py - sy, ex - sx, ey - sy
-    along = (ux * vx + uy * vy) / jnp.maximum(vx * vx + vy * vy, _TINY)
-    along = jnp.clip(along, 0, 1)
-    dx, dy = ux - along * vx, uy - along * vy
-    distance_squared = dx * dx + dy * dy
-    nearer = distance_squared < least
-    # Inside is where the polygon winds around the point. "Left of every edge" is the
-    # same on paper, but rounding turns an edge of nearly equal corners any way, and
-    # such an edge would put all points outside.
-    side = vx * uy - vy * ux
-    start_above, end_above = sy > py, ey > py
-    upward = ~start_above & end_above & (side > 0)
-    downward = start_above & ~end_above & (side < 0)
-    return (
-      jnp.where(nearer, distance_squared, least),
-      jnp.where(nearer, index, nearest),
-      winding + upward - downward,
-    ), None
-
-  shape = jnp.broadcast_shapes(px.shape, py.shape)
-  count = corners.shape[0]
+  turns = jnp.array([-TWO_PI, 0.0, TWO_PI], flexion.dtype)
+  px = jnp.stack([flexion + turn for turn in turns])
+  py = abduction[None]
+  # (v, 1, 3, 5, 1, ...): one edge goes with all turns and hands.
+  corners = corners.reshape(*corners.shape[:2], 1, 3, 5, *(1,) * (flexion.ndim - 2))
+  ends = jnp.roll(corners, -1, axis=1)
+  vectors = ends - corners
+  inverse = 1 / jnp.maximum(jnp.sum(vectors * vectors, axis=0), _TINY)
+  edges = (
+    jnp.arange(corners.shape[1], dtype=jnp.int32),
+    *corners,
+    *ends,
+    *vectors,
+    inverse,
+  )
   first = (
-    jnp.full(shape, jnp.inf, points.dtype),
-    jnp.zeros(shape, jnp.int32),
-    jnp.zeros(shape, jnp.int32),
+    px,
+    py,
+    jnp.full(px.shape, jnp.inf, px.dtype),
+    jnp.zeros(px.shape, jnp.int32),
+    jnp.zeros(px.shape, jnp.int32),
   )
-  edges = (jnp.arange(count, dtype=jnp.int32), corners, jnp.roll(corners, -1, axis=0))
-  (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
+  (_, _, least, nearest, winding), _ = jax.lax.scan(_visit, first, edges)
   inside = winding > 0
-  turn = jnp.argmin(jnp.where(inside, -1, least), axis=0)
-  chosen = jax.tree.map(
-    lambda x: jnp.take_along_axis(x, turn[None], axis=0)[0].T.reshape(*batch, 5, 3),
-    (nearest, inside),
+  least = jnp.where(inside, -1, least)
+  turn = jnp.argmin(least, axis=0)
+  chosen = turn[None] == jnp.arange(3).reshape(3, *(1,) * turn.ndim)
+  return (
+    jnp.sum(jnp.where(chosen, nearest, 0), axis=0),
+    turns[turn],
+    jnp.any(chosen & inside, axis=0),
   )
-  shift = turns[turn].T.reshape(*batch, 5, 3)
-  return chosen[0], jnp.stack([shift, jnp.zeros_like(shift)], -1), chosen[1]
+
+
+def _visit(best, edge):
+  px, py, least, nearest, winding = best
+  index, sx, sy, _, ey, vx, vy, inverse = edge
+  ux, uy = px - sx, py - sy
+  along = jnp.clip((ux * vx + uy * vy) * inverse, 0, 1)
+  dx, dy = ux - along * vx, uy - along * vy
+  distance_squared = dx * dx + dy * dy
+  nearer = distance_squared < least
+  # Inside is where the polygon winds around the point. "Left of every edge" is the
+  # same on paper, but rounding turns an edge of nearly equal corners any way, and
+  # such an edge would put all points outside.
+  side = vx * uy - vy * ux
+  start_above, end_above = sy > py, ey > py
+  upward = ~start_above & end_above & (side > 0)
+  downward = start_above & ~end_above & (side < 0)
+  best = (
+    px,
+    py,
+    jnp.where(nearer, distance_squared, least),
+    jnp.where(nearer, index, nearest),
+    winding + upward - downward,
+  )
+  return best, None

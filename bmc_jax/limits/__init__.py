@@ -6,11 +6,12 @@
 from bmc_jax.limits.clinical import clinical_limits
 from bmc_jax.limits.files import load_limits, open_limits, save_limits
 from bmc_jax.limits.fitting import fit_limits
-from bmc_jax.limits.types import HandLimits, LimitsMetadata
+from bmc_jax.limits.types import HandLimits, LimitsMetadata, as_boxes
 
 __all__ = [
   'HandLimits',
   'LimitsMetadata',
+  'as_boxes',
   'clinical_limits',
   'fit_limits',
   'load_limits',

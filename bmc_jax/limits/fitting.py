@@ -1,5 +1,7 @@
 """Limits from 3D hands (paper section 3.1, "approximation of the limits")."""
 
+import functools
+
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,6 +19,7 @@ def fit_limits(
   reference: tuple[int, int] = pose25d.REFERENCE,
   joint_order: str = 'canonical',
   is_right: bool | Bool[np.ndarray, ' n'] = True,
+  frames: str = 'sequential',
   source: str = '',
 ) -> HandLimits:
   """Limits from 3D hands, as the paper computes them from a training set.
@@ -30,11 +33,12 @@ def fit_limits(
     joint_order: the order that the joints are in.
     is_right: False mirrors left hands into right ones first; one value for all, or
       (n,) one for each.
+    frames: in which the hulls' angles are measured, see `kinematics.bone_frames`.
     source: free text for the metadata.
 
   Raises:
     ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
-      no length or of unknown joints, too few corners, a bad coverage.
+      no length or of unknown joints, too few corners, a bad coverage, unknown frames.
   """
   pose25d.check_reference(reference)
   hull.check_options(num_vertices, coverage)
@@ -59,7 +63,7 @@ def fit_limits(
     )
   joints = (joints - joints[:, :1]) / scale[:, None, None]
 
-  lengths, curvatures, root_angles, angles = _measure(joints)
+  lengths, curvatures, root_angles, angles = _measure(joints, frames)
   angles = np.asarray(angles, np.float64)
   return HandLimits(
     bone_lengths=_range(lengths, coverage),
@@ -79,6 +83,7 @@ def fit_limits(
       source=source,
       coverage=float(coverage),
       num_poses=len(joints),
+      frames=frames,
     ),
   )
 
@@ -94,13 +99,14 @@ def _per_pose(is_right, joints):
   return np.broadcast_to(is_right, len(joints)).astype(bool)[:, None, None]
 
 
-@jax.jit  # called op by op, a hundred small compilations take ten times as long
-def _measure(joints):
+# Called op by op, a hundred small compilations take ten times as long.
+@functools.partial(jax.jit, static_argnames='frames')
+def _measure(joints, frames):
   return (
     kinematics.bone_lengths(joints),
     kinematics.root_bone_curvatures(joints),
     kinematics.root_bone_angles(joints),
-    kinematics.joint_angles(joints),
+    kinematics.joint_angles(joints, frames=frames),
   )
 
 

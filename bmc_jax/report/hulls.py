@@ -1,6 +1,7 @@
 """The angle hulls of the limits with the joint angles of hands in them."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,9 @@ def hull_points(row: load.Row, limits: limits_lib.HandLimits) -> HullPoints:
   assert row.predictions is not None
   joints = row.predictions['joints_3d']
   joints = jnp.asarray(joints[np.isfinite(joints).all(axis=(1, 2))])
-  angles = jax.jit(kinematics.joint_angles)(joints)
+  angles = jax.jit(
+    functools.partial(kinematics.joint_angles, frames=limits.metadata.frames)
+  )(joints)
   distance = jax.jit(hull.hull_distance)(angles, jnp.asarray(limits.hulls))
   return HullPoints(
     row=row,

@@ -1,5 +1,6 @@
 """A page that shows one or two limits of the hand: hulls, bone lengths, palm."""
 
+import functools
 import html
 import os
 import pathlib
@@ -86,7 +87,8 @@ class _Measured:
       'root_angles': np.asarray(jax.jit(kinematics.root_bone_angles)(unit)),
     }
     self.broken = {name: b[judged] for name, b in found.broken().items()}
-    self.angles = np.degrees(np.asarray(jax.jit(kinematics.joint_angles)(unit)))
+    angles = functools.partial(kinematics.joint_angles, frames=limits.metadata.frames)
+    self.angles = np.degrees(np.asarray(jax.jit(angles)(unit)))
     self.inside = ~self.broken['joint_angles']
 
 
@@ -100,6 +102,7 @@ def _facts(name: str, limits: HandLimits) -> str:
     if about.num_poses
     else 'not fitted',
     'Unit of length': f'{about.unit} ({a} to {b})',
+    'Frames of the angles': about.frames.replace('_', ' '),
   }
   return document.facts(items)
 
