@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmc_jax import limits as limits_lib
 from bmc_jax import kinematics, pose_flags, violations
+from bmc_jax import limits as limits_lib
 from bmc_jax.errors import USER_ERRORS, fail
 
 GROUPS = {

@@ -156,3 +156,11 @@ def test_modules_run_as_commands(module):
     [sys.executable, '-m', module, '--help'], capture_output=True, text=True
   )
   assert done.returncode == 0 and f'python -m {module}' in done.stdout
+
+
+def test_limits_of_other_frames_are_fitted_and_not_compared(folder, capsys):
+  limits_command.main('fit hands.npy --frames shortest_arc --out arc.json'.split())
+  capsys.readouterr()
+  assert limits.load_limits('arc.json').metadata.frames == 'shortest_arc'
+  message = _fails(capsys, limits_command.main, 'diff arc.json fitted.json')
+  assert "'shortest_arc' and 'sequential'" in message
