@@ -32,6 +32,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.limits.files',
     'bmc_jax.limits.clinical',
     'bmc_jax.constraints',
+    'bmc_jax.repair',
     'bmc_jax.losses',
     'bmc_jax.metrics',
   ],
