@@ -16,13 +16,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from benchmarks.root_depth import STB_CAMERA
 from bmc_jax import limits, metrics
 from bmc_jax import repair as repair_lib
 from bmc_jax.data import pose_files
 from configs import base
 from configs.lifter_rhd_to_dexycb import DEXYCB_CAMERA
 
+STB_CAMERA = DEXYCB_CAMERA | {'fx': 607.92, 'fy': 607.88, 'cx': 324.22, 'cy': 236.42}
 NUM_HANDS = 1000
 MANY_HANDS = 10_000
 NOISE_MM = (5, 10, 15, 20)

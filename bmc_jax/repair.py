@@ -64,7 +64,7 @@ def repair(
   *,
   keep: str = 'nothing',
   confidence: Float[Array, '*b 21'] | None = None,
-  scale: Float[Array, '*b'] | float | None = None,
+  scale: Float[Array, '*b'] | Float[Array, ''] | float | None = None,
   weight: float = 3.0,
   num_steps: int = 200,
 ) -> Repaired:
@@ -101,7 +101,6 @@ def repair(
     finite for degenerate hands; where a joint is NaN, it and the penalties stay NaN.
 
   Raises:
-    TypeError: the limits are none, but the path of a file, say.
     ValueError: an argument of another shape, an unknown `keep`, or limits for another
       joint order or for left hands.
   """
@@ -110,11 +109,13 @@ def repair(
   if keep not in KEEP:
     raise ValueError(f'keep is {keep!r}; it must be one of {", ".join(KEEP)}.')
   batch = joints.shape[:-2]
-  unit = _first_scale(joints, limits) if scale is None else scale
-  unit = _broadcast('scale', unit, batch, joints.dtype)
   confidence = 1 if confidence is None else confidence
   confidence = _broadcast('confidence', confidence, joints.shape[:-1], joints.dtype)
-
+  if scale is None:
+    unit, before = _first_scale(joints, limits)
+  else:
+    unit = _broadcast('scale', scale, batch, joints.dtype)
+    before, _ = constraints.bmc_loss(_relative(joints, unit), limits)
   hand = _relative(joints, unit)
   directions, axes = jnp.ones_like(joints), 3
   if keep == 'projection':
@@ -131,7 +132,6 @@ def repair(
     violation = _rounded(_violations(judged(change), limits), width)
     return jnp.sum(confidence * distance) + weight * jnp.sum(violation)
 
-  before, _ = constraints.bmc_loss(hand, limits)
   nothing = _Change(jnp.zeros_like(joints[..., :axes]), jnp.zeros_like(unit))
   change = _minimize(objective, nothing, num_steps)
   # Adam would follow the gradient of rounding errors, too.
@@ -171,20 +171,18 @@ def _relative(joints, unit):
 
 
 def _first_scale(joints, limits: HandLimits):
-  """The length (*b,) of the limits' unit: of two guesses that with the lesser loss.
+  """The length (*b,) of the limits' unit, and the loss (*b,) of the hand at it.
 
-  The root bones are long, so that noise changes them the least; but a plausible hand
-  is plausible at the length of its reference bone.
+  It is the better of two guesses. The root bones are long, so that noise changes them
+  the least; but a plausible hand is plausible at the length of its reference bone.
   """
   middle = jnp.mean(jnp.asarray(limits.bone_lengths, joints.dtype), axis=0)[:, 0]
   root_bones = kinematics.bone_lengths(joints)[..., 0]
   by_roots = jnp.sum(root_bones, axis=-1) / jnp.sum(middle)
   by_reference = pose25d.scale_of(joints, limits.metadata.reference)
-  losses = [
-    constraints.bmc_loss(_relative(joints, unit), limits)[0]
-    for unit in (by_roots, by_reference)
-  ]
-  return jnp.where(losses[1] < losses[0], by_reference, by_roots)
+  guesses = jnp.stack([by_roots, by_reference])
+  losses, _ = constraints.bmc_loss(_relative(joints[None], guesses), limits)
+  return jnp.where(losses[1] < losses[0], guesses[1], guesses[0]), losses.min(0)
 
 
 def _violations(joints, limits: HandLimits):
