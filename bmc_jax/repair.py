@@ -187,13 +187,13 @@ def _first_scale(joints, limits: HandLimits):
 
 def _violations(joints, limits: HandLimits):
   """All of a hand's violations, (*b, 39)."""
-  parts = (
-    constraints.bone_length_penalty(joints, limits),
-    constraints.root_bone_penalty(joints, limits),
-    constraints.joint_angle_penalty(joints, limits),
-  )
   batch = joints.shape[:-2]
-  return jnp.concatenate([part.reshape(*batch, -1) for part in parts], axis=-1)
+  parts = (
+    constraints.bone_length_penalty(joints, limits).reshape(*batch, 20),
+    constraints.root_bone_penalty(joints, limits),
+    constraints.joint_angle_penalty(joints, limits).reshape(*batch, 15),
+  )
+  return jnp.concatenate(parts, axis=-1)
 
 
 def _rounded(violation, width):
