@@ -4,7 +4,7 @@
 
 Needs real samples (see BMC_JAX_TEST_DATA in configs/base.py). Limits are fitted on
 other subjects (DexYCB), on earlier frames of the only subject (STB) or are the golden
-values' own, which are wide.
+values' own, which are wide. The last rows show ranges that do not belong to the hands.
 """
 
 import dataclasses
@@ -48,6 +48,10 @@ def load_stb() -> Poses:
   ranges = limits.fit_limits(poses['joints_3d'][: count // 2 : 5]).bone_lengths
   test = slice(3 * count // 4, None, 2)
   return Poses(poses['joints_3d'][test], poses['intrinsics'][test], ranges)
+
+
+def load_foreign() -> Poses:
+  return dataclasses.replace(load_stb(), bone_lengths=load_dexycb().bone_lengths)
 
 
 def load_golden() -> Poses:
@@ -94,6 +98,7 @@ def main() -> None:
     ('golden', load_golden),
     ('DexYCB', load_dexycb),
     ('STB', load_stb),
+    ('STB, ranges of DexYCB', load_foreign),
   ):
     poses = load()
     pose = pose25d.to_pose25d(poses.joints_3d, poses.intrinsics)
