@@ -153,6 +153,7 @@ def _margins(joints, hand_limits):
   return jnp.concatenate([part.ravel() for part in parts])
 
 
+@pytest.mark.slow
 def test_scipy_finds_no_plausible_hand_much_nearer(hands, hand_limits):
   noisy = _noisy(hands) - hands[:, :1]
   confidence = np.random.default_rng(1).uniform(0.5, 1.5, (COUNT, 21))
@@ -185,6 +186,7 @@ def test_scipy_finds_no_plausible_hand_much_nearer(hands, hand_limits):
       assert distance(ours) < 1.1 * found.fun
 
 
+@pytest.mark.slow
 def test_joints_of_high_confidence_stay(hands, hand_limits):
   noisy = _noisy(hands)
   confidence = np.ones((COUNT, 21), np.float32)
