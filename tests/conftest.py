@@ -22,6 +22,7 @@ jaxtyping.install_import_hook(
   [
     'bmc_jax.skeleton',
     'bmc_jax.geometry',
+    'bmc_jax.root_depth',
     'bmc_jax.pose25d',
     'bmc_jax.kinematics',
     'bmc_jax.hull.distance',
@@ -31,6 +32,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.limits.files',
     'bmc_jax.limits.clinical',
     'bmc_jax.constraints',
+    'bmc_jax.repair',
     'bmc_jax.losses',
     'bmc_jax.metrics',
   ],

@@ -3,14 +3,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
+from scipy.optimize import minimize_scalar
+from scipy.spatial.transform import Rotation
 
-from bmc_jax import pose25d
+from bmc_jax import pose25d, root_depth
 from tests.fixtures_hands import (
   INTRINSICS,
+  LENGTHS,
   as_users_call,
   degenerate_hands,
   random_hands,
 )
+
+PARENTS = [0 if k % 4 == 1 else k - 1 for k in range(1, 21)]
+RANGES = np.array([[0.88], [1.12]])[..., None] * LENGTHS
+RANGES[:, 2, 1] = 1
 
 
 def _scene(count, seed=0):
@@ -124,10 +131,20 @@ def _degenerate_25d():
   return {k: (np.float32(a), np.float32(b)) for k, (a, b) in cases.items()}
 
 
+@pytest.mark.parametrize('method', root_depth.METHODS)
 @pytest.mark.parametrize('bounds', [None, (4.0, 60.0)])
-def test_solving_and_lifting_degenerate_hands_is_finite_with_finite_gradients(bounds):
+def test_solving_and_lifting_degenerate_hands_is_finite_with_finite_gradients(
+  bounds, method
+):
   def lifted(keypoints, depth, intrinsics):
-    root = pose25d.solve_root_depth(keypoints, depth, intrinsics, bounds=bounds)
+    root = pose25d.solve_root_depth(
+      keypoints,
+      depth,
+      intrinsics,
+      bounds=bounds,
+      method=method,
+      bone_lengths=np.float32(RANGES),
+    )
     joints = pose25d.lift(keypoints, depth, root.value, intrinsics)
     return joints.sum() + root.conditioning + root.discriminant, (joints, root)
 
@@ -144,6 +161,122 @@ def test_coincident_keypoints_put_the_root_at_zero_or_the_nearest_bound():
       keypoints, depth, np.float32(INTRINSICS), bounds=bounds
     )
     assert root.value == wanted and root.conditioning == 0
+
+
+def _noisy_25d(count=40, pixels=2.0, depth=0.1):
+  """2.5D hands with noise, in float64, and their true root depth."""
+  joints, intrinsics = _scene(count)
+  pose = pose25d.to_pose25d(joints, intrinsics)
+  rng = np.random.default_rng(1)
+  keypoints = pose.keypoints_2d + pixels * rng.normal(size=(count, 21, 2))
+  relative = pose.relative_depth + depth * rng.normal(size=(count, 21))
+  return np.asarray(keypoints), np.asarray(relative), intrinsics, pose.root_depth
+
+
+def _slow_lengths(keypoints, depth, root):
+  rays = np.linalg.solve(INTRINSICS, np.c_[keypoints, np.ones(21)].T).T
+  joints = rays * (depth + root)[:, None]
+  return np.linalg.norm(joints[1:] - joints[PARENTS], axis=-1).reshape(5, 4)
+
+
+def _slow_excess(lengths, power):
+  return np.sum(np.abs(lengths - np.clip(lengths, *RANGES)) ** power)
+
+
+_solve = jax.jit(pose25d.solve_root_depth, static_argnames=('bounds', 'method'))
+
+
+def test_all_bones_gives_the_least_squares_depth_that_scipy_finds(x64):
+  keypoints, depth, intrinsics, _ = _noisy_25d()
+  root = _solve(keypoints, depth, intrinsics, bone_lengths=RANGES)
+  excess = [[], []]
+  for uv, z, value in zip(keypoints, depth, np.asarray(root.value), strict=True):
+
+    def objective(root, uv=uv, z=z):
+      return _slow_excess(_slow_lengths(uv, z, root), 2)
+
+    found = minimize_scalar(objective, bounds=(5, 60), method='bounded')
+    excess[0].append(objective(value))
+    excess[1].append(found.fun)
+  ours, best = np.array(excess)
+  assert np.median(best) > 1e-3
+  np.testing.assert_allclose(ours, best, rtol=0.02, atol=1e-4)
+
+
+def test_all_bones_returns_the_true_depth_of_an_exact_hand_of_known_lengths(x64):
+  joints, intrinsics = _scene(1)
+  pose = pose25d.to_pose25d(joints, intrinsics)
+  bones = np.linalg.norm(joints[0, 1:] - joints[0, PARENTS], axis=-1)
+  lengths = (bones / pose.scale).reshape(1, 5, 4).repeat(2, axis=0)
+  root = _solve(
+    pose.keypoints_2d, pose.relative_depth, intrinsics, bone_lengths=lengths
+  )
+  np.testing.assert_allclose(root.value, pose.root_depth, rtol=1e-9)
+  np.testing.assert_allclose(max(np.roots(root.coefficients[0]).real), root.value[0])
+  a, b, c = root.coefficients[0]
+  np.testing.assert_allclose(b * b - 4 * a * c, root.discriminant[0])
+
+
+def test_all_bones_survive_noise_that_upsets_the_reference_bone(x64):
+  keypoints, depth, intrinsics, truth = _noisy_25d()
+  paper = _solve(keypoints, depth, intrinsics).value
+  ours = _solve(keypoints, depth, intrinsics, bone_lengths=RANGES).value
+  for share in (50, 90):
+    error = [np.percentile(np.abs(value - truth), share) for value in (paper, ours)]
+    assert error[1] < 0.5 * error[0]
+
+
+def test_the_likelier_root_is_the_one_whose_bones_fit_better(x64):
+  joints, intrinsics = _scene(40)
+  # Turned, so that the reference bone points nearly at the camera or away from it.
+  rng = np.random.default_rng(2)
+  for hand, sign in zip(joints, [-1, 1] * 20, strict=True):
+    wanted = sign * hand[9] + rng.normal(0, 0.1 * 0.6, 3)
+    turn, _ = Rotation.align_vectors([wanted], [hand[10] - hand[9]])
+    hand[:] = turn.apply(hand - hand[9]) + hand[9]
+  pose = pose25d.to_pose25d(joints, intrinsics)
+  arguments = pose.keypoints_2d, pose.relative_depth, intrinsics
+  larger = _solve(*arguments).value
+  likelier = _solve(*arguments, method='likelier_root', bone_lengths=RANGES).value
+  is_wrong = np.abs(larger - pose.root_depth) > 0.5
+  assert 5 <= is_wrong.sum() <= 35
+  # Two roots close together may both fit.
+  np.testing.assert_allclose(likelier, pose.root_depth, atol=0.1)
+
+
+def test_bone_lengths_in_mm_give_a_depth_in_mm(x64):
+  keypoints, depth, intrinsics, _ = _noisy_25d()
+  root = _solve(keypoints, depth, intrinsics, bone_lengths=RANGES)
+  in_mm = _solve(keypoints, 35 * depth, intrinsics, bone_lengths=35 * RANGES)
+  np.testing.assert_allclose(in_mm.value, 35 * root.value, rtol=1e-6)
+  np.testing.assert_allclose(in_mm.conditioning, root.conditioning, rtol=1e-6)
+
+
+def test_nan_keypoints_or_depths_give_a_nan_depth_with_every_method():
+  keypoints, depth = _degenerate_25d()['regular']
+  no_keypoints, no_depth = keypoints.copy(), depth.copy()
+  no_keypoints[10], no_depth[10] = np.nan, np.nan
+  for method in root_depth.METHODS:
+    for arguments in ((no_keypoints, depth), (keypoints, no_depth)):
+      root = _solve(
+        *arguments,
+        np.float32(INTRINSICS),
+        bounds=(4.0, 60.0),
+        method=method,
+        bone_lengths=RANGES,
+      )
+      assert np.isnan(root.value), method
+
+
+def test_methods_without_what_they_need_are_refused_in_a_sentence():
+  keypoints, depth = _degenerate_25d()['regular']
+  for sentence, options in {
+    'must be one of larger_root, likelier_root, all_bones': {'method': 'smaller'},
+    'all_bones needs bone_lengths': {'method': 'all_bones'},
+    r'bone_lengths has the shape \(5, 4\)': {'bone_lengths': RANGES[0]},
+  }.items():
+    with as_users_call(), pytest.raises(ValueError, match=sentence):
+      pose25d.solve_root_depth(keypoints, depth, INTRINSICS, **options)
 
 
 def test_bounds_clip_the_depth_and_leave_depths_inside_as_they_are():
@@ -183,6 +316,15 @@ def test_gradients_of_solving_and_lifting_match_finite_differences(x64):
   best = int(np.argmax(_round_trip(joints, intrinsics)[1].conditioning))
   arguments = pose.keypoints_2d[best], pose.relative_depth[best]
   check_grads(lifted, arguments, order=1, modes=['rev'])
+
+  noisy = _noisy_25d(1)
+  check_grads(
+    lambda *pose: _solve(*pose, INTRINSICS, bone_lengths=RANGES).value,
+    (noisy[0][0], noisy[1][0]),
+    order=1,
+    modes=['rev'],
+    rtol=1e-3,
+  )
 
 
 @pytest.mark.parametrize('shape', [(), (3,), (2, 3), (0,), (1,)])
