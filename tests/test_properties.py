@@ -37,7 +37,9 @@ def _degenerate_limits():
   """Limits whose hulls repeat corners: padded, across pi, and mere points."""
   corners = jnp.asarray(CLINICAL.hulls)
   centre = jnp.broadcast_to(corners.mean(axis=2, keepdims=True), corners.shape)
-  padded = jnp.concatenate([corners, *[corners[:, :, -1:]] * 4], axis=2)
+  padded = jnp.concatenate(
+    [corners, corners[:, :, -1:].repeat(len(corners[0, 0]), 2)], 2
+  )
   nearly = jnp.repeat(corners, 2, axis=2).at[:, :, ::2, 0].add(1e-7)
   point = jnp.concatenate([centre, centre], axis=2)
   exact = CLINICAL.bone_lengths.mean(axis=0, keepdims=True).repeat(2, axis=0)
