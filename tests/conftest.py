@@ -23,6 +23,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.skeleton',
     'bmc_jax.geometry',
     'bmc_jax.pose25d',
+    'bmc_jax.anatomy',
     'bmc_jax.kinematics',
     'bmc_jax.hull.distance',
     'bmc_jax.hull.fitting',
