@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
 
 from bmc_jax import geometry, vector
 from bmc_jax.skeleton import Array, as_float, check_joints
@@ -21,6 +23,18 @@ FRAMES = ('sequential', 'shortest_arc')
 # Two unit vectors whose cross product is shorter than this are parallel up to
 # float32 rounding: the normal of the plane that they span is undefined.
 _PARALLEL = 1e-6
+
+
+class Bones(NamedTuple):
+  """Bones of a hand, or their directions.
+
+  Attributes:
+    roots: (5, *b) from the wrist to the MCPs.
+    phalanges: (3, 5, *b) PIP, DIP and TIP bones.
+  """
+
+  roots: Vector
+  phalanges: Vector
 
 
 class Frame(NamedTuple):
@@ -48,37 +62,64 @@ def check_frames(frames: str) -> None:
     raise ValueError(f'frames is {frames!r}; choose one of {FRAMES}.')
 
 
-def bones(joints: Array) -> Vector:
-  """Bones (4, 5, *b), child minus parent, of joints (*b, 21, 3)."""
+# Joints (4, 5) by level: MCPs, PIPs, DIPs and TIPs.
+_LEVELS = np.arange(1, 21).reshape(5, 4).T
+
+
+def bones(joints: Float[Array, '*b 21 3']) -> Bones:
+  """Child minus parent, in float32 at least."""
   joints = as_float(joints)
+  joints = joints.astype(jnp.promote_types(joints.dtype, jnp.float32))
   check_joints(joints)
-  wrist, fingers = jnp.split(joints, [1], axis=-2)
-  fingers = fingers.reshape(*joints.shape[:-2], 5, 4, 3)
-  fingers = jnp.moveaxis(fingers, (-1, -2, -3), (0, 1, 2))
-  wrist = jnp.moveaxis(wrist[..., None, :], (-1, -2, -3), (0, 1, 2))
-  knuckles = jnp.broadcast_to(wrist, fingers[:, :1].shape)
-  parents = jnp.concatenate([knuckles, fingers[:, :-1]], axis=1)
-  return Vector(*(fingers - parents))
+  joints = Vector(*jnp.moveaxis(joints, (-1, -2), (0, 1)))
+  return Bones(
+    roots=joints[_LEVELS[0]] - joints[np.zeros(5, int)],
+    phalanges=joints[_LEVELS[1:]] - joints[_LEVELS[:-1]],
+  )
+
+
+def directions(bones: Bones) -> Bones:
+  """Unit vectors along the bones; zero for those of no length."""
+  return Bones(*(normalize(vectors) for vectors in bones))
+
+
+def lengths(bones: Bones) -> Array:
+  """(4, 5, *b), root bones first."""
+  return jnp.concatenate([norm(bones.roots)[None], norm(bones.phalanges)])
 
 
 def palm_normals(roots: Vector) -> Vector:
   """n_i = norm(b_{i+1} x b_i), (4, *b), of the root bones' directions (5, *b)."""
+  first, second = _neighbours(roots)
   # Of unit vectors, so that the threshold does not depend on the joints' unit.
-  return normalize(cross(roots[1:], roots[:-1]), eps=_PARALLEL)
+  return normalize(cross(second, first), eps=_PARALLEL)
+
+
+def _neighbours(vectors):
+  """All but the last along the first axis, and all but the first."""
+  # By index arrays: backwards, slices become paddings, which XLA fuses with what comes
+  # before them into loops that do not vectorise.
+  indices = np.arange(vectors.x.shape[0])
+  return vectors[indices[:-1]], vectors[indices[1:]]
 
 
 def edge_normals(normals: Vector) -> Vector:
   """e_1 = n_1, e_i = norm(n_i + n_{i-1}), e_5 = n_4: (5, *b)."""
-  between = normalize(normals[1:] + normals[:-1], eps=_PARALLEL)
-  return vector.concatenate([normals[:1], between, normals[-1:]])
+  return _between(normals, [0, 1, 2, 3, 3], [0, 0, 1, 2, 3])
+
+
+def _between(normals, one, other):
+  """norm(n_i + n_j) for two lists of indices; n_i itself where they are equal."""
+  return normalize(normals[np.array(one)] + normals[np.array(other)], eps=_PARALLEL)
 
 
 def curvatures(roots: Vector, normals: Vector) -> Array:
   """c_i = (e_{i+1} - e_i) . (b_{i+1} - b_i) / |b_{i+1} - b_i|^2, (4, *b)."""
-  edges = edge_normals(normals)
-  step = roots[1:] - roots[:-1]
+  first_edge, second_edge = _neighbours(edge_normals(normals))
+  first, second = _neighbours(roots)
+  step = second - first
   # One division by the length in each factor: its square would underflow first.
-  along = dot(edges[1:] - edges[:-1], normalize(step))
+  along = dot(second_edge - first_edge, normalize(step))
   return geometry.safe_divide(along, norm(step))
 
 
@@ -88,7 +129,7 @@ def root_angles(roots: Vector) -> Array:
   atan2 of sine and cosine instead of arccos of the cosine: arccos loses half of the
   digits near 0 and pi, and has an infinite gradient there.
   """
-  first, second = roots[:-1], roots[1:]
+  first, second = _neighbours(roots)
   return geometry.safe_atan2(norm(cross(first, second)), dot(first, second))
 
 
@@ -98,8 +139,7 @@ def root_frames(roots: Vector, normals: Vector) -> Frame:
   x = -n_1, -n_2, -norm(n_3 + n_2), -norm(n_4 + n_3), -n_4 and y = z x x: orthonormal,
   since every normal used is perpendicular to its root bone.
   """
-  between = normalize(normals[2:] + normals[1:-1], eps=_PARALLEL)
-  out_of_palm = vector.concatenate([normals[:2], between, normals[3:]])
+  out_of_palm = _between(normals, [0, 1, 2, 3, 3], [0, 1, 1, 2, 3])
   return Frame(y=cross(out_of_palm, roots), z=roots)
 
 
@@ -130,55 +170,79 @@ def next_frame(frame: Frame, bone: Vector, frames: str) -> Frame:
   return Frame(vector.where(no_bone, y, turned), vector.where(no_bone, z, bone))
 
 
-def bone_frames(directions: Vector, frames: str) -> Frame:
-  """Frames (3, 5, *b) of the PIP, DIP and TIP bones from all bones' directions."""
+# Frames follow each other by a scan and not by a loop in Python, from whose backward
+# pass XLA's fusions on the CPU would compute the same terms again and again. Its steps
+# are made once: JAX keeps what it has compiled by the identity of a function.
+@functools.cache
+def _frame_step(frames):
+  def step(frame, bone):
+    return next_frame(frame, bone, frames), frame
+
+  return step
+
+
+def bone_frames(directions: Bones, frames: str) -> Frame:
+  """Frames (3, 5, *b) of the phalanges from the directions of all bones."""
   check_frames(frames)
-  first = root_frames(directions[0], palm_normals(directions[0]))
-  return jax.lax.scan(_NEXT[frames], first, directions[1:])[1]
+  first = root_frames(directions.roots, palm_normals(directions.roots))
+  return jax.lax.scan(_frame_step(frames), first, directions.phalanges)[1]
 
 
-def _next(frame, bone, frames):
-  return next_frame(frame, bone, frames), frame
+@functools.cache
+def _local_step(frames, stop_frame_gradient):
+  def step(frame, bone):
+    (y, z), b = frame, bone
+    if stop_frame_gradient:
+      bone = jax.lax.stop_gradient(bone)
+    return next_frame(frame, bone, frames), (dot(cross(y, z), b), dot(y, b), dot(z, b))
+
+  return step
 
 
-# Made once, since JAX keeps what it has traced and compiled by the function's identity.
-_NEXT = {frames: functools.partial(_next, frames=frames) for frames in FRAMES}
-
-
-def angles(directions: Vector, frames: Frame) -> Angles:
-  """Angles of the bones, given their directions (4, 5, *b), in their frames.
+def angles(
+  directions: Bones, frames: str, *, stop_frame_gradient: bool = False
+) -> Angles:
+  """Angles of the phalanges in their frames, from the directions of all bones.
 
   With the local coordinates (bx, by, bz) flexion is atan2(bx, bz) and abduction
   atan2(by, hypot(bx, bz)). Both are 0 where they are undefined.
+
+  Args:
+    directions: unit vectors.
+    frames: one of `FRAMES`.
+    stop_frame_gradient: takes the frames for constant.
   """
-  (y, z), b = frames, directions[1:]
-  bx, by, bz = dot(cross(y, z), b), dot(y, b), dot(z, b)
+  check_frames(frames)
+  first = root_frames(directions.roots, palm_normals(directions.roots))
+  if stop_frame_gradient:
+    first = jax.lax.stop_gradient(first)
+  step = _local_step(frames, stop_frame_gradient)
+  _, (bx, by, bz) = jax.lax.scan(step, first, directions.phalanges)
   return Angles(
     flexion=geometry.safe_atan2(bx, bz, eps=_PARALLEL),
     abduction=geometry.safe_atan2(by, geometry.safe_sqrt(bx * bx + bz * bz)),
   )
 
 
-def pose(angles: Angles, roots: Vector, frames: str) -> Vector:
-  """Directions (4, 5, *b) of all bones from the angles and the root bones' directions:
-  the inverse of `angles`.
+@functools.cache
+def _bend_step(frames):
+  def step(frame, angles):
+    (y, z), (flexion, abduction) = frame, angles
+    bone = (
+      jnp.sin(flexion) * jnp.cos(abduction) * cross(y, z)
+      + jnp.sin(abduction) * y
+      + jnp.cos(flexion) * jnp.cos(abduction) * z
+    )
+    return next_frame(frame, bone, frames), bone
+
+  return step
+
+
+def pose(angles: Angles, roots: Vector, frames: str) -> Bones:
+  """Directions of all bones from the angles and the root bones' directions: the inverse
+  of `angles`.
   """
   check_frames(frames)
   first = root_frames(roots, palm_normals(roots))
-  _, directions = jax.lax.scan(_BEND[frames], first, angles)
-  return vector.concatenate([roots[None], directions])
-
-
-def _bend(frame, angles, frames):
-  """The direction of a bone in its frame, and the frame that it turns to."""
-  y, z = frame
-  flexion, abduction = angles
-  bone = (
-    jnp.sin(flexion) * jnp.cos(abduction) * cross(y, z)
-    + jnp.sin(abduction) * y
-    + jnp.cos(flexion) * jnp.cos(abduction) * z
-  )
-  return next_frame(frame, bone, frames), bone
-
-
-_BEND = {frames: functools.partial(_bend, frames=frames) for frames in FRAMES}
+  _, phalanges = jax.lax.scan(_bend_step(frames), first, angles)
+  return Bones(roots, phalanges)

@@ -93,7 +93,10 @@ def mean_over_bones(
   weights = jnp.broadcast_to(weights.astype(penalty.dtype), penalty.shape)
   if confidence is not None:
     weights = weights * _least_confidence(as_float(confidence), term)
-  return geometry.safe_divide((weights * penalty).sum(bones), weights.sum(bones))
+  total = weights.sum(bones)
+  return geometry.safe_divide(jnp.ones_like(total), total) * (weights * penalty).sum(
+    bones
+  )
 
 
 def _least_confidence(confidence, term):

@@ -13,7 +13,6 @@ it from your own jitted, vmapped or differentiated code.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -59,7 +58,7 @@ def bone_length_penalty(
 
 
 def _bone_length(bones, limits):
-  return _outside(vector.norm(bones), limits.bone_lengths)
+  return _outside(anatomy.lengths(bones), limits.bone_lengths)
 
 
 def root_bone_penalty(
@@ -68,7 +67,7 @@ def root_bone_penalty(
   """Violation of the palm's structure (paper section 3.1): curvature (1 / unit of the
   joints) plus angle (radians) between neighbouring root bones.
   """
-  roots = anatomy.bones(joints)[0]
+  roots = anatomy.bones(joints).roots
   penalty = _root_bone(roots, vector.normalize(roots), limits)
   return batch_first(penalty, axes=1)
 
@@ -100,7 +99,7 @@ def joint_angle_penalty(
   Raises:
     ValueError: another power, an unknown distance.
   """
-  directions = vector.normalize(anatomy.bones(joints))
+  directions = anatomy.directions(anatomy.bones(joints))
   penalty = _joint_angle(
     directions,
     limits,
@@ -114,10 +113,9 @@ def joint_angle_penalty(
 def _joint_angle(directions, limits, *, hull_power, hull_distance, stop_frame_gradient):
   if hull_power not in (1, 2):
     raise ValueError(f'hull_power is 1 or 2, not {hull_power!r}.')
-  frames = anatomy.bone_frames(directions, limits.metadata.frames)
-  if stop_frame_gradient:
-    frames = jax.lax.stop_gradient(frames)
-  angles = anatomy.angles(directions, frames)
+  angles = anatomy.angles(
+    directions, limits.metadata.frames, stop_frame_gradient=stop_frame_gradient
+  )
   distance = hull.angle_distance(*angles, limits.hulls, hull_distance)
   return distance if hull_power == 1 else distance**2
 
@@ -183,10 +181,10 @@ def bmc_loss(
   if confidence is not None:
     check_confidence(confidence, joints)
   bones = anatomy.bones(joints)
-  directions = vector.normalize(bones)
+  directions = anatomy.directions(bones)
   penalties = {
     'bone_length': _bone_length(bones, limits),
-    'root_bone': _root_bone(bones[0], directions[0], limits),
+    'root_bone': _root_bone(bones.roots, directions.roots, limits),
     'joint_angle': _joint_angle(
       directions,
       limits,

@@ -1,6 +1,6 @@
 """Safe vector primitives and the pinhole camera.
 
-"Safe" means: value and gradient of the primitives (down to `angle_between`) stay
+"Safe" means: value and gradient of the primitives (down to `safe_atan2`) stay
 finite on every input whose square is finite (up to 1e18 in float32). A direction that
 is undefined (a zero vector) is returned as zero, with a zero gradient. Lengths under
 3e-10 in float32, 1e-77 in float64, count as zero: gradients grow with their inverse,
@@ -93,22 +93,6 @@ def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
   return jnp.where(
     undefined, 0, jnp.arctan2(jnp.where(undefined, 0, y), jnp.where(undefined, 1, x))
   )
-
-
-def angle_between(u: Float[Array, '*b 3'], v: Float[Array, '*b 3']) -> Array:
-  """Angle in [0, pi] between vectors; 0 where one of them is zero.
-
-  atan2 of sine and cosine instead of arccos of the cosine: arccos loses half of the
-  digits near 0 and pi, and has an infinite gradient there.
-
-  Args:
-    u, v: (*b, 3), any unit.
-
-  Returns:
-    (*b,) radians.
-  """
-  u, v = normalize(u), normalize(v)  # the products of short vectors would underflow
-  return safe_atan2(safe_norm(jnp.cross(u, v)), jnp.sum(u * v, axis=-1))
 
 
 def _check_last_axes(x, name, needed):

@@ -16,12 +16,17 @@ from bmc_jax.skeleton import Array, as_float
 
 def bone_vectors(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 4 3']:
   """Bones, child minus parent: five fingers of root, PIP, DIP and TIP bone."""
-  return _to_array(anatomy.bones(joints), axes=2)
+  return _to_array(_chain(anatomy.bones(joints)), axes=2)
+
+
+def _chain(bones):
+  """All bones as one Vector (4, 5, *b)."""
+  return vector.concatenate([bones.roots[None], bones.phalanges])
 
 
 def bone_lengths(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 4']:
   """Lengths of the 20 bones, in the unit of the joints."""
-  return batch_first(vector.norm(anatomy.bones(joints)), axes=2)
+  return batch_first(anatomy.lengths(anatomy.bones(joints)), axes=2)
 
 
 def palm_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4 3']:
@@ -29,7 +34,7 @@ def palm_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4 3']:
 
   For a right hand they point out of its back. Zero where two root bones are parallel.
   """
-  return _to_array(_palm_normals(anatomy.bones(joints)[0]), axes=1)
+  return _to_array(_palm_normals(anatomy.bones(joints).roots), axes=1)
 
 
 def _palm_normals(roots):
@@ -40,7 +45,7 @@ def edge_normals(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 5 3']:
   """Palm normals at the five root bones: e_1 = n_1, e_i = norm(n_i + n_{i-1}),
   e_5 = n_4 (paper section 3.1).
   """
-  normals = _palm_normals(anatomy.bones(joints)[0])
+  normals = _palm_normals(anatomy.bones(joints).roots)
   return _to_array(anatomy.edge_normals(normals), axes=1)
 
 
@@ -51,13 +56,13 @@ def root_bone_curvatures(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4'
 
       c_i = (e_{i+1} - e_i) . (b_{i+1} - b_i) / |b_{i+1} - b_i|^2
   """
-  roots = anatomy.bones(joints)[0]
+  roots = anatomy.bones(joints).roots
   return batch_first(anatomy.curvatures(roots, _palm_normals(roots)), axes=1)
 
 
 def root_bone_angles(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 4']:
   """Angles phi_i between neighbouring root bones (paper 3.1), radians in [0, pi]."""
-  roots = anatomy.bones(joints)[0]
+  roots = anatomy.bones(joints).roots
   return batch_first(anatomy.root_angles(vector.normalize(roots)), axes=1)
 
 
@@ -90,7 +95,7 @@ def bone_frames(
   Raises:
     ValueError: unknown frames.
   """
-  directions = vector.normalize(anatomy.bones(joints))
+  directions = anatomy.directions(anatomy.bones(joints))
   return _to_rows(anatomy.bone_frames(directions, frames), axes=2)
 
 
@@ -113,8 +118,8 @@ def joint_angles(
   Raises:
     ValueError: unknown frames.
   """
-  directions = vector.normalize(anatomy.bones(joints))
-  angles = anatomy.angles(directions, anatomy.bone_frames(directions, frames))
+  directions = anatomy.directions(anatomy.bones(joints))
+  angles = anatomy.angles(directions, frames)
   return batch_first(jnp.stack(angles), axes=3)
 
 
@@ -143,7 +148,7 @@ def forward_kinematics(
   """
   roots = vector.Vector(*jnp.moveaxis(as_float(root_directions), (-1, -2), (0, 1)))
   bend = anatomy.Angles(*jnp.moveaxis(as_float(angles), (-1, -2, -3), (0, 1, 2)))
-  directions = _to_array(anatomy.pose(bend, roots, frames), axes=2)
+  directions = _to_array(_chain(anatomy.pose(bend, roots, frames)), axes=2)
   fingers = jnp.cumsum(directions * as_float(bone_lengths)[..., None], axis=-2)
   fingers = fingers.reshape(*fingers.shape[:-3], 20, 3)
   return jnp.concatenate([jnp.zeros_like(fingers[..., :1, :]), fingers], axis=-2)

@@ -126,7 +126,7 @@ def mirrored_is_more_plausible(
     joints = lift_normalized(
       keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
     )
-    return constraints.bmc_loss(joints, limits, weights=weights)[0]
+    return constraints.bmc_loss(joints, limits, weights=weights, reference=reference)[0]
 
   better = loss(-relative_depth) < loss(relative_depth)
   return jax.lax.stop_gradient(better.astype(relative_depth.dtype))

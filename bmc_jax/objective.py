@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from bmc_jax import losses, pose25d
 from bmc_jax.config import Config
 from bmc_jax.constraints import bmc_loss
-from bmc_jax.limits import HandLimits
+from bmc_jax.hull import DISTANCES
+from bmc_jax.limits import HandLimits, as_boxes
 from bmc_jax.models import PoseOutput
 from bmc_jax.skeleton import Array
 
 JOINTS_FOR_BMC = ('refined', 'calculated', 'labelled')
+SHAPES = ('hull', 'box')
 
 
 def uses_limits(config: Config) -> bool:
@@ -27,6 +29,12 @@ def check_objective(config: Config) -> None:
     raise ValueError(f'bmc.joints is {bmc.joints!r}; choose one of {JOINTS_FOR_BMC}.')
   if bmc.hull_power not in (1, 2):
     raise ValueError(f'bmc.hull_power is {bmc.hull_power}; it must be 1 or 2.')
+  if bmc.hull_distance not in DISTANCES:
+    raise ValueError(
+      f'bmc.hull_distance is {bmc.hull_distance!r}; choose one of {DISTANCES}.'
+    )
+  if bmc.shape not in SHAPES:
+    raise ValueError(f'bmc.shape is {bmc.shape!r}; choose one of {SHAPES}.')
   if bmc.mirror > 0 and not any(bmc.weights.values()):
     raise ValueError(
       'bmc.mirror compares a hand with its mirror image by bmc.weights, which are all '
@@ -121,6 +129,8 @@ def compute_bmc(
   and do not pay for wrong 2D with wrong depth.
   """
   bmc = config.bmc
+  if bmc.shape == 'box':
+    limits = as_boxes(limits)
   labelled_2d = bmc.joints == 'labelled'
   keypoints_2d = batch['keypoints_2d'] if labelled_2d else output.keypoints_2d
   geometry = {
@@ -135,7 +145,14 @@ def compute_bmc(
   mask = batch['mask'] * (batch['visibility'].min(-1) if labelled_2d else 1.0)
   if bmc.weak_only:
     mask = mask * (1 - batch['has_joints_3d'])
-  _, terms = bmc_loss(joints, limits, hull_power=bmc.hull_power)
+  _, terms = bmc_loss(
+    joints,
+    limits,
+    hull_power=bmc.hull_power,
+    hull_distance=bmc.hull_distance,
+    stop_frame_gradient=bmc.stop_frame_gradient,
+    reference=geometry['reference'],
+  )
   terms = {f'bmc_{k}': losses.masked_mean(v, mask) for k, v in terms.items()}
   if bmc.mirror:
     mirrored = losses.mirrored_is_more_plausible(

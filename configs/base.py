@@ -158,7 +158,11 @@ def _constraints() -> ml_collections.ConfigDict:
       'weights': {'bone_length': 0.0, 'root_bone': 0.0, 'joint_angle': 0.0},
       'ramp_start': 0.3,  # share of the run without constraints
       'ramp_end': 0.6,  # share of the run after which they have their full weight
+      # Of the joint angles: see bmc_jax.constraints.joint_angle_penalty.
       'hull_power': 1,
+      'hull_distance': 'euclidean',  # or 'chordal_l1'
+      'stop_frame_gradient': False,
+      'shape': 'hull',  # or 'box': flexion and abduction bounded independently
       'mirror': 0.0,  # weight of the mirror term; not the paper's
       'weak_only': True,  # False: on fully labelled examples, too
       # Or 'calculated', 'labelled': see bmc_jax.objective.compute_bmc.

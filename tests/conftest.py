@@ -24,6 +24,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.geometry',
     'bmc_jax.root_depth',
     'bmc_jax.pose25d',
+    'bmc_jax.anatomy',
     'bmc_jax.kinematics',
     'bmc_jax.hull.distance',
     'bmc_jax.hull.fitting',

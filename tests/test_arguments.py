@@ -28,7 +28,7 @@ LIMITS = limits.clinical_limits()
     (kinematics.bone_lengths, (HANDS,)),
     (geometry.project, (HANDS, CAMERAS)),
     (geometry.camera_rays, (PIXELS, CAMERAS)),
-    (geometry.angle_between, (HANDS[0], HANDS[1])),
+    (kinematics.root_bone_angles, (HANDS,)),
     (pose25d.lift, (PIXELS, DEPTHS, DEPTHS[:, 0], CAMERAS)),
     (metrics.epe, (HANDS, HANDS[::-1])),
     (metrics.procrustes_align, (HANDS, HANDS[::-1])),

@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import jax
@@ -13,6 +14,7 @@ from bmc_jax import hull
 from tests.fixtures_hands import as_users_call
 
 DISTANCE = jax.jit(hull.hull_distance)
+CHORDAL = jax.jit(functools.partial(hull.hull_distance, distance='chordal_l1'))
 GRADIENT = jax.jit(jax.grad(lambda p, hulls: hull.hull_distance(p, hulls).sum()))
 
 
@@ -60,6 +62,31 @@ def test_distance_matches_a_quadratic_programme(x64):
     wanted = _slow_distance(points[index], hulls[index[1:]])
     np.testing.assert_allclose(distance[index], wanted, atol=1e-6)
   assert 0.05 < (distance == 0).mean() < 0.95, 'both sides are tested'
+
+
+def test_chordal_distance_is_that_to_the_nearest_point_of_a_box(x64):
+  low = np.random.default_rng(0).uniform(-1, 0.2, (5, 3, 2))
+  size = np.random.default_rng(1).uniform(0.1, 1, (5, 3, 2))
+  corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+  boxes = low[:, :, None] + corners * size[:, :, None]
+  points = np.random.default_rng(2).uniform(-1, 1, (40, 5, 3, 2)) * [np.pi, 1.5]
+  # The nearest point of a box, over turns, is a clipped one.
+  turned = np.stack([points + [t * 2 * np.pi, 0] for t in (-1, 0, 1)])
+  nearest = np.clip(turned, low, low + size)
+  best = np.linalg.norm(turned - nearest, axis=-1).argmin(axis=0)
+  q = np.take_along_axis(nearest, best[None, ..., None], axis=0)[0]
+  chord = np.abs(np.cos(points) - np.cos(q)) + np.abs(np.sin(points) - np.sin(q))
+  np.testing.assert_allclose(CHORDAL(points, boxes), chord.sum(-1), atol=1e-12)
+
+
+def test_chordal_gradients_match_finite_differences(x64):
+  points = np.random.default_rng(4).uniform(-2, 2, (5, 3, 2))
+  check_grads(CHORDAL, (points, _random_hulls(4)), order=1, modes=['fwd', 'rev'])
+
+
+def test_unknown_distances_are_refused_in_a_sentence():
+  with pytest.raises(ValueError, match="distance to a hull is 'l2'; choose one of"):
+    hull.hull_distance(np.zeros((5, 3, 2)), _random_hulls(0), distance='l2')
 
 
 def test_distance_is_zero_on_corners_edges_and_inside(x64):
@@ -138,7 +165,7 @@ def test_nearly_equal_corners_leave_the_inside_inside_in_float32(gap):
 
 def test_gradients_match_finite_differences(x64):
   points = np.random.default_rng(4).uniform(-2, 2, (5, 3, 2))
-  check_grads(DISTANCE, (points, _random_hulls(4)), order=1, modes=['rev'])
+  check_grads(DISTANCE, (points, _random_hulls(4)), order=2, modes=['fwd', 'rev'])
 
 
 @pytest.mark.parametrize('shape', [(), (3,), (2, 3), (0,)])

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,13 +30,13 @@ def _measures(joints):
 MEASURES = jax.jit(_measures)
 
 
-@jax.jit
-def _rebuild(joints):
+@functools.partial(jax.jit, static_argnames='frames')
+def _rebuild(joints, frames='sequential'):
   bones = kinematics.bone_vectors(joints)
   lengths = kinematics.bone_lengths(joints)
   directions = bones[..., 0, :] / lengths[..., :1]
-  angles = kinematics.joint_angles(joints)
-  return kinematics.forward_kinematics(angles, lengths, directions)
+  angles = kinematics.joint_angles(joints, frames=frames)
+  return kinematics.forward_kinematics(angles, lengths, directions, frames=frames)
 
 
 def test_bones_are_child_minus_parent():
@@ -63,9 +65,11 @@ def test_angles_and_lengths_are_those_the_hands_were_posed_with(x64):
   np.testing.assert_allclose(measured['lengths'], hands.lengths, atol=1e-12)
 
 
-def test_forward_kinematics_of_the_angles_returns_any_joints(x64):
+@pytest.mark.parametrize('frames', kinematics.FRAMES)
+def test_forward_kinematics_of_the_angles_returns_any_joints(frames, x64):
   joints = np.random.default_rng(0).normal(size=(100, 21, 3))
-  np.testing.assert_allclose(_rebuild(joints), joints - joints[:, :1], atol=1e-10)
+  rebuilt = _rebuild(joints, frames)
+  np.testing.assert_allclose(rebuilt, joints - joints[:, :1], atol=1e-10)
 
 
 @pytest.mark.parametrize('name', ['stb_train_joints', 'rhd_eval_joints'])
@@ -75,6 +79,55 @@ def test_forward_kinematics_of_the_angles_returns_real_hands(name, test_data, x6
     pytest.skip(f'no real samples: there is no file {path}')
   joints = np.load(path)[::20].astype(np.float64)
   np.testing.assert_allclose(_rebuild(joints), joints - joints[:, :1], atol=1e-10)
+
+
+def test_shortest_arc_frames_match_rotations_by_scipy(x64):
+  hands = random_hands(3, 10, spread=30)
+  arcs = jax.jit(functools.partial(kinematics.bone_frames, frames='shortest_arc'))
+  frames = np.asarray(arcs(hands.joints))
+  bones = np.asarray(kinematics.bone_vectors(hands.joints))
+  for hand, finger in np.ndindex(10, 5):
+    axes = slow_root_frames(hands.roots[hand])[finger]
+    for bone in range(3):
+      np.testing.assert_allclose(frames[hand, finger, bone], axes, atol=1e-10)
+      direction = unit(bones[hand, finger, bone + 1])
+      axis = np.cross(axes[2], direction)
+      turn = Rotation.from_rotvec(unit(axis) * np.arccos(axes[2] @ direction))
+      axes = turn.apply(axes)
+
+
+@pytest.mark.parametrize('flexion, abduction, twist', [(60, 5, 2.9), (90, 20, 20.0)])
+def test_frames_differ_by_a_twist_about_the_bone(flexion, abduction, twist, x64):
+  hands = random_hands(4, 1)
+  angles = np.zeros((1, 5, 3, 2))
+  angles[:, :, 0] = np.deg2rad([flexion, abduction])
+  joints = jax.jit(kinematics.forward_kinematics)(angles, hands.lengths, hands.roots)
+  y = [
+    np.asarray(jax.jit(lambda j, f=f: kinematics.bone_frames(j, frames=f))(joints))
+    for f in kinematics.FRAMES
+  ]
+  cosine = (y[0] * y[1])[0, :, 1, 1].sum(-1)  # y axes of the DIP bones
+  np.testing.assert_allclose(np.rad2deg(np.arccos(cosine)), twist, atol=0.05)
+
+
+def test_a_bone_that_folds_back_turns_the_shortest_arc_about_y():
+  joints = degenerate_hands()['flexion of pi']
+  frames = kinematics.bone_frames(joints, frames='shortest_arc')
+  np.testing.assert_allclose(frames[:, 1, 1], frames[:, 0, 1], atol=1e-3)
+
+
+def test_unknown_frames_are_refused_in_a_sentence():
+  hands = random_hands(0, 1)
+  calls = (
+    lambda **kw: kinematics.bone_frames(hands.joints, **kw),
+    lambda **kw: kinematics.joint_angles(hands.joints, **kw),
+    lambda **kw: kinematics.forward_kinematics(
+      hands.angles, hands.lengths, hands.roots, **kw
+    ),
+  )
+  for call in calls:
+    with pytest.raises(ValueError, match="frames is 'arc'; choose one of"):
+      call(frames='arc')
 
 
 def test_angles_match_projections_in_a_slow_loop(x64):
@@ -122,6 +175,22 @@ def test_curvatures_and_root_angles_match_a_slow_loop(x64):
       angle = np.arccos(unit(b[i]) @ unit(b[i + 1]))
       np.testing.assert_allclose(measured['curvatures'][hand, i], curvature, rtol=1e-8)
       np.testing.assert_allclose(measured['root_angles'][hand, i], angle, rtol=1e-8)
+
+
+@pytest.mark.parametrize('angle', [1e-5, 1e-3])
+def test_root_angles_near_zero_and_pi_keep_their_digits_in_float32(angle):
+  joints = np.zeros((21, 3), np.float32)
+  joints[1::4] = [
+    [1, 0, 0],
+    [np.cos(angle), np.sin(angle), 0],
+    [-1, 0, 0],
+    [1, 0, 0],
+    [0, 1, 0],
+  ]
+  angles = np.float64(kinematics.root_bone_angles(joints))
+  np.testing.assert_allclose(angles[0], angle, rtol=1e-4)
+  np.testing.assert_allclose(np.pi - angles[1], angle, atol=3e-7)
+  np.testing.assert_allclose(angles[2:], [np.pi, np.pi / 2], rtol=1e-6)
 
 
 def test_curvature_of_a_round_palm_is_one_over_its_radius(x64):
@@ -185,6 +254,13 @@ def _fingers(joints):
   )
 
 
+def _arcs(joints):
+  return (
+    kinematics.bone_frames(joints, frames='shortest_arc'),
+    kinematics.joint_angles(joints, frames='shortest_arc'),
+  )
+
+
 def _value_and_gradient(f):
   """Values, and the gradient of a sum in which no two entries weigh the same."""
 
@@ -199,7 +275,7 @@ def _value_and_gradient(f):
   )
 
 
-@pytest.mark.parametrize('measure', [_palm, _fingers])
+@pytest.mark.parametrize('measure', [_palm, _fingers, _arcs])
 def test_values_and_gradients_are_finite_for_degenerate_hands(measure):
   value_and_gradient = _value_and_gradient(measure)
   for case, joints in degenerate_hands().items():
@@ -231,7 +307,7 @@ def test_undefined_angles_are_zero_and_bones_along_y_abduct_by_a_right_angle():
   np.testing.assert_allclose(np.abs(folded[:, 0, 0]), 180, atol=0.1)
 
 
-@pytest.mark.parametrize('f', [_fingers, _palm, kinematics.forward_kinematics])
+@pytest.mark.parametrize('f', [_fingers, _arcs, _palm, kinematics.forward_kinematics])
 def test_gradients_match_finite_differences(f, x64):
   hands = random_hands(6, 1)
   parts = hands.angles[0], hands.lengths[0], hands.roots[0]

@@ -24,6 +24,7 @@ HAND = (random_hands(0, 1).joints[0] + [1, -1, 18]).astype(np.float32)
 POSE = jax.tree.map(np.asarray, pose25d.to_pose25d(HAND, K))
 ANGLES = np.asarray(kinematics.joint_angles(HAND))
 VECTOR = np.float32([1, 2, 3])
+DOUBTFUL = (np.arange(21) != JOINT).astype(np.float32)
 
 
 def _solve(keypoints, depth, bounds=None):
@@ -44,15 +45,26 @@ CASES = {
   'safe_divide by 0': (lambda x: geometry.safe_divide(x, jnp.zeros_like(x)), VECTOR),
   'safe_atan2 y': (lambda y: geometry.safe_atan2(y, jnp.zeros_like(y)), VECTOR),
   'safe_atan2 x': (lambda x: geometry.safe_atan2(jnp.zeros_like(x), x), VECTOR),
-  'angle_between': (lambda u: geometry.angle_between(u, VECTOR), VECTOR),
-  'angle_between 0': (lambda u: geometry.angle_between(u, 0 * VECTOR), VECTOR),
   'project': (lambda joints: geometry.project(joints, K)[JOINT], HAND),
   'project at depth 0': (_pixels_at_zero_depth, HAND),
   'epe': (lambda joints: metrics.epe(joints, HAND)[JOINT], HAND),
   'procrustes_align': (lambda joints: metrics.procrustes_align(joints, HAND), HAND),
+  'root_bone_angles': (lambda j: kinematics.root_bone_angles(jnp.roll(j, -1, 0)), HAND),
   'joint_angles': (lambda joints: kinematics.joint_angles(joints)[2], HAND),
+  'joint_angles by arcs': (
+    lambda joints: kinematics.joint_angles(joints, frames='shortest_arc')[2],
+    HAND,
+  ),
   'bmc_loss': (lambda joints: constraints.bmc_loss(joints, LIMITS)[0], HAND),
+  'bmc_loss with confidence': (
+    lambda joints: constraints.bmc_loss(joints, LIMITS, confidence=DOUBTFUL)[0],
+    HAND,
+  ),
   'hull_distance': (lambda a: hull.hull_distance(a, LIMITS.hulls)[2], ANGLES),
+  'hull_distance by chords': (
+    lambda a: hull.hull_distance(a, LIMITS.hulls, distance='chordal_l1')[2],
+    ANGLES,
+  ),
   'root of keypoints': (lambda k: _solve(k, POSE.relative_depth), POSE.keypoints_2d),
   'bounded root': (
     lambda k: _solve(k, POSE.relative_depth, (4.0, 60.0)),

@@ -1,5 +1,6 @@
 """The loss: which label and which half of the batch each of its terms depends on."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import geometry, kinematics, models, objective, pose25d
-from bmc_jax.limits import fit_limits
+from bmc_jax import constraints, geometry, kinematics, models, objective, pose25d
+from bmc_jax.limits import as_boxes, fit_limits
 from configs import base
 from tests.tiny_config import WEIGHTS
 
@@ -136,6 +137,43 @@ def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
   assert terms['root_depth'] == pytest.approx(expected, rel=1e-4)
 
 
+def test_options_of_the_angles_reach_the_loss():
+  batch = _batch()
+  triangle = np.float32([[0, 0], [0.6, 0], [0, 0.3]])
+  limits = dataclasses.replace(LIMITS, hulls=np.broadcast_to(triangle, (5, 3, 3, 2)))
+  options = (
+    {},
+    {'hull_power': 2},
+    {'hull_distance': 'chordal_l1'},
+    {'shape': 'box'},
+    {'stop_frame_gradient': True},
+  )
+
+  @jax.jit
+  @functools.partial(jax.jacrev, has_aux=True)
+  def measured(prediction):
+    output = models.assemble(*prediction, batch['intrinsics'])
+    terms = [
+      objective.compute_bmc(output, batch, limits, _config(mirror=0.0, **changes))
+      for changes in options
+    ]
+    terms = jnp.stack([term['bmc_joint_angle'] for term in terms])
+    return terms, (terms, output.joints_3d[4:])
+
+  (_, gradients), (terms, joints) = measured(_prediction())
+  penalty = functools.partial(constraints.joint_angle_penalty, joints)
+  wanted = [
+    penalty(limits),
+    penalty(limits, hull_power=2),
+    penalty(limits, hull_distance='chordal_l1'),
+    penalty(as_boxes(limits)),
+    penalty(limits),
+  ]
+  np.testing.assert_allclose(terms, [value.mean() for value in wanted], rtol=1e-4)
+  for gradient in gradients[1:]:
+    assert np.abs(gradient - gradients[0]).max() > 1e-4
+
+
 def test_padding_counts_for_nothing():
   batch = {name: np.array(value) for name, value in _batch().items()}
   keypoints, depth = _prediction()
@@ -228,6 +266,8 @@ def test_the_constraints_weights_ramp_from_zero_to_one():
   [
     ({'joints': 'true'}, "bmc.joints is 'true'; choose one of"),
     ({'hull_power': 3}, 'bmc.hull_power is 3; it must be 1 or 2.'),
+    ({'hull_distance': 'l2'}, "bmc.hull_distance is 'l2'; choose one of"),
+    ({'shape': 'circle'}, "bmc.shape is 'circle'; choose one of"),
     ({'ramp_start': 0.7}, 'bmc.ramp_start and bmc.ramp_end are 0.7 and 0.6;'),
   ],
 )

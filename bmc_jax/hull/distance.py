@@ -1,5 +1,7 @@
 """Distance of joint angles to their convex hulls (paper section 3.1)."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,10 +81,13 @@ def angle_distance(
   if distance == 'euclidean':
     dx, dy = flexion - qx, abduction - qy
     return geometry.safe_sqrt(dx * dx + dy * dy)
-  return sum(
-    jnp.abs(wave(angle) - wave(nearest))
-    for wave in (jnp.cos, jnp.sin)
-    for angle, nearest in ((flexion, qx), (abduction, qy))
+  return _chord(flexion, qx) + _chord(abduction, qy)
+
+
+def _chord(angle, other):
+  """L1 distance of two angles' points on the unit circle."""
+  return jnp.abs(jnp.cos(angle) - jnp.cos(other)) + jnp.abs(
+    jnp.sin(angle) - jnp.sin(other)
   )
 
 
@@ -117,13 +122,12 @@ def _nearest_edge(flexion, abduction, corners):
     inverse,
   )
   first = (
-    px,
-    py,
     jnp.full(px.shape, jnp.inf, px.dtype),
     jnp.zeros(px.shape, jnp.int32),
     jnp.zeros(px.shape, jnp.int32),
   )
-  (_, _, least, nearest, winding), _ = jax.lax.scan(_visit, first, edges)
+  visit = functools.partial(_visit, px, py)
+  (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
   inside = winding > 0
   least = jnp.where(inside, -1, least)
   turn = jnp.argmin(least, axis=0)
@@ -135,8 +139,8 @@ def _nearest_edge(flexion, abduction, corners):
   )
 
 
-def _visit(best, edge):
-  px, py, least, nearest, winding = best
+def _visit(px, py, best, edge):
+  least, nearest, winding = best
   index, sx, sy, _, ey, vx, vy, inverse = edge
   ux, uy = px - sx, py - sy
   along = jnp.clip((ux * vx + uy * vy) * inverse, 0, 1)
@@ -151,8 +155,6 @@ def _visit(best, edge):
   upward = ~start_above & end_above & (side > 0)
   downward = start_above & ~end_above & (side < 0)
   best = (
-    px,
-    py,
     jnp.where(nearer, distance_squared, least),
     jnp.where(nearer, index, nearest),
     winding + upward - downward,
