@@ -184,9 +184,6 @@ def test_the_example_of_many_devices_does_on_four(tmp_path):
   CHECKS[DEVICES](pickle.loads(path.read_bytes()))
 
 
-@pytest.mark.xfail(
-  raises=TypeError, reason="hull_distance's scan starts from constants, not from points"
-)
 def test_shard_map_may_check_which_values_vary_over_devices():
   mesh = jax.make_mesh((1,), ('data',), axis_types=(AxisType.Auto,))
   mapped = jax.shard_map(
@@ -199,9 +196,7 @@ def test_shard_map_may_check_which_values_vary_over_devices():
   assert jax.eval_shape(mapped, joints).shape == (4,)
 
 
-@pytest.mark.xfail(
-  reason="hull_distance's scan starts from constants, and it indexes constants"
-)
+@pytest.mark.xfail(reason='JAX gives the corners that hull_distance looks up no mesh')
 def test_the_loss_of_explicitly_sharded_hands_is_sharded_as_they_are():
   mesh = jax.make_mesh((1,), ('data',), axis_types=(AxisType.Explicit,))
   sharding = NamedSharding(mesh, P('data'))

@@ -107,7 +107,8 @@ def _nearest_edge(flexion, abduction, corners):
     turned, is inside.
   """
   turns = jnp.array([-TWO_PI, 0.0, TWO_PI], flexion.dtype)
-  px = jnp.stack([flexion + turn for turn in turns])
+  turns = turns.reshape(3, *(1,) * flexion.ndim)
+  px = flexion[None] + turns
   py = abduction[None]
   # (v, 1, 3, 5, 1, ...): one edge goes with all turns and hands.
   corners = corners.reshape(*corners.shape[:2], 1, 3, 5, *(1,) * (flexion.ndim - 2))
@@ -121,11 +122,9 @@ def _nearest_edge(flexion, abduction, corners):
     *vectors,
     inverse,
   )
-  first = (
-    jnp.full(px.shape, jnp.inf, px.dtype),
-    jnp.zeros(px.shape, jnp.int32),
-    jnp.zeros(px.shape, jnp.int32),
-  )
+  # Made from the points, so that both are spread over devices in the same way.
+  zero = jnp.zeros_like(px + py, jnp.int32)
+  first = (jnp.full_like(zero, jnp.inf, px.dtype), zero, zero)
   visit = functools.partial(_visit, px, py)
   (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
   inside = winding > 0
@@ -134,7 +133,7 @@ def _nearest_edge(flexion, abduction, corners):
   chosen = turn[None] == jnp.arange(3).reshape(3, *(1,) * turn.ndim)
   return (
     jnp.sum(jnp.where(chosen, nearest, 0), axis=0),
-    turns[turn],
+    jnp.sum(jnp.where(chosen, turns, 0), axis=0),
     jnp.any(chosen & inside, axis=0),
   )
 
