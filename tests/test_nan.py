@@ -51,6 +51,10 @@ CASES = {
   'epe': (lambda joints: metrics.epe(joints, HAND)[JOINT], HAND),
   'procrustes_align': (lambda joints: metrics.procrustes_align(joints, HAND), HAND),
   'joint_angles': (lambda joints: kinematics.joint_angles(joints)[2], HAND),
+  'in_reference_bones': (
+    lambda joints: pose25d.in_reference_bones(joints)[2],
+    HAND,
+  ),
   'bmc_loss': (lambda joints: constraints.bmc_loss(joints, LIMITS)[0], HAND),
   'hull_distance': (lambda a: hull.hull_distance(a, LIMITS.hulls)[2], ANGLES),
   'root of keypoints': (lambda k: _solve(k, POSE.relative_depth), POSE.keypoints_2d),
