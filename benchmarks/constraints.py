@@ -31,7 +31,7 @@ def noisy_hands(count: int) -> tuple[np.ndarray, limits.HandLimits]:
   """
   keys = jax.random.split(jax.random.key(0), count)
   hands = jax.jit(jax.vmap(lambda key: sample_hand(key, WILD, 224).joints_3d))(keys)
-  hands = np.asarray(hands / pose25d.scale_of(hands)[:, None, None])
+  hands = np.asarray(pose25d.in_reference_bones(hands))
   noise = np.random.default_rng(0).normal(0, 0.1, hands.shape)
   return (hands + noise).astype(np.float32), limits.fit_limits(hands[:2000])
 

@@ -24,6 +24,7 @@ __all__ = [
   'Pose25D',
   'RootDepth',
   'check_reference',
+  'in_reference_bones',
   'lift',
   'scale_of',
   'solve_root_depth',
@@ -64,6 +65,29 @@ def scale_of(
   check_reference(reference)
   start, end = reference
   return geometry.safe_norm(joints_3d[..., end, :] - joints_3d[..., start, :])
+
+
+def in_reference_bones(
+  joints_3d: Float[Array, '*b 21 3'], reference: tuple[int, int] = REFERENCE
+) -> Float[Array, '*b 21 3']:
+  """Joints in the unit of the constraints: J / scale_of(J) (paper section 3.2).
+
+  Value and gradient are finite for every hand. One whose reference bone has no length
+  becomes zero, with gradient zero, instead of infinite.
+
+  Args:
+    joints_3d: (*b, 21, 3), any unit.
+    reference: the two joints of the reference bone.
+
+  Returns:
+    (*b, 21, 3) in reference bones.
+
+  Raises:
+    ValueError: as `scale_of`.
+  """
+  joints_3d = as_float(joints_3d)
+  scale = scale_of(joints_3d, reference)
+  return geometry.safe_divide(joints_3d, scale[..., None, None])
 
 
 def to_pose25d(

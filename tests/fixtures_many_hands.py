@@ -104,7 +104,7 @@ def hands_of_all_kinds(key: Array, count: int) -> Array:
   """(kinds, count, 21, 3) hands; those not scaled are in reference bones."""
   keys = jax.random.split(key, (len(KINDS) + 1, count))
   hands = procedural_hands(keys[0])
-  hands = hands / pose25d.scale_of(hands)[:, None, None]
+  hands = pose25d.in_reference_bones(hands)
   hands = hands - hands[:, :1]
   return jnp.stack(
     [make(key[0], hands) for make, key in zip(KINDS.values(), keys[1:], strict=True)]

@@ -55,6 +55,10 @@ CASES = {
     lambda joints: kinematics.joint_angles(joints, frames='shortest_arc')[2],
     HAND,
   ),
+  'in_reference_bones': (
+    lambda joints: pose25d.in_reference_bones(joints)[2],
+    HAND,
+  ),
   'bmc_loss': (lambda joints: constraints.bmc_loss(joints, LIMITS)[0], HAND),
   'bmc_loss with confidence': (
     lambda joints: constraints.bmc_loss(joints, LIMITS, confidence=DOUBTFUL)[0],

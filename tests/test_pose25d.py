@@ -344,6 +344,28 @@ def test_batches_give_what_single_hands_give(shape):
       )
 
 
+def test_joints_in_reference_bones_are_divided_by_the_bones_length():
+  joints, _ = _scene(6)
+  for batch in ((), (6,), (2, 3)):
+    hands = joints[: int(np.prod(batch))].reshape(*batch, 21, 3)
+    bone = np.linalg.norm(hands[..., 10, :] - hands[..., 9, :], axis=-1, keepdims=True)
+    scaled = pose25d.in_reference_bones(hands)
+    np.testing.assert_allclose(scaled, hands / bone[..., None], rtol=1e-5)
+  other = pose25d.in_reference_bones(joints, (0, 9))
+  np.testing.assert_allclose(
+    np.linalg.norm(other[:, 9] - other[:, 0], axis=-1), 1, 1e-5
+  )
+
+
+def test_hands_in_reference_bones_are_finite_and_zero_without_that_bone():
+  hands = np.stack(list(degenerate_hands().values()))
+  scaled, pull_back = jax.vjp(pose25d.in_reference_bones, hands)
+  (gradient,) = pull_back(jnp.ones_like(scaled))
+  assert np.isfinite(scaled).all() and np.isfinite(gradient).all()
+  without = np.all(hands[:, 9] == hands[:, 10], axis=-1)
+  assert without.any() and not scaled[without].any() and not gradient[without].any()
+
+
 def test_wrong_shapes_are_refused_in_a_sentence():
   with as_users_call():
     with pytest.raises(ValueError, match='keypoints_2d has the shape'):

@@ -1,5 +1,8 @@
 """Sources: what is read from prepared directories, and how they fail."""
 
+import pathlib
+import shutil
+
 import numpy as np
 import pytest
 
@@ -146,6 +149,76 @@ def test_an_undecodable_image_is_named(tmp_path):
   source = sources.TfdsSource(path, 'train')
   with pytest.raises(ValueError, match="'hand_0001' .* cannot be decoded") as error:
     source.batch([0, 1])
+  _one_sentence(error)
+
+
+def _cut(file):
+  file.write_bytes(file.read_bytes()[:-40_000])
+
+
+def _cut_short(file):
+  file.write_bytes(file.read_bytes()[:300])
+
+
+def _without_its_middle(file):
+  content = bytearray(file.read_bytes())
+  content[500:5000] = bytes(4500)
+  file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+  ('name', 'damage', 'message'),
+  [
+    ('*-train.*', _cut, 'the file tiny_hands-train.*-00001 is damaged'),
+    ('*-train.*', _cut_short, 'the file tiny_hands-train.*-00001 is damaged'),
+    ('*-train.*', _without_its_middle, r'\(train\) cannot be read'),
+    ('*-train.*', pathlib.Path.unlink, 'the file tiny_hands-train.*-00001 is missing'),
+    ('dataset_info.json', _cut_short, 'dataset_info.json or features.json is'),
+    ('features.json', _cut_short, 'dataset_info.json or features.json is'),
+    ('features.json', pathlib.Path.unlink, 'the file features.json is missing'),
+  ],
+)
+def test_what_is_damaged_is_named_on_opening(prepared, tmp_path, name, damage, message):
+  folder = tmp_path / '1.0.0'
+  shutil.copytree(prepared[0], folder)
+  damage(next(folder.glob(name)))
+  with pytest.raises(ValueError, match=message) as error:
+    sources.TfdsSource(str(folder), 'train')
+  text = _one_sentence(error)
+  assert str(folder) in text and 'build it again' in text
+
+
+def test_a_file_of_another_build_is_noticed(prepared, tmp_path):
+  folder = tmp_path / '1.0.0'
+  shutil.copytree(prepared[0], folder)
+  train, test = (next(folder.glob(f'*-{name}.*')) for name in ('train', 'test'))
+  train.write_bytes(test.read_bytes())
+  with pytest.raises(ValueError, match='holds 2 examples instead of 5') as error:
+    sources.TfdsSource(str(folder), 'train')
+  _one_sentence(error)
+
+
+def test_another_file_format_is_one_sentence(prepared, tmp_path):
+  folder = tmp_path / '1.0.0'
+  shutil.copytree(prepared[0], folder)
+  info = folder / 'dataset_info.json'
+  info.write_text(info.read_text().replace('array_record', 'riegeli'))
+  with pytest.raises(ValueError, match='stored as riegeli; build it with') as error:
+    sources.TfdsSource(str(folder), 'train')
+  _one_sentence(error)
+
+
+def test_damage_far_inside_is_one_sentence_on_reading(tmp_path):
+  examples = [make_example(i) for i in range(5)]
+  path = prepare(tmp_path, {'train': examples})
+  file = next(pathlib.Path(path).glob('*-train.*'))
+  content = bytearray(file.read_bytes())
+  end = content.rindex(b'hand_0004')
+  content[end - 200 : end] = bytes(200)
+  file.write_bytes(content)
+  source = sources.TfdsSource(path, 'train')
+  with pytest.raises(ValueError, match='cannot be read .*build it again') as error:
+    source.batch(range(5))
   _one_sentence(error)
 
 

@@ -7,13 +7,12 @@ pipeline reads. `open_source` makes one from a plain mapping, as configs hold it
 
 import inspect
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import pose_files
+from bmc_jax.data import pose_files, prepared
 
 LABELS = ('3d', '2d')
 
@@ -84,19 +83,25 @@ class TfdsSource:
     self._with_image = with_image
     self._image_size = image_size
     self._weak = labels == '2d'
-    self._data, self._image_shape = _open_split(directory, split)
+    self._data, self._image_shape = prepared.open_split(directory, split)
     self._where = f'{directory} ({split})'
-    example_lib.validate_example(self._convert(self._data[0], weak=False))
+    example_lib.validate_example(self._convert(self._read([0])[0], weak=False))
 
   def __len__(self) -> int:
     return len(self._data)
 
   def __getitem__(self, index: int) -> example_lib.Example:
-    return self._convert(self._data[int(index)], weak=self._weak)
+    return self._convert(self._read([index])[0], weak=self._weak)
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
-    records = self._data.__getitems__([int(i) for i in indices])
+    records = self._read(indices)
     return example_lib.stack_examples([self._convert(r, self._weak) for r in records])
+
+  def _read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+    try:
+      return self._data.__getitems__([int(i) for i in indices])
+    except RuntimeError as error:
+      raise prepared.damaged(f'{self._where} cannot be read', error) from error
 
   def _convert(self, record: Mapping[str, Any], weak: bool) -> example_lib.Example:
     """Decodes a stored record into a right-handed example."""
@@ -104,8 +109,7 @@ class TfdsSource:
     missing = [name for name, value in labels.items() if value is None]
     if missing:
       raise ValueError(
-        f'{self._where}: the field {missing[0]!r} is missing; prepare the dataset '
-        'again with `python -m data_prep.build`.'
+        f'{self._where}: the field {missing[0]!r} is missing; {prepared.BUILD_AGAIN}.'
       )
     sample_id = record['sample_id']
     sample_id = sample_id.decode() if isinstance(sample_id, bytes) else str(sample_id)
@@ -127,54 +131,9 @@ class TfdsSource:
     if image is None:
       raise ValueError(
         f'The image of example {sample_id!r} in {self._where} cannot be decoded; '
-        'delete the prepared directory and build it again from intact files.'
+        f'{prepared.BUILD_AGAIN}, from intact files.'
       )
     return image
-
-
-def _open_split(directory: str, split: str):
-  """The TFDS data source of a split, images left encoded, and its image shape."""
-  import tensorflow_datasets as tfds
-
-  root = Path(directory).expanduser()
-  if root.is_file():
-    raise ValueError(f'The data directory {directory} is a file; a folder is needed.')
-  if not root.is_dir():
-    raise FileNotFoundError(
-      f'The data directory {directory} does not exist; prepare it with '
-      '`python -m data_prep.build`.'
-    )
-  found = [
-    path.parent
-    for pattern in ('', '*/', '*/*/', '*/*/*/')
-    for path in sorted(root.glob(f'{pattern}dataset_info.json'))
-    if not path.parent.name.startswith('incomplete.')
-  ]
-  if len(found) != 1:
-    what = 'no prepared dataset' if not found else f'{len(found)} prepared datasets'
-    raise FileNotFoundError(
-      f'The data directory {directory} holds {what}; name the one folder with a '
-      'dataset_info.json.'
-    )
-  builder = tfds.builder_from_directory(found[0])
-  for part in split.split('+'):
-    name = part.split('[')[0].strip()
-    if name not in (*builder.info.splits, 'all'):
-      known = ', '.join(sorted(builder.info.splits))
-      raise ValueError(f'{directory} has no split {name!r}; it has {known}.')
-  try:
-    count = builder.info.splits[split].num_examples
-  except ValueError as error:
-    raise ValueError(
-      f'The split {split!r} of {directory} cannot be read; write it as in '
-      "'train[:100]', within the examples that there are."
-    ) from error
-  if count < 1:
-    raise ValueError(f'The split {split!r} of {directory} is empty.')
-  undecoded = {'image': tfds.decode.SkipDecoding()}
-  # TFDS's decorator hides the signature.
-  data = builder.as_data_source(split, decoders=undecoded)  # pyright: ignore
-  return data, builder.info.features['image'].shape
 
 
 def resize_example(

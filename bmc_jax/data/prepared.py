@@ -1,0 +1,121 @@
+"""Prepared TFDS directories: opening a split, and finding what is damaged in it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+BUILD_AGAIN = 'delete the folder and build it again with `python -m data_prep.build`'
+
+
+def open_split(directory: str, split: str):
+  """Opens a split and all of its files.
+
+  Args:
+    directory: the folder with `dataset_info.json`, or one above it that holds no other
+      dataset.
+    split: a name, a slice or a sum, as TFDS reads it.
+
+  Returns:
+    The TFDS data source, images left encoded, and the image shape of its features.
+
+  Raises:
+    FileNotFoundError: there is no prepared dataset, or not just one.
+    ValueError: the split is not one of it, or a file is missing or damaged.
+  """
+  import tensorflow_datasets as tfds
+
+  folder = _find_folder(directory)
+  builder = _read_builder(folder)
+  for part in split.split('+'):
+    name = part.split('[')[0].strip()
+    if name not in (*builder.info.splits, 'all'):
+      known = ', '.join(sorted(builder.info.splits))
+      raise ValueError(f'{directory} has no split {name!r}; it has {known}.')
+  try:
+    info = builder.info.splits[split]
+    count = info.num_examples
+  except ValueError as error:
+    raise ValueError(
+      f'The split {split!r} of {directory} cannot be read; write it as in '
+      "'train[:100]', within the examples that there are."
+    ) from error
+  if count < 1:
+    raise ValueError(f'The split {split!r} of {directory} is empty.')
+  _check_files(folder, info.file_instructions)
+  undecoded = {'image': tfds.decode.SkipDecoding()}
+  # TFDS's decorator hides the signature.
+  data = builder.as_data_source(split, decoders=undecoded)  # pyright: ignore
+  return data, builder.info.features['image'].shape
+
+
+def damaged(what: str, error: Exception) -> ValueError:
+  """The error of one sentence for data that cannot be read.
+
+  Args:
+    what: names the file or folder, and what is wrong.
+    error: of the library that read it.
+  """
+  reason = ' '.join(str(error).split()).rstrip('.')
+  return ValueError(f'{what} ({reason}); {BUILD_AGAIN}.')
+
+
+def _find_folder(directory: str) -> Path:
+  root = Path(directory).expanduser()
+  if root.is_file():
+    raise ValueError(f'The data directory {directory} is a file; a folder is needed.')
+  if not root.is_dir():
+    raise FileNotFoundError(
+      f'The data directory {directory} does not exist; prepare it with '
+      '`python -m data_prep.build`.'
+    )
+  found = [
+    path.parent
+    for pattern in ('', '*/', '*/*/', '*/*/*/')
+    for path in sorted(root.glob(f'{pattern}dataset_info.json'))
+    if not path.parent.name.startswith('incomplete.')
+  ]
+  if len(found) != 1:
+    what = 'no prepared dataset' if not found else f'{len(found)} prepared datasets'
+    raise FileNotFoundError(
+      f'The data directory {directory} holds {what}; name the one folder with a '
+      'dataset_info.json.'
+    )
+  return found[0]
+
+
+def _read_builder(folder: Path):
+  import tensorflow_datasets as tfds
+
+  if not (folder / 'features.json').is_file():
+    raise ValueError(f'{folder}: the file features.json is missing; {BUILD_AGAIN}.')
+  try:
+    builder = tfds.builder_from_directory(folder)
+  except Exception as error:  # damaged metadata make TFDS raise almost anything
+    what = f'{folder}: dataset_info.json or features.json is damaged'
+    raise damaged(what, error) from error
+  if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+    raise ValueError(
+      f'{folder} is stored as {builder.info.file_format.value}; build it with '
+      "file_format='array_record'."
+    )
+  return builder
+
+
+def _check_files(folder: Path, instructions: Iterable) -> None:
+  """Opens each file: its index lies at the end, so one that is cut off has none."""
+  from array_record.python import array_record_data_source
+
+  for instruction in instructions:
+    path, wanted = Path(instruction.filename), instruction.examples_in_shard
+    if not path.is_file():
+      raise ValueError(f'{folder}: the file {path.name} is missing; {BUILD_AGAIN}.')
+    try:
+      with array_record_data_source.ArrayRecordDataSource(str(path)) as records:
+        found = len(records)
+    except RuntimeError as error:
+      what = f'{folder}: the file {path.name} is damaged'
+      raise damaged(what, error) from error
+    if found != wanted:
+      raise ValueError(
+        f'{folder}: the file {path.name} holds {found} examples instead of {wanted}; '
+        f'{BUILD_AGAIN}.'
+      )
