@@ -7,6 +7,12 @@ paper. Test: subjects 7-8.
     python -m bmc_jax.main --config=configs/lifter_rhd_to_dexycb.py \
         --workdir=runs/lifter
 
+The poses are made from the datasets' own annotations (`bmc_jax.data.pose_files` says in
+which form) and lie below the folder that the variable BMC_JAX_TEST_DATA names:
+
+    data/poses/rhd_eval_joints.npy         RHD's evaluation split
+    data/poses/dexycb_subjects01-08.npz    joints_ho3d, side_is_right and subject
+
 Three minutes on two CPU cores. Expect (means of seeds 0 to 2, depth error in mm):
 source only 13.5, + BMC 5.5, full 3D 2.7, chance 18.7.
 """

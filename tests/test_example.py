@@ -5,11 +5,17 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import example as example_lib
-from tests.fixtures_data import make_example
+from tests.fixtures_data import encode_png, make_example
 
 
 def test_a_proper_example_passes():
   example_lib.validate_example(make_example(0))
+
+
+def test_an_image_may_be_encoded_or_absent():
+  example = make_example(0)
+  example_lib.validate_example(example | {'image': encode_png(example.pop('image'))})
+  example_lib.validate_example(example)
 
 
 def _break(name, value):
@@ -30,6 +36,10 @@ def _break(name, value):
     (_break('visibility', lambda v: v * 0.5), 'visibility holds a value other than'),
     (_break('intrinsics', lambda v: v.T), 'intrinsics must be'),
     (_break('image', lambda v: v.astype(np.float32)), 'image has shape .* uint8'),
+    (_break('image', lambda v: b'no image'), 'the image cannot be decoded'),
+    (_break('image', lambda v: 'a.jpg'), "image is 'a.jpg'; it must be an array, or"),
+    (_break('keypoints_2d', np.float64), 'keypoints_2d is of type float64, expected'),
+    (_break('is_right', lambda v: v[0]), r'is_right has shape \(\), expected \(1,\)'),
     (_break('sample_id', lambda v: ''), 'sample_id'),
     (lambda example: example.pop('is_right'), "the field 'is_right' is missing"),
   ],

@@ -130,6 +130,21 @@ def test_a_wrong_pose_file_is_one_sentence(tmp_path, change, options, message):
   _one_sentence(error)
 
 
+def test_a_missing_pose_file_is_one_sentence_with_the_place_of_the_samples(tmp_path):
+  missing = str(tmp_path / 'p.npy')
+  with pytest.raises(
+    FileNotFoundError, match='data/poses .*BMC_JAX_TEST_DATA'
+  ) as error:
+    sources.PoseSetSource(missing, camera=CAMERA)
+  assert missing in _one_sentence(error)
+
+
+def test_a_folder_in_the_place_of_a_pose_file_is_one_sentence(tmp_path):
+  with pytest.raises(ValueError, match='is a folder; give the path of a') as error:
+    sources.PoseSetSource(str(tmp_path), camera=CAMERA)
+  _one_sentence(error)
+
+
 def test_a_damaged_pose_file_is_one_sentence(tmp_path):
   for name in ('p.npy', 'p.npz'):
     (tmp_path / name).write_bytes(b'PK nothing of the kind')

@@ -3,9 +3,14 @@
 import pathlib
 import re
 
+import cv2
 import jax
 import numpy as np
+import pytest
 
+from bmc_jax.data import sources
+from data_prep import build
+from tests.fixtures_data import make_example
 from tests.fixtures_hands import degenerate_hands, random_hands
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -35,3 +40,51 @@ def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
       assert np.isfinite(value) and np.isfinite(gradient).all(), name
       assert gradient[1:].any(), name
     assert np.isfinite(variables['loss'](hands[1]))
+
+
+@pytest.fixture(scope='module')
+def _my_hands(tmp_path_factory):
+  """The README's builder as one of the datasets that can be built."""
+  folder = tmp_path_factory.mktemp('modules')
+  (folder / 'my_hands.py').write_text(example('Data'))
+  with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(folder)
+    patch.setitem(build.DATASETS, 'my_hands', build.Dataset('my_hands', 'MyHands'))
+    yield
+
+
+@pytest.fixture
+def source(_my_hands, tmp_path):
+  """Two hands in each of the folders that the builder reads, labels in float64."""
+  for split in ('train', 'test'):
+    folder = tmp_path / 'source' / split
+    folder.mkdir(parents=True)
+    for index in range(2):
+      hand = make_example(index)
+      cv2.imwrite(str(folder / f'{index}.jpg'), hand.pop('image'))
+      del hand['sample_id']
+      np.savez(folder / f'{index}.npz', **{k: np.float64(v) for k, v in hand.items()})
+  return tmp_path / 'source'
+
+
+def _build(source) -> int:
+  out = source.parent / 'out'
+  return build.main(['my_hands', '--source', str(source), '--out', str(out)])
+
+
+def test_the_builder_makes_a_dataset(source):
+  assert _build(source) == 0
+  path = source.parent / 'out' / 'my_hands'
+  batch = sources.TfdsSource(str(path), 'test').batch(range(2))
+  for sample_id, joints in zip(batch['sample_id'], batch['joints_3d'], strict=True):
+    written = make_example(int(sample_id))
+    np.testing.assert_array_equal(joints, written['joints_3d'])
+  assert list(path.glob('*/contact_sheet.png'))
+
+
+def test_the_builder_refuses_an_image_that_cannot_be_decoded(source, capsys):
+  (source / 'test' / '1.jpg').write_bytes(b'no image')
+  assert _build(source) == 2
+  error = capsys.readouterr().err.strip().splitlines()[-1]
+  assert error == "error: Example '1': the image cannot be decoded; get an intact copy."
+  assert not list(source.parent.glob('out/**/dataset_info.json'))

@@ -96,9 +96,9 @@ def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
 def validate_example(example: Mapping[str, Any]) -> None:
   """Raises a ValueError of one sentence if an example breaks the format.
 
-  Checked are the fields' presence, shapes and finiteness, the flags' values, the
+  Checked are the fields' presence, shapes, types and finiteness, the flags' values, the
   camera, and for labelled joints a positive depth and a length in metres. The image
-  may be absent (pose sets) or still encoded (bytes, checked by its decoder).
+  may be absent (pose sets) or encoded (bytes, which are decoded to see that they can).
 
   Args:
     example: the fields named at the top of this module.
@@ -113,6 +113,8 @@ def validate_example(example: Mapping[str, Any]) -> None:
     value = np.asarray(example[name])
     if value.shape != shape:
       raise ValueError(f'{where}: {name} has shape {value.shape}, expected {shape}.')
+    if value.dtype != np.float32:
+      raise ValueError(f'{where}: {name} is of type {value.dtype}, expected float32.')
     if not np.all(np.isfinite(value)):
       raise ValueError(f'{where}: {name} holds a value that is not finite.')
   for name in ('visibility', *FLAGS):
@@ -133,8 +135,17 @@ def _validate_camera(intrinsics: np.ndarray, where: str) -> None:
 
 
 def _validate_image(image, where: str) -> None:
-  if image is None or isinstance(image, bytes):
+  if image is None:
     return
+  if isinstance(image, bytes):
+    image = decode_image(image)
+    if image is None:
+      raise ValueError(f'{where}: the image cannot be decoded; get an intact copy.')
+  if not isinstance(image, np.ndarray):
+    raise ValueError(
+      f"{where}: image is {image!r}; it must be an array, or the bytes of the image's "
+      'file.'
+    )
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
     raise ValueError(
       f'{where}: image has shape {image.shape} and type {image.dtype}, expected '

@@ -137,9 +137,13 @@ def _rows_of(path, subjects, fields, count: int) -> np.ndarray:
 def _load_file(path):
   """The joints as they are in the file, the order in their name, and other arrays."""
   file = Path(path).expanduser()
+  if file.is_dir():
+    raise ValueError(f'{path} is a folder; give the path of a .npy or .npz file.')
   if not file.is_file():
     raise FileNotFoundError(
-      f'The pose file {path} does not exist; give the path of a .npy or .npz file.'
+      f'The pose file {path} does not exist; give the path of a .npy or .npz file '
+      '(the configs of this repository look for theirs in data/poses below the folder '
+      'that the variable BMC_JAX_TEST_DATA names).'
     )
   if file.suffix not in ('.npy', '.npz'):
     raise ValueError(f'{path}: a pose file must end in .npy or .npz.')
