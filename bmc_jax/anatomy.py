@@ -133,13 +133,13 @@ def root_angles(roots: Vector) -> Array:
   return geometry.safe_atan2(norm(cross(first, second)), dot(first, second))
 
 
-def root_frames(roots: Vector, normals: Vector) -> Frame:
-  """Frames of the PIP bones, from the root bones' directions and the palm's normals.
+def root_frames(roots: Vector) -> Frame:
+  """Frames of the PIP bones from the root bones' directions.
 
   x = -n_1, -n_2, -norm(n_3 + n_2), -norm(n_4 + n_3), -n_4 and y = z x x: orthonormal,
   since every normal used is perpendicular to its root bone.
   """
-  out_of_palm = _between(normals, [0, 1, 2, 3, 3], [0, 1, 1, 2, 3])
+  out_of_palm = _between(palm_normals(roots), [0, 1, 2, 3, 3], [0, 1, 1, 2, 3])
   return Frame(y=cross(out_of_palm, roots), z=roots)
 
 
@@ -184,7 +184,7 @@ def _frame_step(frames):
 def bone_frames(directions: Bones, frames: str) -> Frame:
   """Frames (3, 5, *b) of the phalanges from the directions of all bones."""
   check_frames(frames)
-  first = root_frames(directions.roots, palm_normals(directions.roots))
+  first = root_frames(directions.roots)
   return jax.lax.scan(_frame_step(frames), first, directions.phalanges)[1]
 
 
@@ -213,7 +213,7 @@ def angles(
     stop_frame_gradient: takes the frames for constant.
   """
   check_frames(frames)
-  first = root_frames(directions.roots, palm_normals(directions.roots))
+  first = root_frames(directions.roots)
   if stop_frame_gradient:
     first = jax.lax.stop_gradient(first)
   step = _local_step(frames, stop_frame_gradient)
@@ -243,6 +243,6 @@ def pose(angles: Angles, roots: Vector, frames: str) -> Bones:
   of `angles`.
   """
   check_frames(frames)
-  first = root_frames(roots, palm_normals(roots))
+  first = root_frames(roots)
   _, phalanges = jax.lax.scan(_bend_step(frames), first, angles)
   return Bones(roots, phalanges)

@@ -74,7 +74,7 @@ def root_frames(root_directions: Float[Array, '*b 5 3']) -> Float[Array, '*b 5 3
     Already orthonormal, since every normal used is perpendicular to its root bone.
   """
   roots = vector.Vector(*jnp.moveaxis(as_float(root_directions), (-1, -2), (0, 1)))
-  return _to_rows(anatomy.root_frames(roots, anatomy.palm_normals(roots)), axes=1)
+  return _to_rows(anatomy.root_frames(roots), axes=1)
 
 
 def bone_frames(

@@ -51,6 +51,12 @@ def random_hands(seed: int, count: int, spread: float = 15.0) -> Hands:
   return Hands(np.array(joints), angles, lengths, roots)
 
 
+def wild_hands(seed: int, count: int) -> np.ndarray:
+  """Hands outside the limits: posed and scaled at random, far from kinks."""
+  rng = np.random.default_rng(seed)
+  return random_hands(seed, count, 40).joints * rng.uniform(0.5, 2, (count, 1, 1))
+
+
 def pose_hand(angles: np.ndarray, lengths: np.ndarray, roots: np.ndarray) -> np.ndarray:
   """Joints (21, 3) of one hand, bone by bone, with rotation matrices."""
   joints = [np.zeros(3)]

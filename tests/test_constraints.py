@@ -1,6 +1,4 @@
-import dataclasses
 import functools
-import json
 import subprocess
 import sys
 
@@ -13,7 +11,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import constraints, hull, kinematics, limits, skeleton
-from tests.fixtures_hands import as_users_call, degenerate_hands, random_hands
+from tests.fixtures_hands import (
+  as_users_call,
+  degenerate_hands,
+  random_hands,
+  wild_hands,
+)
 
 LIMITS = limits.clinical_limits()
 PENALTIES = {
@@ -45,12 +48,6 @@ JITTED_LOSS = jax.jit(_loss)
 LOSS_AND_GRADIENT = jax.jit(_loss_and_gradient)
 
 
-def _wild_hands(seed, count):
-  """Hands outside the limits: posed and scaled at random, far from kinks."""
-  rng = np.random.default_rng(seed)
-  return random_hands(seed, count, 40).joints * rng.uniform(0.5, 2, (count, 1, 1))
-
-
 def test_interval_penalty_is_the_distance_to_the_interval():
   x = np.linspace(-2, 3, 51).astype(np.float32)
   for low, high in ((-1.0, 1.0), (0.5, 0.5)):
@@ -66,7 +63,7 @@ def test_interval_bounds_go_with_the_last_axes():
 
 
 def test_penalties_match_a_slow_loop(x64):
-  joints = _wild_hands(0, 5)
+  joints = wild_hands(0, 5)
   lengths, roots = JITTED['bone_length'](joints), JITTED['root_bone'](joints)
   measured = {
     'lengths': jax.jit(kinematics.bone_lengths)(joints),
@@ -87,7 +84,7 @@ def test_penalties_match_a_slow_loop(x64):
 
 
 def test_joint_angle_penalty_is_the_hull_distance_or_its_square(x64):
-  joints = _wild_hands(1, 5)
+  joints = wild_hands(1, 5)
   angles = jax.jit(kinematics.joint_angles)(joints)
   distance = jax.jit(hull.hull_distance)(angles, LIMITS.hulls)
   np.testing.assert_allclose(JITTED['joint_angle'](joints), distance)
@@ -101,7 +98,7 @@ def test_joint_angle_penalty_is_the_hull_distance_or_its_square(x64):
 
 
 def test_terms_are_means_over_bones_and_the_loss_their_weighted_sum():
-  joints = _wild_hands(2, 4).astype(np.float32)
+  joints = wild_hands(2, 4).astype(np.float32)
   total, terms = JITTED_LOSS(joints)
   for name, term in terms.items():
     mean = np.asarray(JITTED[name](joints)).reshape(4, -1).mean(axis=1)
@@ -122,7 +119,7 @@ def test_terms_are_means_over_bones_and_the_loss_their_weighted_sum():
 def test_the_loss_ignores_rotation_translation_and_side(seed):
   rng = np.random.default_rng(seed)
   with jax.enable_x64(True):
-    joints = _wild_hands(seed, 1)[0]
+    joints = wild_hands(seed, 1)[0]
     moved = joints @ Rotation.random(rng=rng).as_matrix() + rng.normal(size=3)
     left = moved * [-1, 1, 1]
     value = JITTED_LOSS(joints)
@@ -135,7 +132,7 @@ def test_the_loss_ignores_rotation_translation_and_side(seed):
 
 def test_gradients_match_finite_differences(x64):
   rng = np.random.default_rng(0)
-  for joints in _wild_hands(3, 5):
+  for joints in wild_hands(3, 5):
     _, gradient = LOSS_AND_GRADIENT(joints)
     step = rng.normal(size=joints.shape)
     ahead, behind = (JITTED_LOSS(joints + e * step)[0] for e in (1e-6, -1e-6))
@@ -187,14 +184,14 @@ def _assert_batch_is(batch, singles, shape):
 
 @pytest.mark.parametrize('shape', [(), (3,), (2, 3), (1,), (0,)])
 def test_losses_of_batches_are_those_of_single_hands(shape):
-  joints = _wild_hands(5, int(np.prod(shape))).astype(np.float32)
+  joints = wild_hands(5, int(np.prod(shape))).astype(np.float32)
   total, terms = JITTED_LOSS(joints.reshape(*shape, 21, 3))
   assert total.shape == shape and all(term.shape == shape for term in terms.values())
   _assert_batch_is((total, terms), [JITTED_LOSS(hand) for hand in joints], shape)
 
 
 def test_gradients_of_batches_and_under_vmap_are_those_of_single_hands():
-  joints = _wild_hands(5, 6).astype(np.float32)
+  joints = wild_hands(5, 6).astype(np.float32)
   singles = [LOSS_AND_GRADIENT(hand) for hand in joints]
   mapped = jax.jit(jax.vmap(jax.vmap(_loss_and_gradient)))
   for f in (LOSS_AND_GRADIENT, mapped):
@@ -202,7 +199,7 @@ def test_gradients_of_batches_and_under_vmap_are_those_of_single_hands():
 
 
 def test_plain_and_jitted_calls_agree():
-  joints = _wild_hands(6, 6).astype(np.float32).reshape(2, 3, 21, 3)
+  joints = wild_hands(6, 6).astype(np.float32).reshape(2, 3, 21, 3)
   plain = jax.tree.leaves(_loss(joints))
   for got, wanted in zip(plain, jax.tree.leaves(JITTED_LOSS(joints)), strict=True):
     np.testing.assert_allclose(got, wanted, rtol=1e-4)
@@ -216,135 +213,8 @@ def test_descending_the_loss_makes_hands_plausible():
     assert JITTED_LOSS(joints)[0] < 0.25 * before
 
 
-def test_hulls_are_measured_in_the_frames_of_the_limits(x64):
-  joints = _wild_hands(9, 5)
-  arcs = dataclasses.replace(
-    LIMITS, metadata=dataclasses.replace(LIMITS.metadata, frames='shortest_arc')
-  )
-  angles = jax.jit(functools.partial(kinematics.joint_angles, frames='shortest_arc'))
-  wanted = jax.jit(hull.hull_distance)(angles(joints), LIMITS.hulls)
-  penalty = jax.jit(constraints.joint_angle_penalty)(joints, arcs)
-  np.testing.assert_allclose(penalty, wanted, atol=1e-12)
-  assert np.abs(penalty - JITTED['joint_angle'](joints)).max() > 0.05
-  fitted = limits.fit_limits(_wild_hands(10, 50), frames='shortest_arc', coverage=1.0)
-  assert fitted.metadata.frames == 'shortest_arc'
-  inside = constraints.joint_angle_penalty(_wild_hands(10, 50), fitted)
-  assert np.max(inside) < 1e-4
-
-
-def test_limits_files_without_frames_have_sequential_ones(tmp_path):
-  path = tmp_path / 'limits.json'
-  limits.save_limits(path, LIMITS)
-  content = json.loads(path.read_text())
-  assert content['metadata'].pop('frames') == 'sequential'
-  path.write_text(json.dumps(content))
-  assert limits.load_limits(path).metadata == LIMITS.metadata
-
-
-def test_boxes_bound_flexion_and_abduction_independently(x64):
-  fitted = limits.fit_limits(random_hands(11, 300, 20).joints)
-  # One hull across a flexion of pi, which its box must not open.
-  fitted.hulls[1, 2, :, 0] += np.pi
-  boxes = limits.as_boxes(fitted)
-  assert boxes.hulls.shape == (5, 3, 4, 2) and boxes.metadata == fitted.metadata
-  joints = _wild_hands(12, 20)
-  angles = np.asarray(jax.jit(kinematics.joint_angles)(joints))
-  low, high = fitted.hulls.min(axis=2), fitted.hulls.max(axis=2)
-  turned = np.stack([angles + [turn * 2 * np.pi, 0] for turn in (-1, 0, 1)])
-  beyond = np.maximum(np.maximum(low - turned, turned - high), 0)
-  wanted = np.linalg.norm(beyond, axis=-1).min(axis=0)
-  penalty = jax.jit(constraints.joint_angle_penalty)
-  np.testing.assert_allclose(penalty(joints, boxes), wanted, atol=1e-12)
-  assert np.all(penalty(joints, boxes) <= penalty(joints, fitted) + 1e-12)
-
-
-def test_detached_frames_are_constants_of_the_gradient(x64):
-  joints = _wild_hands(13, 1)[0]
-  frames = np.asarray(kinematics.bone_frames(joints))
-
-  def penalty(moved):  # with the frames of the hand before it moved
-    bones = np.asarray(kinematics.bone_vectors(moved))[:, 1:]
-    x, y, z = np.moveaxis((frames * bones[..., None, :]).sum(-1), -1, 0)
-    angles = np.stack([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))], axis=-1)
-    return float(hull.hull_distance(angles, LIMITS.hulls).sum())
-
-  detached = functools.partial(PENALTIES['joint_angle'], stop_frame_gradient=True)
-  value, gradient = jax.jit(jax.value_and_grad(lambda j: detached(j).sum()))(joints)
-  np.testing.assert_allclose(value, PENALTIES['joint_angle'](joints).sum())
-  for step in np.random.default_rng(0).normal(size=(5, 21, 3)):
-    slope = (penalty(joints + 1e-6 * step) - penalty(joints - 1e-6 * step)) / 2e-6
-    np.testing.assert_allclose(slope, (gradient * step).sum(), rtol=1e-5)
-
-
-SHAPES = {'bone_length': (5, 4), 'root_bone': (4,), 'joint_angle': (5, 3)}
-MEASURES = {
-  'bone_length': kinematics.bone_lengths,
-  'root_bone': kinematics.root_bone_curvatures,
-  'joint_angle': kinematics.joint_angles,
-}
-
-
-@jax.jit
-def _weighted_loss(joints, bone_weights, confidence):
-  return constraints.bmc_loss(
-    joints, LIMITS, bone_weights=bone_weights, confidence=confidence
-  )
-
-
-def _needed(term):
-  """Which joints each quantity changes with, by its derivative: (*shape, 21)."""
-  jacobian = jax.jit(jax.jacobian(MEASURES[term]))(_wild_hands(14, 1)[0])
-  moves = np.abs(jacobian).max(axis=-1) > 1e-9
-  return moves.any(axis=-2) if term == 'joint_angle' else moves
-
-
-def test_bones_count_with_their_weight_and_their_least_confident_joint(x64):
-  rng = np.random.default_rng(0)
-  joints, confidence = _wild_hands(15, 3), rng.uniform(0.2, 1, (3, 21))
-  weights = {name: rng.uniform(0.5, 2, shape) for name, shape in SHAPES.items()}
-  _, terms = _weighted_loss(joints, weights, confidence)
-  for name, shape in SHAPES.items():
-    penalty, needed = np.asarray(JITTED[name](joints)), _needed(name)
-    for hand in range(3):
-      weighted, total = 0.0, 0.0
-      for bone in np.ndindex(shape):
-        weight = weights[name][bone] * confidence[hand][needed[bone]].min()
-        weighted += weight * penalty[hand][bone]
-        total += weight
-      np.testing.assert_allclose(terms[name][hand], weighted / total, rtol=1e-10)
-
-
-def test_equal_weights_change_nothing_and_none_at_all_give_zero():
-  joints = _wild_hands(16, 4).astype(np.float32)
-  ones = {name: np.ones(shape, np.float32) for name, shape in SHAPES.items()}
-  plain = constraints.bmc_loss(joints, LIMITS)
-  # Not jitted: compilers may add the same numbers in another order.
-  weighted = constraints.bmc_loss(
-    joints, LIMITS, bone_weights=ones, confidence=np.ones((4, 21), np.float32)
-  )
-  jax.tree.map(np.testing.assert_array_equal, weighted, plain)
-  half = _weighted_loss(joints, ones, np.full((4, 21), 0.5, np.float32))
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), half, plain)
-  nothing = np.zeros((4, 21), np.float32)
-  total = jax.jit(jax.value_and_grad(lambda j, c: _weighted_loss(j, ones, c)[0].sum()))
-  value, gradient = total(joints, nothing)
-  assert value == 0 and not gradient.any()
-
-
-def test_a_joint_without_confidence_gets_no_gradient_and_confidence_none():
-  joints = _wild_hands(17, 2).astype(np.float32)
-  confidence = np.ones((2, 21), np.float32)
-  confidence[:, 7] = 0  # index DIP
-  gradient = jax.jit(
-    jax.grad(lambda j, c: _weighted_loss(j, {}, c)[0].sum(), argnums=(0, 1))
-  )
-  by_joints, by_confidence = gradient(joints, confidence)
-  assert not by_joints[:, 7].any() and by_joints[:, 6].any()
-  assert not by_confidence.any()
-
-
 def test_limits_may_be_mapped_and_forward_mode_agrees_with_backward(x64):
-  joints = _wild_hands(18, 2)
+  joints = wild_hands(18, 2)
   wide = jax.tree.map(lambda x: 1.1 * x, LIMITS)
   both = jax.tree.map(lambda a, b: np.stack([a, b]), LIMITS, wide)
 
@@ -361,45 +231,14 @@ def test_limits_may_be_mapped_and_forward_mode_agrees_with_backward(x64):
 
 @pytest.mark.parametrize('dtype', [jnp.float16, jnp.bfloat16])
 def test_16_bit_joints_are_judged_in_float32(dtype):
-  joints = jnp.asarray(_wild_hands(19, 2), dtype)
+  joints = jnp.asarray(wild_hands(19, 2), dtype)
   total, _ = JITTED_LOSS(joints)
   assert total.dtype == jnp.float32
   np.testing.assert_allclose(total, JITTED_LOSS(joints.astype(jnp.float32))[0])
 
 
-def test_limits_in_another_unit_than_the_joints_are_refused_in_a_sentence():
-  hand = _wild_hands(20, 1)[0].astype(np.float32)
-  metres = dataclasses.replace(LIMITS.metadata, unit='m')
-  in_metres = dataclasses.replace(LIMITS, metadata=metres)
-  cases = (
-    (LIMITS, (0, 9), r'reference bone \(9, 10\), but .* reference bones \(0, 9\)'),
-    (LIMITS, None, 'but the joints are not in reference bones'),
-    (in_metres, (9, 10), "in the unit 'm' .* but the joints are in reference bones"),
-  )
-  for bounds, reference, sentence in cases:
-    with pytest.raises(ValueError, match=sentence):
-      constraints.bmc_loss(hand, bounds, reference=reference)
-  total, _ = constraints.bmc_loss(hand, in_metres, reference=None)
-  np.testing.assert_allclose(total, JITTED_LOSS(hand)[0], rtol=1e-5)
-
-
-def test_wrong_weights_of_bones_are_refused_in_a_sentence():
-  hand = _wild_hands(8, 1).astype(np.float32)
-  cases = {
-    "Unknown bone_weights 'palm'; known are": {'bone_weights': {'palm': np.ones(4)}},
-    r"of 'root_bone' have the shape \(5,\), but \(4,\)": {
-      'bone_weights': {'root_bone': np.ones(5)}
-    },
-    r'confidence has the shape \(21,\), but .* \(1, 21\)': {'confidence': np.ones(21)},
-  }
-  with as_users_call():
-    for sentence, options in cases.items():
-      with pytest.raises(ValueError, match=sentence):
-        constraints.bmc_loss(hand, LIMITS, **options)
-
-
 def test_wrong_arguments_are_refused_in_a_sentence():
-  hand = _wild_hands(8, 1).astype(np.float32)
+  hand = wild_hands(8, 1).astype(np.float32)
   with as_users_call():
     with pytest.raises(ValueError, match=r"Unknown weights \['angle'\]; known are"):
       constraints.bmc_loss(hand, LIMITS, weights={'angle': 1.0})
