@@ -122,9 +122,9 @@ def _nearest_edge(flexion, abduction, corners):
     inverse,
   )
   first = (
-    jnp.full(px.shape, jnp.inf, px.dtype),
-    jnp.zeros(px.shape, jnp.int32),
-    jnp.zeros(px.shape, jnp.int32),
+    jnp.full_like(px, jnp.inf),
+    jnp.zeros_like(px, jnp.int32),
+    jnp.zeros_like(px, jnp.int32),
   )
   visit = functools.partial(_visit, px, py)
   (least, nearest, winding), _ = jax.lax.scan(visit, first, edges)
