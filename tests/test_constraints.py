@@ -229,6 +229,20 @@ def test_limits_may_be_mapped_and_forward_mode_agrees_with_backward(x64):
   np.testing.assert_allclose(forward, backward, atol=1e-10)
 
 
+def test_the_loss_runs_inside_shard_map():
+  joints = wild_hands(21, 4).astype(np.float32)
+  mesh = jax.sharding.Mesh(jax.devices()[:1], ('batch',))
+  batch = jax.sharding.PartitionSpec('batch')
+  sharded = jax.shard_map(
+    _loss_and_gradient, mesh=mesh, in_specs=batch, out_specs=batch
+  )
+  for got, wanted in zip(
+    *map(jax.tree.leaves, (jax.jit(sharded)(joints), LOSS_AND_GRADIENT(joints))),
+    strict=True,
+  ):
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize('dtype', [jnp.float16, jnp.bfloat16])
 def test_16_bit_joints_are_judged_in_float32(dtype):
   joints = jnp.asarray(wild_hands(19, 2), dtype)
