@@ -95,10 +95,32 @@ def safe_atan2(y: Array, x: Array, *, eps: float = 0.0) -> Array:
   )
 
 
-def _check_last_axes(x, name, needed):
-  if x.shape[-len(needed) :] != needed:
-    axes = ', '.join(map(str, needed))
-    raise ValueError(f'{name} has the shape {x.shape}, but (..., {axes}) is needed.')
+def _check_points(points, name, size, matrix, matrix_name='intrinsics'):
+  """Points (*b, n, size) and for each set of them, or for all, a matrix (3, 3)."""
+  if points.ndim < 2 or points.shape[-1] != size:
+    raise ValueError(
+      f'{name} has the shape {points.shape}, but (..., n, {size}) is needed.'
+    )
+  _check_matrix(matrix, matrix_name)
+  batch = points.shape[:-2]
+  if matrix.shape[:-2] not in ((), batch):
+    raise ValueError(
+      f'{matrix_name} has the shape {matrix.shape}, but {name} of the shape '
+      f'{points.shape} calls for {(*batch, 3, 3)}, or (3, 3) for all.'
+    )
+
+
+def _check_matrix(matrix, name):
+  if matrix.shape[-2:] != (3, 3):
+    raise ValueError(f'{name} has the shape {matrix.shape}, but (..., 3, 3) is needed.')
+
+
+def check_depth(depth: Float[Array, '*d'], name: str, needed: tuple[int, ...]) -> None:
+  """Raises ValueError unless the depths have the shape that the keypoints call for."""
+  if depth.shape != needed:
+    raise ValueError(
+      f'{name} has the shape {depth.shape}, but keypoints_2d calls for {needed}.'
+    )
 
 
 def project(
@@ -117,8 +139,7 @@ def project(
     ValueError: points or intrinsics of another shape.
   """
   joints_3d, intrinsics = as_float(joints_3d), as_float(intrinsics)
-  _check_last_axes(joints_3d, 'joints_3d', (3,))
-  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
+  _check_points(joints_3d, 'joints_3d', 3, intrinsics)
   xy = safe_divide(joints_3d[..., :2], joints_3d[..., 2:], eps=_MIN_DEPTH)
   return transform_keypoints(xy, intrinsics)
 
@@ -139,7 +160,7 @@ def camera_rays(
     ValueError: pixels or intrinsics of another shape.
   """
   keypoints_2d, intrinsics = as_float(keypoints_2d), as_float(intrinsics)
-  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
+  _check_points(keypoints_2d, 'keypoints_2d', 2, intrinsics)
   return pixels_to_rays(keypoints_2d - intrinsics[..., None, :2, 2], intrinsics)
 
 
@@ -154,9 +175,12 @@ def pixels_to_rays(
 
   Returns:
     (*b, n, 2), in focal lengths.
+
+  Raises:
+    ValueError: offsets or intrinsics of another shape.
   """
   offsets, intrinsics = as_float(offsets), as_float(intrinsics)
-  _check_last_axes(intrinsics, 'intrinsics', (3, 3))
+  _check_points(offsets, 'offsets', 2, intrinsics)
   linear = intrinsics[..., None, :2, :2]  # the same for all pixels
   # Both in focal lengths, about: the product of two would overflow in float16.
   size = jax.lax.stop_gradient(jnp.abs(linear).max((-2, -1), keepdims=True))
@@ -183,8 +207,12 @@ def backproject(
 
   Returns:
     (*b, n, 3) in the unit of `depth`.
+
+  Raises:
+    ValueError: pixels, depths or intrinsics of another shape.
   """
-  depth = as_float(depth)
+  keypoints_2d, depth = as_float(keypoints_2d), as_float(depth)
+  check_depth(depth, 'depth', keypoints_2d.shape[:-1])
   rays = camera_rays(keypoints_2d, intrinsics)
   return jnp.concatenate([rays, jnp.ones_like(rays[..., :1])], -1) * depth[..., None]
 
@@ -192,7 +220,13 @@ def backproject(
 def transform_keypoints(
   keypoints_2d: Float[Array, '*b n 2'], affine: Float[Array, '*b 3 3']
 ) -> Float[Array, '*b n 2']:
-  """Moves pixels by an affine map of the image, (3, 3) with last row (0, 0, 1)."""
+  """Moves pixels by an affine map of the image, (3, 3) with last row (0, 0, 1).
+
+  Raises:
+    ValueError: pixels or maps of another shape.
+  """
+  keypoints_2d, affine = as_float(keypoints_2d), as_float(affine)
+  _check_points(keypoints_2d, 'keypoints_2d', 2, affine, 'affine')
   rotated = jnp.einsum('...ij,...nj->...ni', affine[..., :2, :2], keypoints_2d)
   return rotated + affine[..., None, :2, 2]
 
@@ -203,5 +237,11 @@ def transform_intrinsics(
   """Intrinsics of an image that was cropped, resized or rotated by `affine`.
 
   `project(J, transform_intrinsics(K, A)) == transform_keypoints(project(J, K), A)`.
+
+  Raises:
+    ValueError: an argument of another shape.
   """
+  intrinsics, affine = as_float(intrinsics), as_float(affine)
+  _check_matrix(intrinsics, 'intrinsics')
+  _check_matrix(affine, 'affine')
   return affine @ intrinsics

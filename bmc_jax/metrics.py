@@ -110,9 +110,18 @@ def pck(
 def auc(
   pck_curve: Float[Array, ' t'], thresholds: Float[Array, ' t'] = THRESHOLDS_MM
 ) -> Float[Array, '']:
-  """Area under a PCK curve over the range of its thresholds, in [0, 1]."""
+  """Area under a PCK curve over the range of its thresholds, in [0, 1].
+
+  Raises:
+    ValueError: as many thresholds as values of the curve are needed.
+  """
   pck_curve = _at_least_float32(pck_curve)
   thresholds = jnp.asarray(thresholds, pck_curve.dtype)
+  if pck_curve.shape != thresholds.shape:
+    raise ValueError(
+      f'pck_curve has the shape {pck_curve.shape}, but its thresholds '
+      f'{thresholds.shape}: pass those that `pck` was given.'
+    )
   area = jnp.trapezoid(pck_curve, thresholds)
   return area / (thresholds[-1] - thresholds[0])
 

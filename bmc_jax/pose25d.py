@@ -13,11 +13,10 @@ from bmc_jax import geometry
 from bmc_jax.root_depth import (
   REFERENCE,
   RootDepth,
-  check_depth,
   check_reference,
   solve_root_depth,
 )
-from bmc_jax.skeleton import WRIST, Array, as_float, check_joints
+from bmc_jax.skeleton import NUM_JOINTS, WRIST, Array, as_float, check_joints
 
 __all__ = [
   'REFERENCE',
@@ -104,7 +103,12 @@ def to_pose25d(
     intrinsics: (*b, 3, 3).
     root: the joint that depths are relative to.
     reference: the two joints of the reference bone.
+
+  Raises:
+    ValueError: an argument of another shape, or a root or reference that is no joint.
   """
+  if root not in range(NUM_JOINTS):
+    raise ValueError(f'root is {root}; it must be a joint, from 0 to 20.')
   joints_3d = as_float(joints_3d)
   scale = scale_of(joints_3d, reference)
   depth = geometry.safe_divide(joints_3d[..., 2], scale[..., None])
@@ -140,7 +144,7 @@ def lift(
   keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   root_depth = as_float(root_depth)
   check_joints(keypoints_2d, 'keypoints_2d', last=2)
-  check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
-  check_depth(root_depth, 'root_depth', keypoints_2d.shape[:-2])
+  geometry.check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
+  geometry.check_depth(root_depth, 'root_depth', keypoints_2d.shape[:-2])
   depth = relative_depth + root_depth[..., None]
   return geometry.backproject(keypoints_2d, depth, intrinsics)

@@ -55,14 +55,6 @@ def check_reference(reference: tuple[int, ...]) -> None:
     raise ValueError(f'reference is two different joints of 0 to 20, not {reference}.')
 
 
-def check_depth(depth: Float[Array, '*d'], name: str, needed: tuple[int, ...]) -> None:
-  """Raises ValueError unless the depths have the shape that the keypoints call for."""
-  if depth.shape != needed:
-    raise ValueError(
-      f'{name} has the shape {depth.shape}, but keypoints_2d calls for {needed}.'
-    )
-
-
 def solve_root_depth(
   keypoints_2d: Float[Array, '*b 21 2'],
   relative_depth: Float[Array, '*b 21'],
@@ -116,7 +108,7 @@ def solve_root_depth(
   """
   keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   check_joints(keypoints_2d, 'keypoints_2d', last=2)
-  check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
+  geometry.check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
   check_reference(reference)
   if method is None:
     method = 'larger_root' if bone_lengths is None else 'all_bones'

@@ -67,7 +67,8 @@ def build(
     name: a key of `DATASETS`.
     out: the folder that holds prepared datasets.
     source: the folder of the dataset's original files.
-    num_shards: files per split; None leaves it to TFDS (one per 64 MB and more).
+    num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
+      at least 64 MB, unless it has its own, as `procedural_hands`).
     **options: for the builder's constructor (the dataset's `flags`).
 
   Returns:
@@ -95,6 +96,8 @@ def build(
     raise ValueError(f'{name} is made from nothing; leave --source out.')
   make_builder = getattr(importlib.import_module(dataset.module), dataset.builder)
   out = Path(out).expanduser().resolve()
+  if any(folder.is_file() for folder in (out, *out.parents)):
+    raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
   builder = make_builder(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
   for folder in sorted(path.parent.glob('incomplete.*')):

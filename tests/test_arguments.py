@@ -29,6 +29,8 @@ LIMITS = limits.clinical_limits()
     (geometry.project, (HANDS, CAMERAS)),
     (geometry.camera_rays, (PIXELS, CAMERAS)),
     (kinematics.root_bone_angles, (HANDS,)),
+    (geometry.transform_keypoints, (PIXELS, CAMERAS)),
+    (geometry.transform_intrinsics, (CAMERAS, CAMERAS)),
     (pose25d.lift, (PIXELS, DEPTHS, DEPTHS[:, 0], CAMERAS)),
     (metrics.epe, (HANDS, HANDS[::-1])),
     (metrics.procrustes_align, (HANDS, HANDS[::-1])),
@@ -66,6 +68,33 @@ def test_rays_undo_an_image_turned_by_a_right_angle():
 
 
 REFUSED = {
+  r'joints_3d has the shape \(3,\), but \(\.\.\., n, 3\)': lambda: geometry.project(
+    HANDS[0, 0], INTRINSICS
+  ),
+  r'keypoints_2d has the shape \(8, 21, 3\), but': lambda: geometry.camera_rays(
+    HANDS, CAMERAS
+  ),
+  r'intrinsics has the shape \(4, 3, 3\), but .* \(8, 3, 3\)': lambda: geometry.project(
+    HANDS, CAMERAS[:4]
+  ),
+  r'intrinsics has the shape \(8, 3, 3\), but .* \(3, 3\)': (
+    lambda: geometry.camera_rays(PIXELS[0], CAMERAS)
+  ),
+  r'depth has the shape \(21,\), but .* \(8, 21\)': (
+    lambda: geometry.backproject(PIXELS, DEPTHS[0], CAMERAS)
+  ),
+  r'affine has the shape \(2, 3\), but': lambda: geometry.transform_keypoints(
+    PIXELS, INTRINSICS[:2]
+  ),
+  r'affine has the shape \(3, 2\), but': lambda: geometry.transform_intrinsics(
+    CAMERAS, INTRINSICS[:, :2]
+  ),
+  r'root is 30; it must be a joint': lambda: pose25d.to_pose25d(
+    HANDS, CAMERAS, root=30
+  ),
+  r'pck_curve has the shape \(50,\), but its thresholds \(100,\)': lambda: metrics.auc(
+    np.ones(50)
+  ),
   r'intrinsics has the shape \(2, 3\), but \(\.\.\., 3, 3\)': lambda: geometry.project(
     HANDS[0], INTRINSICS[:2]
   ),

@@ -221,6 +221,12 @@ def test_a_matlab_file_of_another_kind_is_one_sentence(damaged, tmp_path, capsys
   assert 'has no pose_gt' in _failure(damaged, tmp_path / 'out', capsys)
 
 
+@pytest.mark.parametrize('name', ['pose_gt.mat', 'pose_gt.mat/out'])
+def test_a_file_in_the_place_of_the_output_is_one_sentence(damaged, capsys, name):
+  message = _failure(damaged, damaged / name, capsys)
+  assert f'{damaged / name} cannot be a folder' in message
+
+
 def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
   with pytest.raises(SystemExit) as error:
     build_lib.main(['hand_graph_cnn_real', '--out', str(tmp_path), '--seed', '1'])

@@ -100,6 +100,17 @@ def test_poses_outside_the_image_or_behind_the_camera_are_left_out(tmp_path):
   _one_sentence(error)
 
 
+def test_poses_left_out_are_told_once_however_often_they_are_opened(tmp_path, caplog):
+  joints = _poses()
+  joints[:2, :, 0] += 0.4
+  path = _save(tmp_path / 'p.npy', joints)
+  with caplog.at_level('WARNING', logger='absl'):
+    for every in (1, 1, 2, 1):
+      sources.PoseSetSource(path, camera=CAMERA, every=every)
+  first, second = (record.getMessage() for record in caplog.records)
+  assert '2 of 6 poses lie outside' in first and '1 of 3 poses' in second
+
+
 @pytest.mark.parametrize(
   ('change', 'options', 'message'),
   [

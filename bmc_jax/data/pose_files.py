@@ -13,6 +13,7 @@ at 640x480; for DexYCB fx 616.64, fy 616.26, cx 308.55, cy 248.52 at 640x480 see
 fifths of the poses.
 """
 
+import functools
 import math
 import numbers
 import zipfile
@@ -222,10 +223,14 @@ def _seen(path, joints, keypoints, camera, drop_outside) -> np.ndarray:
       '(z > 0 is in front).'
     )
   if not seen.all():
-    logging.warning(
-      '%s: %d of %d poses lie outside the image and are left out.',
-      path,
-      np.sum(~seen),
-      seen.size,
+    _warn_once(
+      f'{path}: {np.sum(~seen)} of {seen.size} poses lie outside the image and are '
+      'left out.'
     )
   return seen
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+  """Each row of an experiment opens the same file again."""
+  logging.warning('%s', message)
