@@ -1,4 +1,4 @@
-"""The Python examples of README.md run as they stand there."""
+"""The Python examples of README.md and docs/data.md do what they say."""
 
 import pathlib
 import re
@@ -16,22 +16,16 @@ from tests.fixtures_hands import degenerate_hands, random_hands
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def example(heading: str) -> str:
+def example(page: str, heading: str) -> str:
   """The Python code below a heading."""
-  section = (ROOT / 'README.md').read_text().split(f'\n## {heading}\n')[1]
+  section = (ROOT / page).read_text().split(f'\n## {heading}\n')[1]
   return re.findall(r'^```python\n(.*?)^```$', section, re.MULTILINE | re.DOTALL)[0]
 
 
-def run_example(heading: str) -> dict:
-  """Runs an example as a user does, with JAX's own settings; its variables."""
-  variables: dict = {'__name__': heading}
-  with jax.numpy_rank_promotion('allow'):
-    exec(example(heading), variables)
-  return variables
-
-
 def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
-  variables = run_example('Use the constraints')
+  variables: dict = {}
+  with jax.numpy_rank_promotion('allow'):
+    exec(example('README.md', 'Use the constraints'), variables)
   hands = random_hands(0, len(variables['joints_3d'])).joints.astype(np.float32)
   with jax.numpy_rank_promotion('allow'):
     for name, degenerate in degenerate_hands().items():
@@ -44,9 +38,9 @@ def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
 
 @pytest.fixture(scope='module')
 def _my_hands(tmp_path_factory):
-  """The README's builder as one of the datasets that can be built."""
+  """The builder of docs/data.md as one of the datasets that can be built."""
   folder = tmp_path_factory.mktemp('modules')
-  (folder / 'my_hands.py').write_text(example('Data'))
+  (folder / 'my_hands.py').write_text(example('docs/data.md', 'Your own images'))
   with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(folder)
     patch.setitem(build.DATASETS, 'my_hands', build.Dataset('my_hands', 'MyHands'))
