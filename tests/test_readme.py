@@ -30,6 +30,7 @@ def run_example(heading: str) -> dict:
   return variables
 
 
+@pytest.mark.usefixtures('quick_compilation')
 def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
   variables = run_example('Use the constraints')
   hands = random_hands(0, len(variables['joints_3d'])).joints.astype(np.float32)
