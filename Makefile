@@ -34,9 +34,11 @@ help:  ## show the targets
 venv: $(STAMP)  ## make .venv with everything in it; a second call installs nothing
 
 $(STAMP): pyproject.toml constraints.txt $(REMAKE)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo 'bmc_jax needs Python 3.11 or newer, which "$(PYTHON)" is not:' \
-	    'name one, as in PYTHON=python3.13 make venv' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(4 * (sys.version_info < (3, 11)))' || { \
+	  [ $$? = 4 ] && problem='is older than the 3.11 that bmc_jax needs' \
+	    || problem='cannot be started'; \
+	  echo "The Python \"$(PYTHON)\" $$problem:" \
+	    'name another, as in PYTHON=python3.13 make venv' >&2; exit 1; }
 	@if [ -n '$(REMAKE)' ]; then \
 	  $(PYTHON) -m venv --clear $(VENV) || { \
 	    echo 'Could not make $(VENV): Python needs its venv module' \

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmc_jax.data import sources
+from bmc_jax.data import prepared, sources
 from data_prep import contact_sheet
 
 EXIT_BAD_INPUT = 2
@@ -98,6 +98,8 @@ def build(
   out = Path(out).expanduser().resolve()
   if any(folder.is_file() for folder in (out, *out.parents)):
     raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
+  for info in sorted((out / name).glob('[0-9]*/dataset_info.json')):
+    prepared.read_builder(info.parent)  # which the builder reads again, if it can
   builder = make_builder(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
   for folder in sorted(path.parent.glob('incomplete.*')):
@@ -125,10 +127,8 @@ def build(
 
 def _splits(path: Path) -> dict[str, int]:
   """The splits of a prepared folder and their numbers of examples."""
-  import tensorflow_datasets as tfds
-
-  info = tfds.builder_from_directory(str(path)).info
-  return {name: split.num_examples for name, split in sorted(info.splits.items())}
+  splits = prepared.read_builder(path).info.splits
+  return {name: split.num_examples for name, split in sorted(splits.items())}
 
 
 def print_summary(path: Path, seconds: float) -> None:

@@ -62,3 +62,13 @@ def x64() -> Iterator[None]:
   """Lets JAX make float64 arrays for the length of one test."""
   with jax.enable_x64(True):
     yield
+
+
+@pytest.fixture
+def quick_compilation() -> Iterator[None]:
+  """For programs that take far longer to compile than to run."""
+  name = 'jax_disable_most_optimizations'
+  before = jax.config.read(name)
+  jax.config.update(name, True)
+  yield
+  jax.config.update(name, before)

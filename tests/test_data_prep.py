@@ -221,6 +221,19 @@ def test_a_matlab_file_of_another_kind_is_one_sentence(damaged, tmp_path, capsys
   assert 'has no pose_gt' in _failure(damaged, tmp_path / 'out', capsys)
 
 
+@pytest.mark.parametrize('name', ['dataset_info.json', 'features.json'])
+def test_damaged_metadata_of_an_earlier_build_are_named(
+  damaged, tmp_path, capsys, name
+):
+  path = build_lib.build('hand_graph_cnn_real', tmp_path, source=damaged)
+  (path / name).write_text('{"name')
+  arguments = ['--source', str(damaged), '--out', str(tmp_path)]
+  assert build_lib.main(['hand_graph_cnn_real', *arguments]) == 2
+  message = capsys.readouterr().err.strip().splitlines()[-1]
+  assert f'error: {path}: dataset_info.json or features.json is damaged' in message
+  assert message.endswith('build it again with `python -m data_prep.build`.')
+
+
 @pytest.mark.parametrize('name', ['pose_gt.mat', 'pose_gt.mat/out'])
 def test_a_file_in_the_place_of_the_output_is_one_sentence(damaged, capsys, name):
   message = _failure(damaged, damaged / name, capsys)

@@ -17,6 +17,7 @@ def _pages():
   return [p for p in pages if BLOCK.search(p.read_text()) and p.stem != 'interop']
 
 
+@pytest.mark.usefixtures('quick_compilation')
 @pytest.mark.parametrize('page', _pages(), ids=lambda page: page.name)
 def test_python_blocks_run_in_their_order(page, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -16,6 +15,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from bmc_jax import constraints, limits
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / 'docs' / 'interop.md'
@@ -28,16 +29,6 @@ def examples() -> dict[str, str]:
   sections = re.split(r'^## ', DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
   block = re.compile(r'^```python\n(.*?)^```$', re.MULTILINE | re.DOTALL)
   return {s.splitlines()[0]: '\n'.join(block.findall(s)) for s in sections}
-
-
-@pytest.fixture(autouse=True)
-def _quick_compilation() -> Iterator[None]:
-  """Compiling these programs takes far longer than running them."""
-  name = 'jax_disable_most_optimizations'
-  before = jax.config.read(name)
-  jax.config.update(name, True)
-  yield
-  jax.config.update(name, before)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ def open_split(directory: str, split: str):
   import tensorflow_datasets as tfds
 
   folder = _find_folder(directory)
-  builder = _read_builder(folder)
+  builder = read_builder(folder)
   for part in split.split('+'):
     name = part.split('[')[0].strip()
     if name not in (*builder.info.splits, 'all'):
@@ -45,6 +45,29 @@ def open_split(directory: str, split: str):
   # TFDS's decorator hides the signature.
   data = builder.as_data_source(split, decoders=undecoded)  # pyright: ignore
   return data, builder.info.features['image'].shape
+
+
+def read_builder(folder: Path):
+  """The TFDS builder of a prepared folder, from its metadata.
+
+  Raises:
+    ValueError: they are missing or damaged, or the data are no ArrayRecord.
+  """
+  import tensorflow_datasets as tfds
+
+  if not (folder / 'features.json').is_file():
+    raise ValueError(f'{folder}: the file features.json is missing; {BUILD_AGAIN}.')
+  try:
+    builder = tfds.builder_from_directory(folder)
+  except Exception as error:  # damaged metadata make TFDS raise almost anything
+    what = f'{folder}: dataset_info.json or features.json is damaged'
+    raise damaged(what, error) from error
+  if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+    raise ValueError(
+      f'{folder} is stored as {builder.info.file_format.value}; build it with '
+      "file_format='array_record'."
+    )
+  return builder
 
 
 def damaged(what: str, error: Exception) -> ValueError:
@@ -80,24 +103,6 @@ def _find_folder(directory: str) -> Path:
       'dataset_info.json.'
     )
   return found[0]
-
-
-def _read_builder(folder: Path):
-  import tensorflow_datasets as tfds
-
-  if not (folder / 'features.json').is_file():
-    raise ValueError(f'{folder}: the file features.json is missing; {BUILD_AGAIN}.')
-  try:
-    builder = tfds.builder_from_directory(folder)
-  except Exception as error:  # damaged metadata make TFDS raise almost anything
-    what = f'{folder}: dataset_info.json or features.json is damaged'
-    raise damaged(what, error) from error
-  if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
-    raise ValueError(
-      f'{folder} is stored as {builder.info.file_format.value}; build it with '
-      "file_format='array_record'."
-    )
-  return builder
 
 
 def _check_files(folder: Path, instructions: Iterable) -> None:
