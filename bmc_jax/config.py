@@ -1,6 +1,7 @@
 """Configs: their type, their keys, and which values have a meaning."""
 
 import difflib
+import itertools
 import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,21 @@ def flatten(tree: Any, prefix: str = '') -> dict[str, Any]:
   return flat
 
 
+def override_rows(config: Config, keys: Iterable[str]) -> None:
+  """Takes keys, such as 'optimizer.name', out of the overrides of all rows.
+
+  What the command line has set in the config then holds for every row.
+  """
+  for row, key in itertools.product(config.rows.values(), keys):
+    *parents, name = key.split('.')
+    node = row.overrides
+    for parent in parents:
+      node = node.get(parent) if isinstance(node, ml_collections.ConfigDict) else None
+    if isinstance(node, ml_collections.ConfigDict) and name in node:
+      with row.unlocked():
+        del node[name]
+
+
 def check_keys(config: Config, base: Config) -> None:
   """Raises ValueError if a config has a key that the base config has not, or lacks one.
 
@@ -73,12 +89,12 @@ def check_keys(config: Config, base: Config) -> None:
 def check_known(base: Config, keys: Iterable[str]) -> None:
   """Raises ValueError with the first key that a config has not and that is not free."""
   for key in keys:
-    if not key.startswith(tuple(f'{free}.' for free in _FREE)):
+    if key not in _FREE and not key.startswith(tuple(f'{free}.' for free in _FREE)):
       check_key(base, key)
 
 
 def check_key(config: Config, key: str) -> None:
-  """Raises ValueError if a config has no such key, such as 'optimizer.name'."""
+  """Raises ValueError if a config has no such value, such as 'optimizer.name'."""
   node: Any = config
   parent = ''
   for part in key.split('.'):
@@ -90,3 +106,7 @@ def check_key(config: Config, key: str) -> None:
         hint = f'did you mean {" or ".join(f"{parent}.{c}".strip(".") for c in close)}?'
       raise ValueError(f'The config has no key {key!r}: {hint}')
     node, parent = node[part], f'{parent}.{part}'.strip('.')
+  if isinstance(node, ml_collections.ConfigDict) and len(node):
+    raise ValueError(
+      f'{key!r} is a group of values: set one of them, such as {key}.{sorted(node)[0]}.'
+    )

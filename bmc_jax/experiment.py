@@ -122,10 +122,19 @@ def row_config(config: Config, name: str) -> Config:
     check_known(config, flatten(overrides))
     merged.update(overrides)
   except (KeyError, TypeError, AttributeError, ValueError) as error:
+    reason = error.args[0]
+    if isinstance(error, AttributeError):  # a source that is no mapping
+      reason = 'a group of values is overridden by a single one.'
     raise ValueError(
-      f'The overrides of the row {name!r} do not fit the config: {error.args[0]}'
+      f'The overrides of the row {name!r} do not fit the config: {reason}'
     ) from None
   return merged
+
+
+def _own_values(config) -> dict[str, Any]:
+  """The values that a row runs with, without the other rows."""
+  values = json.loads(config.to_json())
+  return {key: values[key] for key in values if key not in ('rows', 'run_rows')}
 
 
 def _finished(config, row_dir) -> dict[str, Any] | None:
@@ -144,6 +153,8 @@ def _test_set(config) -> dict[str, Any]:
 
 def _run_row(config, row_dir, limits, label) -> None:
   """Trains and tests one row; its `metrics.json` is written last."""
+  row_dir.mkdir(parents=True, exist_ok=True)
+  write_json(row_dir / 'config.json', _own_values(config))
   test = sources.open_source(source_spec(config, 'test'))
   state = train(config, row_dir, limits, label=label)
   model = create_model(model_options(config))

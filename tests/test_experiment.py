@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import experiment, inputs, limits, results, train
+from bmc_jax.report.load import slug_of
 from configs import base
 from tests import tiny_config
 
@@ -39,7 +40,9 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
   assert about['chance']['tiny']['depth_mm'] > 0
   assert (finished / 'report.html').stat().st_size > 1000
   assert not list(finished.rglob('*.partial'))
-  for row, slug in (('source only', 'source_only'), ('+ BMC', '__bmc')):
+  for row, slug in (('source only', 'source_only'), ('+ BMC', 'plus_bmc')):
+    ran = json.loads((finished / 'rows' / slug / 'config.json').read_text())
+    assert ran['data']['use_weak'] == (slug == 'plus_bmc')
     with np.load(finished / 'rows' / slug / 'predictions.npz') as saved:
       arrays = dict(saved)
     assert arrays['joints_3d'].shape == arrays['joints_3d_true'].shape == (40, 21, 3)
@@ -48,7 +51,7 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
     log = (finished / 'rows' / slug / 'metrics.csv').read_text().splitlines()
     assert [line.split(',')[0] for line in log] == ['step', '5', '10', '15', '20']
     assert 'eval/depth_mm' in log[0] and ('train/bmc_joint_angle' in log[0]) == (
-      slug == '__bmc'
+      slug == 'plus_bmc'
     )
 
 
@@ -261,7 +264,8 @@ def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
     ({'batch': 3}, "'bad' do not fit the config: The config has no key 'batch'"),
     ({'batch_size': 'many'}, "'batch_size'"),
     ({'eval': {'batch_size': 0}}, "Row 'bad': eval.batch_size is 0; it must be"),
-    ({'optimizer': 3}, 'do not fit the config'),
+    ({'optimizer': 3}, "'optimizer' is a group of values: set one of them, such as"),
+    ({'data': {'full': 3}}, 'a group of values is overridden by a single one'),
     ({'optimizer': {'name': 'adam'}}, "Row 'bad': optimizer.name is 'adam'"),
     ({'model': {'name': 'lifter'}}, "model.name is 'lifter'; choose one of"),
     ({'bmc': {'joints': 'all'}}, "Row 'bad': bmc.joints is 'all'"),
@@ -279,8 +283,8 @@ def test_a_wrong_last_row_is_told_before_the_first_is_run(
 
 def test_rows_need_names_of_their_own(poses, tmp_path):
   config = tiny_config.get_config(poses)
-  base.add_row(config, '- BMC', {})
-  with pytest.raises(ValueError, match="share the folder '__bmc': rename one"):
+  base.add_row(config, 'plus bmc', {})
+  with pytest.raises(ValueError, match="share the folder 'plus_bmc': rename one"):
     experiment.run_experiment(config, tmp_path)
   config.run_rows = ('nope',)
   with pytest.raises(ValueError, match="There is no row 'nope'; the rows are"):
@@ -288,6 +292,26 @@ def test_rows_need_names_of_their_own(poses, tmp_path):
   config.run_rows = ()
   with pytest.raises(ValueError, match='has no rows to run'):
     experiment.run_experiment(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'name, folder',
+  [
+    ('+ 2D + BMC', 'plus_2d_plus_bmc'),
+    ('lifter: full 3D', 'lifter_full_3d'),
+    ('手', '手'),
+    ('', 'row'),
+    ('../..', 'row'),
+  ],
+)
+def test_a_row_has_a_folder_that_can_be_read(name, folder):
+  assert slug_of(name) == folder
+
+
+@pytest.mark.parametrize('name', ['', ' ', 3])
+def test_a_row_needs_a_name(poses, name):
+  with pytest.raises(ValueError, match='must be a text'):
+    base.add_row(tiny_config.get_config(poses), name, {})
 
 
 def test_the_table_has_a_line_of_chance_under_each_group():
