@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,9 +34,26 @@ _CONDITIONS = (
     (
       *('loss', 'bmc.weights', 'bmc.mirror', 'data.num_threads'),
       *('optimizer.learning_rate', 'optimizer.warmup_steps', 'optimizer.weight_decay'),
+      *('augment', 'augment_poses', 'optimizer.momentum'),
     ),
   ),
-  ('above 0', lambda value: value > 0, ('optimizer.clip_norm',)),
+  (
+    'above 0',
+    lambda value: value > 0,
+    ('optimizer.clip_norm', 'optimizer.decay_factor'),
+  ),
+  (
+    'at most 1',
+    lambda value: value <= 1,
+    ('augment.shift', 'augment.blur', 'augment.erase'),
+  ),
+  ('below 1', lambda value: value < 1, ('optimizer.momentum',)),
+  (
+    'at most 180 degrees',
+    lambda value: value <= 180,
+    ('augment.rotation', 'augment_poses.rotation', 'augment_poses.viewpoint'),
+  ),
+  ('below 90 degrees', lambda value: value < 90, ('augment_poses.tilt',)),
 )
 
 
@@ -46,6 +64,21 @@ def check_values(config: Config) -> None:
       for key, value in flatten({name: operator.attrgetter(name)(config)}).items():
         if not holds(value):  # also true of NaN
           raise ValueError(f'{key} is {value}; it must be {words}.')
+  for key, value in flatten(config).items():
+    # An infinite clip_norm leaves gradients as they are.
+    if (
+      isinstance(value, float)
+      and not math.isfinite(value)
+      and key != 'optimizer.clip_norm'
+      and not key.startswith('rows.')
+    ):
+      raise ValueError(f'{key} is {value}; it must be a finite number.')
+  warmup = config.optimizer.warmup_steps
+  if warmup > config.num_steps:
+    raise ValueError(
+      f'optimizer.warmup_steps is {warmup}; it must be at most num_steps, '
+      f'{config.num_steps}.'
+    )
 
 
 def flatten(tree: Any, prefix: str = '') -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What an experiment leaves in its workdir: results, what was run, the table."""
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -114,7 +115,7 @@ def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -
     shown[f'chance ({group})'] = chance[group]
     for row, values in shown.items():
       cells = [
-        format(values[key], spec) if key in values else ''
+        '' if values.get(key) is None else format(values[key], spec)
         for key, spec in COLUMNS.values()
       ]
       lines.append([row, *cells])
@@ -126,7 +127,17 @@ def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -
 
 
 def write_json(path: Path, content: Any) -> None:
-  """Replaces a file as a whole, so that it is never half written."""
+  """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
   partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(content, indent=1) + '\n')
+  text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
+  partial.write_text(text + '\n')
   partial.replace(path)
+
+
+def _without_nan(content: Any) -> Any:
+  """JSON content with None in the place of numbers that are not finite."""
+  if isinstance(content, Mapping):
+    return {key: _without_nan(value) for key, value in content.items()}
+  if isinstance(content, list | tuple):
+    return [_without_nan(value) for value in content]
+  return None if isinstance(content, float) and not math.isfinite(content) else content

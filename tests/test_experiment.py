@@ -314,6 +314,15 @@ def test_a_row_needs_a_name(poses, name):
     base.add_row(tiny_config.get_config(poses), name, {})
 
 
+def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
+  content = {'a': float('nan'), 'b': [1.5, float('inf')], 'c': {'d': -float('inf')}}
+  results.write_json(tmp_path / 'x.json', content)
+  text = (tmp_path / 'x.json').read_text()
+  assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
+  table = results.format_table({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
+  assert 'None' not in table and 'nan' not in table
+
+
 def test_the_table_has_a_line_of_chance_under_each_group():
   lines = results.format_table(
     {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
