@@ -1,6 +1,7 @@
 """Experiments: what is written, what is not run again, and what is refused."""
 
 import json
+import os
 import shutil
 
 import jax
@@ -127,14 +128,47 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   second = experiment.run_experiment(config, tmp_path / 'run')
   assert first.keys() == second.keys() == {'source only'}
   assert first != second
-  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+  (page,) = (tmp_path / 'run' / 'eval').iterdir()
+  about = json.loads((page / 'experiment.json').read_text())
   assert about['num_test'] == 11 and about['test_set'].startswith('other.npy')
+  assert about['description'].startswith('Tested on other.npy')
+  assert (page / 'report.html').exists()
+  own = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  assert own == json.loads(json.dumps(first))  # those of the own test set stay
   tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
   third = experiment.run_experiment(config, tmp_path / 'run')
   assert third != second
-  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
-  assert about['num_test'] == 12
+  assert len(list((tmp_path / 'run' / 'eval').iterdir())) == 2
   assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
+
+
+def test_a_pose_file_in_place_of_the_test_set_is_tested_in_whole(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  config.data.test.subjects = (7, 8)
+  config.eval_path = poses
+  tested = inputs.with_eval_path(config, tmp_path)
+  assert tested.data.test.subjects is None
+  assert results._describe(tested) == 'poses.npy all subjects'
+
+
+def test_a_workdir_is_used_by_one_process_at_a_time(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  with (
+    results.claim(tmp_path, config),
+    pytest.raises(ValueError, match=rf'another process \({os.getpid()}\)'),
+    results.claim(tmp_path, config),
+  ):
+    pass
+  with results.claim(tmp_path, config):
+    pass
+
+
+def test_lost_predictions_are_made_again(finished, poses, tmp_path):
+  shutil.copytree(finished, tmp_path / 'run')
+  path = tmp_path / 'run' / 'rows' / 'plus_bmc' / 'predictions.npz'
+  path.unlink()
+  experiment.run_experiment(tiny_config.get_config(poses), tmp_path / 'run')
+  assert path.exists()
 
 
 def test_original_files_are_prepared_once_and_anew_when_they_change(
@@ -243,7 +277,7 @@ def test_a_last_row_that_can_not_run_leaves_the_workdir_free(
   base.add_row(config, 'bad', overrides)
   with pytest.raises((ValueError, OSError), match=message):
     experiment.run_experiment(config, tmp_path)
-  assert [path.name for path in tmp_path.iterdir()] == ['config.json']
+  assert {path.name for path in tmp_path.iterdir()} == {'.lock', 'config.json'}
 
 
 def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
