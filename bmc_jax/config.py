@@ -1,6 +1,8 @@
 """Configs: their type, their keys, and which values have a meaning."""
 
 import difflib
+import itertools
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,9 +34,26 @@ _CONDITIONS = (
     (
       *('loss', 'bmc.weights', 'bmc.mirror', 'data.num_threads'),
       *('optimizer.learning_rate', 'optimizer.warmup_steps', 'optimizer.weight_decay'),
+      *('augment', 'augment_poses', 'optimizer.momentum'),
     ),
   ),
-  ('above 0', lambda value: value > 0, ('optimizer.clip_norm',)),
+  (
+    'above 0',
+    lambda value: value > 0,
+    ('optimizer.clip_norm', 'optimizer.decay_factor'),
+  ),
+  (
+    'at most 1',
+    lambda value: value <= 1,
+    ('augment.shift', 'augment.blur', 'augment.erase'),
+  ),
+  ('below 1', lambda value: value < 1, ('optimizer.momentum',)),
+  (
+    'at most 180 degrees',
+    lambda value: value <= 180,
+    ('augment.rotation', 'augment_poses.rotation', 'augment_poses.viewpoint'),
+  ),
+  ('below 90 degrees', lambda value: value < 90, ('augment_poses.tilt',)),
 )
 
 
@@ -45,6 +64,21 @@ def check_values(config: Config) -> None:
       for key, value in flatten({name: operator.attrgetter(name)(config)}).items():
         if not holds(value):  # also true of NaN
           raise ValueError(f'{key} is {value}; it must be {words}.')
+  for key, value in flatten(config).items():
+    # An infinite clip_norm leaves gradients as they are.
+    if (
+      isinstance(value, float)
+      and not math.isfinite(value)
+      and key != 'optimizer.clip_norm'
+      and not key.startswith('rows.')
+    ):
+      raise ValueError(f'{key} is {value}; it must be a finite number.')
+  warmup = config.optimizer.warmup_steps
+  if warmup > config.num_steps:
+    raise ValueError(
+      f'optimizer.warmup_steps is {warmup}; it must be at most num_steps, '
+      f'{config.num_steps}.'
+    )
 
 
 def flatten(tree: Any, prefix: str = '') -> dict[str, Any]:
@@ -55,6 +89,21 @@ def flatten(tree: Any, prefix: str = '') -> dict[str, Any]:
   for key in tree:
     flat |= flatten(tree[key], f'{prefix}.{key}' if prefix else key)
   return flat
+
+
+def override_rows(config: Config, keys: Iterable[str]) -> None:
+  """Takes keys, such as 'optimizer.name', out of the overrides of all rows.
+
+  What the command line has set in the config then holds for every row.
+  """
+  for row, key in itertools.product(config.rows.values(), keys):
+    *parents, name = key.split('.')
+    node = row.overrides
+    for parent in parents:
+      node = node.get(parent) if isinstance(node, ml_collections.ConfigDict) else None
+    if isinstance(node, ml_collections.ConfigDict) and name in node:
+      with row.unlocked():
+        del node[name]
 
 
 def check_keys(config: Config, base: Config) -> None:
@@ -73,12 +122,12 @@ def check_keys(config: Config, base: Config) -> None:
 def check_known(base: Config, keys: Iterable[str]) -> None:
   """Raises ValueError with the first key that a config has not and that is not free."""
   for key in keys:
-    if not key.startswith(tuple(f'{free}.' for free in _FREE)):
+    if key not in _FREE and not key.startswith(tuple(f'{free}.' for free in _FREE)):
       check_key(base, key)
 
 
 def check_key(config: Config, key: str) -> None:
-  """Raises ValueError if a config has no such key, such as 'optimizer.name'."""
+  """Raises ValueError if a config has no such value, such as 'optimizer.name'."""
   node: Any = config
   parent = ''
   for part in key.split('.'):
@@ -90,3 +139,7 @@ def check_key(config: Config, key: str) -> None:
         hint = f'did you mean {" or ".join(f"{parent}.{c}".strip(".") for c in close)}?'
       raise ValueError(f'The config has no key {key!r}: {hint}')
     node, parent = node[part], f'{parent}.{part}'.strip('.')
+  if isinstance(node, ml_collections.ConfigDict) and len(node):
+    raise ValueError(
+      f'{key!r} is a group of values: set one of them, such as {key}.{sorted(node)[0]}.'
+    )

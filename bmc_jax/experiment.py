@@ -6,6 +6,7 @@ config other than the one that it was begun with.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,30 +51,58 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
   workdir = Path(workdir)
   tested = with_eval_path(config, workdir)
   rows = row_configs(tested)
-  folders = {name: workdir / 'rows' / slug_of(name) for name in rows}
-  claim(workdir, config)
-  todo = [name for name in config.run_rows if not _finished(rows[name], folders[name])]
-  trained = {name for name in todo if is_trained(rows[name], folders[name])}
+  with claim(workdir, config):
+    records = _run_rows(tested, rows, workdir)
+  results = {name: record['metrics'] for name, record in records.items()}
+  groups = {name: config.rows[name].group for name in records}
+  chance = {groups[name]: record['chance'] for name, record in records.items()}
+  print(format_table(results, chance, groups))
+  print(f'Report: {(_results_dir(tested, workdir) / "report.html").resolve()}')
+  return results
+
+
+def _run_rows(config, rows, workdir) -> dict[str, dict[str, Any]]:
+  """Runs the rows that are not finished; the records of all that are, in order."""
+  out = _results_dir(config, workdir)
+  trained_in, tested_in = (
+    {name: folder / 'rows' / slug_of(name) for name in rows}
+    for folder in (workdir, out)
+  )
+  todo = [
+    name for name in config.run_rows if not _finished(rows[name], tested_in[name])
+  ]
+  trained = {name for name in todo if is_trained(rows[name], trained_in[name])}
   check_inputs({name: rows[name] for name in todo}, trained)
   limits = open_limits(rows, workdir, set(todo) - trained)
   records: dict[str, dict[str, Any]] = {}
   for number, name in enumerate(config.run_rows, 1):
     if name in todo:
       label = f'[{number}/{len(config.run_rows)}] {name}'
-      _run_row(rows[name], folders[name], limits.get(name), label)
+      row_limits = limits.get(name)
+      _run_row(rows[name], trained_in[name], tested_in[name], row_limits, label)
     elif number < len(config.run_rows):
       continue  # the tables need not be written yet
-    found = {k: _finished(row, folders[k]) for k, row in rows.items()}
+    found = {k: _finished(row, tested_in[k]) for k, row in rows.items()}
     records = {k: record for k, record in found.items() if record}
     shown = [k for k in rows if k in records or k in config.run_rows]
-    write_results(workdir, tested, shown, records)
-    report.write_report(workdir)
-  results = {name: record['metrics'] for name, record in records.items()}
-  groups = {name: config.rows[name].group for name in records}
-  chance = {groups[name]: record['chance'] for name, record in records.items()}
-  print(format_table(results, chance, groups))
-  print(f'Report: {(workdir / "report.html").resolve()}')
-  return results
+    _copy_if_new(workdir / 'limits.json', out)
+    write_results(out, config, shown, records)
+    report.write_report(out)
+  return records
+
+
+def _results_dir(config, workdir) -> Path:
+  """Where results go: those of `eval_path` stand beside those of the own test set."""
+  if not config.eval_path:
+    return workdir
+  name = slug_of(Path(config.eval_path).name)
+  return workdir / 'eval' / f'{name}_{fingerprint(Path(config.data.test.path))}'
+
+
+def _copy_if_new(path, folder) -> None:
+  """Copies a file that the report shows to where the results are."""
+  if path.exists() and path.parent != folder:
+    shutil.copy(path, folder)
 
 
 def row_configs(config: Config) -> dict[str, Config]:
@@ -122,16 +151,26 @@ def row_config(config: Config, name: str) -> Config:
     check_known(config, flatten(overrides))
     merged.update(overrides)
   except (KeyError, TypeError, AttributeError, ValueError) as error:
+    reason = error.args[0]
+    if isinstance(error, AttributeError):  # a source that is no mapping
+      reason = 'a group of values is overridden by a single one.'
     raise ValueError(
-      f'The overrides of the row {name!r} do not fit the config: {error.args[0]}'
+      f'The overrides of the row {name!r} do not fit the config: {reason}'
     ) from None
   return merged
+
+
+def _own_values(config) -> dict[str, Any]:
+  """The values that a row runs with, without the other rows."""
+  values = json.loads(config.to_json())
+  return {key: values[key] for key in values if key not in ('rows', 'run_rows')}
 
 
 def _finished(config, row_dir) -> dict[str, Any] | None:
   """The record of a row that has been trained, and tested on this very test set."""
   path = row_dir / 'metrics.json'
-  record = read_json(path) if path.exists() else {}
+  whole = path.exists() and (row_dir / 'predictions.npz').exists()
+  record = read_json(path) if whole else {}
   return record if record and record.get('test') == _test_set(config) else None
 
 
@@ -142,24 +181,28 @@ def _test_set(config) -> dict[str, Any]:
   return json.loads(json.dumps({'spec': spec, 'files': files}))
 
 
-def _run_row(config, row_dir, limits, label) -> None:
-  """Trains and tests one row; its `metrics.json` is written last."""
+def _run_row(config, row_dir, out, limits, label) -> None:
+  """Trains a row in `row_dir` and tests it in `out`, `metrics.json` last."""
+  row_dir.mkdir(parents=True, exist_ok=True)
+  out.mkdir(parents=True, exist_ok=True)
+  write_json(row_dir / 'config.json', _own_values(config))
   test = sources.open_source(source_spec(config, 'test'))
   state = train(config, row_dir, limits, label=label)
   model = create_model(model_options(config))
   metrics, predictions = evaluate.evaluate(config, model, variables_of(state), test)
-  np.savez_compressed(row_dir / 'predictions.npz', **predictions)
+  np.savez_compressed(out / 'predictions.npz', **predictions)
   if config.model.name == 'pose_network':
-    _save_samples(row_dir / 'samples.npz', test, config.image_size)
+    _save_samples(out / 'samples.npz', test, config.image_size)
   if config.save_weights:
     weights.save_weights(config.save_weights, variables_of(state))
+  _copy_if_new(row_dir / 'metrics.csv', out)
   record = {
     'metrics': metrics,
     'chance': evaluate.chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
     'test': _test_set(config),
   }
-  write_json(row_dir / 'metrics.json', record)
+  write_json(out / 'metrics.json', record)
 
 
 def _save_samples(path, source, image_size) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from bmc_jax.config import Config
 from bmc_jax.data import sources
 from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
@@ -44,9 +46,9 @@ def with_eval_path(config: Config, workdir: Path) -> Config:
     path = build(config.eval_prepare, out, source=path)
     test.split = 'all'
   test.path = str(path)
-  if 'subjects' in test:
-    with test.unlocked():
-      del test['subjects']
+  if test.get('subjects'):
+    logging.warning('All subjects in %s are tested, whatever data.test says.', path)
+    test.subjects = None
   return config
 
 

@@ -2,8 +2,9 @@
 
     python -m bmc_jax.main --config=configs/NAME.py --workdir=DIR
 
-Any config value can be changed on the command line: --config.batch_size=32. The same
-command, run again, goes on where it stopped.
+Any config value can be changed on the command line: --config.batch_size=32. It then
+holds for every row, also for those that override it. The same command, run again, goes
+on where it stopped.
 """
 
 import re
@@ -14,11 +15,15 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bmc_jax.config import Config, check_key, check_keys
+from bmc_jax.config import Config, check_keys, check_known, override_rows
 from bmc_jax.errors import USER_ERRORS, fail
 
 _CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'The experiment, a file of configs/.', lock_config=True
+  'config',
+  None,
+  'The experiment, a file of configs/.',
+  lock_config=False,  # `parse_flags` does
+  accept_new_attributes=True,  # for sources; `check_config_flags` refuses others
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints and results go.')
 
@@ -32,6 +37,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     fail(error.args[0])
   if _CONFIG.value is None or _WORKDIR.value is None:
     fail('--config=configs/NAME.py and --workdir=DIR are both needed.')
+  override_rows(_CONFIG.value, config_flags.get_override_values(flags.FLAGS['config']))
+  _CONFIG.value.lock()
   return rest
 
 
@@ -46,8 +53,8 @@ def check_config_flags(argv: list[str]) -> None:
     return
   config = load_config(paths[-1])
   for arg in argv:
-    if match := re.match(r'--?config\.([^=]*)', arg):
-      check_key(config, match[1])
+    if match := re.match(r'--?(?:no)?config\.([^=]*)', arg):
+      check_known(config, [match[1]])
 
 
 def load_config(path: str) -> Config:

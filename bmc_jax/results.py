@@ -1,9 +1,13 @@
 """What an experiment leaves in its workdir: results, what was run, the table."""
 
+import contextlib
+import fcntl
 import json
+import math
+import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,7 @@ def write_results(
   results = {name: record['metrics'] for name, record in records.items()}
   about = {
     'title': config.title,
-    'description': config.description,
+    'description': _replaced_test_set(config) + config.description,
     'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
     'rows': rows,
     'groups': groups,
@@ -50,7 +54,34 @@ def write_results(
   write_json(workdir / 'experiment.json', about)
 
 
-def claim(workdir: Path, config: Config) -> None:
+@contextlib.contextmanager
+def claim(workdir: Path, config: Config) -> Iterator[None]:
+  """Locks the workdir for a `with` block, see `record_config`.
+
+  The system releases the lock when a process ends, also when it is killed.
+
+  Raises:
+    ValueError: another process uses the workdir, or it holds another config's results.
+  """
+  workdir.mkdir(parents=True, exist_ok=True)
+  with (workdir / '.lock').open('a+') as file:
+    if jax.process_index() == 0:  # the processes of one run share a workdir
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        file.seek(0)
+        raise ValueError(
+          f'{workdir} is used by another process ({file.read().strip()}): wait until '
+          'it has ended, or choose a new --workdir.'
+        ) from None
+      file.truncate(0)
+      file.write(f'{os.getpid()}\n')
+      file.flush()
+    record_config(workdir, config)
+    yield
+
+
+def record_config(workdir: Path, config: Config) -> None:
   """Records the config in the workdir, or checks that it is the one recorded.
 
   A workdir in which nothing has been made yet, say because a path in the config was
@@ -81,8 +112,13 @@ def claim(workdir: Path, config: Config) -> None:
         f'{workdir} was begun with another config (different: {", ".join(changed)}): '
         'choose a new --workdir, or delete this one.'
       )
-  workdir.mkdir(parents=True, exist_ok=True)
   write_json(path, wanted)
+
+
+def _replaced_test_set(config) -> str:
+  if not config.eval_path:
+    return ''
+  return f'Tested on {_describe(config)}, not on the test set of the config.\n\n'
 
 
 def _describe(config) -> str:
@@ -92,6 +128,8 @@ def _describe(config) -> str:
   subjects = test.get('subjects')
   if subjects:
     detail = f'subjects {", ".join(map(str, subjects))}'
+  elif 'subjects' in test:
+    detail = 'all subjects'
   return f'{Path(path).name} {detail}'.strip()
 
 
@@ -114,7 +152,7 @@ def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -
     shown[f'chance ({group})'] = chance[group]
     for row, values in shown.items():
       cells = [
-        format(values[key], spec) if key in values else ''
+        '' if values.get(key) is None else format(values[key], spec)
         for key, spec in COLUMNS.values()
       ]
       lines.append([row, *cells])
@@ -126,7 +164,17 @@ def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -
 
 
 def write_json(path: Path, content: Any) -> None:
-  """Replaces a file as a whole, so that it is never half written."""
+  """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
   partial = path.with_suffix('.partial')
-  partial.write_text(json.dumps(content, indent=1) + '\n')
+  text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
+  partial.write_text(text + '\n')
   partial.replace(path)
+
+
+def _without_nan(content: Any) -> Any:
+  """JSON content with None in the place of numbers that are not finite."""
+  if isinstance(content, Mapping):
+    return {key: _without_nan(value) for key, value in content.items()}
+  if isinstance(content, list | tuple):
+    return [_without_nan(value) for value in content]
+  return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -140,7 +140,7 @@ def train(
 
   Raises:
     ValueError: a config value is wrong.
-    FloatingPointError: the loss or its gradient is not finite.
+    FloatingPointError: the loss, its gradient or a parameter is not finite.
   """
   check_config(config)
   mesh = sharding.make_mesh(config.batch_size)
@@ -175,7 +175,7 @@ def train(
       log_now = last or step % config.log_every == 0
       save_now = last or step % config.checkpoint.every == 0
       if log_now or save_now:
-        _check_finite(mean, step, checkpoints.latest_step)
+        _check_finite(mean, state, step, checkpoints.latest_step)
       row = {}
       if log_now:
         row = {f'train/{name}': value for name, value in mean.take().items()}
@@ -195,13 +195,19 @@ def is_trained(config: Config, workdir: Path) -> bool:
   return (workdir / 'checkpoints' / str(config.num_steps)).is_dir()
 
 
-def _check_finite(mean: RunningMean, step: int, saved: int | None) -> None:
-  if mean.is_finite:
+def _check_finite(
+  mean: RunningMean, state: TrainState, step: int, saved: int | None
+) -> None:
+  # The loss at `step` was that of the parameters before their last update.
+  if mean.is_finite and jnp.isfinite(optax.tree.norm(variables_of(state))):
     return
+  what = 'norm of the parameters' if mean.is_finite else 'loss'
+  kept = f'the last good checkpoint is that of step {saved}'
   values = ', '.join(f'{k} {v:g}' for k, v in mean.take().items())
   raise FloatingPointError(
-    f'The loss is not finite at step {step} ({values}); the last good checkpoint is '
-    f'that of step {saved}. Lower optimizer.learning_rate, in a new --workdir.'
+    f'The {what} is not finite at step {step} ({values}); '
+    f'{kept if saved else "no checkpoint was saved before"}. '
+    'Lower optimizer.learning_rate, in a new --workdir.'
   )
 
 

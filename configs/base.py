@@ -183,8 +183,10 @@ def add_row(
     group: rows of one group are compared with each other.
 
   Raises:
-    ValueError: the name holds a dot, which separates a config's keys.
+    ValueError: the name is no text, or holds a dot, which separates a config's keys.
   """
+  if not isinstance(name, str) or not name.strip():
+    raise ValueError(f'The name of a row is {name!r}; it must be a text.')
   if '.' in name:
     raise ValueError(f'The name of the row {name!r} holds a dot: leave it out.')
   c.rows[name] = ml_collections.ConfigDict({'group': group, 'overrides': overrides})

@@ -1,6 +1,7 @@
 """Experiments: what is written, what is not run again, and what is refused."""
 
 import json
+import os
 import shutil
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import experiment, inputs, limits, results, train
+from bmc_jax.report.load import slug_of
 from configs import base
 from tests import tiny_config
 
@@ -39,7 +41,9 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
   assert about['chance']['tiny']['depth_mm'] > 0
   assert (finished / 'report.html').stat().st_size > 1000
   assert not list(finished.rglob('*.partial'))
-  for row, slug in (('source only', 'source_only'), ('+ BMC', '__bmc')):
+  for row, slug in (('source only', 'source_only'), ('+ BMC', 'plus_bmc')):
+    ran = json.loads((finished / 'rows' / slug / 'config.json').read_text())
+    assert ran['data']['use_weak'] == (slug == 'plus_bmc')
     with np.load(finished / 'rows' / slug / 'predictions.npz') as saved:
       arrays = dict(saved)
     assert arrays['joints_3d'].shape == arrays['joints_3d_true'].shape == (40, 21, 3)
@@ -48,7 +52,7 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
     log = (finished / 'rows' / slug / 'metrics.csv').read_text().splitlines()
     assert [line.split(',')[0] for line in log] == ['step', '5', '10', '15', '20']
     assert 'eval/depth_mm' in log[0] and ('train/bmc_joint_angle' in log[0]) == (
-      slug == '__bmc'
+      slug == 'plus_bmc'
     )
 
 
@@ -124,14 +128,47 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   second = experiment.run_experiment(config, tmp_path / 'run')
   assert first.keys() == second.keys() == {'source only'}
   assert first != second
-  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
+  (page,) = (tmp_path / 'run' / 'eval').iterdir()
+  about = json.loads((page / 'experiment.json').read_text())
   assert about['num_test'] == 11 and about['test_set'].startswith('other.npy')
+  assert about['description'].startswith('Tested on other.npy')
+  assert (page / 'report.html').exists()
+  own = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  assert own == json.loads(json.dumps(first))  # those of the own test set stay
   tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
   third = experiment.run_experiment(config, tmp_path / 'run')
   assert third != second
-  about = json.loads((tmp_path / 'run' / 'experiment.json').read_text())
-  assert about['num_test'] == 12
+  assert len(list((tmp_path / 'run' / 'eval').iterdir())) == 2
   assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
+
+
+def test_a_pose_file_in_place_of_the_test_set_is_tested_in_whole(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  config.data.test.subjects = (7, 8)
+  config.eval_path = poses
+  tested = inputs.with_eval_path(config, tmp_path)
+  assert tested.data.test.subjects is None
+  assert results._describe(tested) == 'poses.npy all subjects'
+
+
+def test_a_workdir_is_used_by_one_process_at_a_time(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  with (
+    results.claim(tmp_path, config),
+    pytest.raises(ValueError, match=rf'another process \({os.getpid()}\)'),
+    results.claim(tmp_path, config),
+  ):
+    pass
+  with results.claim(tmp_path, config):
+    pass
+
+
+def test_lost_predictions_are_made_again(finished, poses, tmp_path):
+  shutil.copytree(finished, tmp_path / 'run')
+  path = tmp_path / 'run' / 'rows' / 'plus_bmc' / 'predictions.npz'
+  path.unlink()
+  experiment.run_experiment(tiny_config.get_config(poses), tmp_path / 'run')
+  assert path.exists()
 
 
 def test_original_files_are_prepared_once_and_anew_when_they_change(
@@ -240,7 +277,7 @@ def test_a_last_row_that_can_not_run_leaves_the_workdir_free(
   base.add_row(config, 'bad', overrides)
   with pytest.raises((ValueError, OSError), match=message):
     experiment.run_experiment(config, tmp_path)
-  assert [path.name for path in tmp_path.iterdir()] == ['config.json']
+  assert {path.name for path in tmp_path.iterdir()} == {'.lock', 'config.json'}
 
 
 def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
@@ -261,7 +298,8 @@ def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
     ({'batch': 3}, "'bad' do not fit the config: The config has no key 'batch'"),
     ({'batch_size': 'many'}, "'batch_size'"),
     ({'eval': {'batch_size': 0}}, "Row 'bad': eval.batch_size is 0; it must be"),
-    ({'optimizer': 3}, 'do not fit the config'),
+    ({'optimizer': 3}, "'optimizer' is a group of values: set one of them, such as"),
+    ({'data': {'full': 3}}, 'a group of values is overridden by a single one'),
     ({'optimizer': {'name': 'adam'}}, "Row 'bad': optimizer.name is 'adam'"),
     ({'model': {'name': 'lifter'}}, "model.name is 'lifter'; choose one of"),
     ({'bmc': {'joints': 'all'}}, "Row 'bad': bmc.joints is 'all'"),
@@ -279,8 +317,8 @@ def test_a_wrong_last_row_is_told_before_the_first_is_run(
 
 def test_rows_need_names_of_their_own(poses, tmp_path):
   config = tiny_config.get_config(poses)
-  base.add_row(config, '- BMC', {})
-  with pytest.raises(ValueError, match="share the folder '__bmc': rename one"):
+  base.add_row(config, 'plus bmc', {})
+  with pytest.raises(ValueError, match="share the folder 'plus_bmc': rename one"):
     experiment.run_experiment(config, tmp_path)
   config.run_rows = ('nope',)
   with pytest.raises(ValueError, match="There is no row 'nope'; the rows are"):
@@ -288,6 +326,35 @@ def test_rows_need_names_of_their_own(poses, tmp_path):
   config.run_rows = ()
   with pytest.raises(ValueError, match='has no rows to run'):
     experiment.run_experiment(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'name, folder',
+  [
+    ('+ 2D + BMC', 'plus_2d_plus_bmc'),
+    ('lifter: full 3D', 'lifter_full_3d'),
+    ('手', '手'),
+    ('', 'row'),
+    ('../..', 'row'),
+  ],
+)
+def test_a_row_has_a_folder_that_can_be_read(name, folder):
+  assert slug_of(name) == folder
+
+
+@pytest.mark.parametrize('name', ['', ' ', 3])
+def test_a_row_needs_a_name(poses, name):
+  with pytest.raises(ValueError, match='must be a text'):
+    base.add_row(tiny_config.get_config(poses), name, {})
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
+  content = {'a': float('nan'), 'b': [1.5, float('inf')], 'c': {'d': -float('inf')}}
+  results.write_json(tmp_path / 'x.json', content)
+  text = (tmp_path / 'x.json').read_text()
+  assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
+  table = results.format_table({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
+  assert 'None' not in table and 'nan' not in table
 
 
 def test_the_table_has_a_line_of_chance_under_each_group():

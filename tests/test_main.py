@@ -1,5 +1,6 @@
 """The command: it survives being killed, and tells mistakes in one sentence."""
 
+import json
 import os
 import random
 import re
@@ -9,11 +10,13 @@ import time
 from types import SimpleNamespace
 
 import jax
+import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from bmc_jax import main
+from bmc_jax import experiment, main, skeleton
+from bmc_jax.data import sources
 from tests import fixtures_data, tiny_config
 from tests.conftest import ROOT
 
@@ -60,7 +63,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     )
 
   straight = _start(*arguments('straight'))
-  for row, seed in (('source_only', 1), ('__bmc', 2)):
+  for row, seed in (('source_only', 1), ('plus_bmc', 2)):
     killed = _start(*arguments('killed'))
     _kill_at_random(killed, tmp_path / 'killed' / 'rows' / row, seed)
   first = tmp_path / 'killed' / 'rows' / 'source_only' / 'metrics.json'
@@ -74,7 +77,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   for name in ('results.json', 'limits.json'):
     whole, resumed = ((tmp_path / n / name).read_text() for n in ('straight', 'killed'))
     assert whole == resumed, name
-  for row in ('source_only', '__bmc'):
+  for row in ('source_only', 'plus_bmc'):
     whole, resumed = (tmp_path / n / 'rows' / row for n in ('straight', 'killed'))
     assert (whole / 'metrics.csv').read_text() == (resumed / 'metrics.csv').read_text()
     states = [
@@ -103,6 +106,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
       "no key 'data.tset.path': did you mean data.test?",
     ),
     (['--config=CONFIG', '--workdir=W', '--config.batch_size=many'], 'batch_size=many'),
+    (['--config=CONFIG', '--workdir=W', '--config.optimizer=adamw'], 'a group of'),
     (['--config=CONFIG'], '--workdir=DIR'),
     (['--workdir=W'], '--config=configs/NAME.py'),
     (['--config=configs/nope.py', '--workdir=W'], "no config file 'configs/nope.py'"),
@@ -118,6 +122,38 @@ def test_a_wrong_flag_is_told_in_one_sentence(poses, arguments, message):
   assert output == ''
   assert errors.startswith('error: ') and message in errors
   assert errors.count('\n') == 1
+
+
+def _parse(poses, *arguments):
+  """The config that a command line gives, in a process of its own: flags are global."""
+  script = (
+    'import sys; from bmc_jax import main; main.parse_flags(sys.argv); '
+    'print(main._CONFIG.value.to_json())'
+  )
+  arguments = [f'--config=tests/tiny_config.py:{poses}', '--workdir=W', *arguments]
+  process = subprocess.run(
+    [sys.executable, '-c', script, *arguments], cwd=ROOT, capture_output=True, text=True
+  )
+  assert process.returncode == 0, process.stderr
+  return ml_collections.ConfigDict(json.loads(process.stdout))
+
+
+def test_the_command_line_wins_over_the_overrides_of_rows(poses):
+  config = _parse(
+    poses, '--config.bmc.weights.root_bone=0.25', '--config.data.use_weak=true'
+  )
+  bmc = experiment.row_config(config, '+ BMC').bmc.weights
+  assert bmc.to_dict() == tiny_config.WEIGHTS | {'root_bone': 0.25}
+  assert experiment.row_config(config, 'source only').data.use_weak
+
+
+def test_the_command_line_sets_keys_of_sources_that_the_file_leaves_out(poses):
+  config = _parse(poses, '--config.data.test.order=mano', '--config.data.test.every=10')
+  source = sources.open_source(config.data.test.to_dict())
+  assert len(source) == 4
+  np.testing.assert_allclose(
+    source[1]['joints_3d'], skeleton.reorder(np.load(poses)[10], 'mano')
+  )
 
 
 BASE = 'from configs import base\ndef get_config():\n  c = base.get_config()\n'

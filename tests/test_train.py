@@ -148,6 +148,17 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
   assert '6' in kept and '9' not in kept
 
 
+def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  config.num_steps = 1
+  config.optimizer.update({'schedule': 'step', 'learning_rate': 1e38})
+  with pytest.raises(
+    FloatingPointError, match='parameters is not finite at step 1 .*no checkpoint was'
+  ):
+    train.train(config, tmp_path, None)
+  assert not train.is_trained(config, tmp_path)
+
+
 @pytest.mark.parametrize(
   'key, value, message',
   [
@@ -163,6 +174,15 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
     ('loss.heatmap', -1.0, 'loss.heatmap is -1.0; it must be at least 0.'),
     ('bmc.weights.root_bone', -1.0, 'bmc.weights.root_bone is -1.0; it must be'),
     ('bmc.mirror', -1.0, 'bmc.mirror is -1.0; it must be at least 0.'),
+    ('augment.scale', -3.0, 'augment.scale is -3.0; it must be at least 0.'),
+    ('augment.blur', 1.5, 'augment.blur is 1.5; it must be at most 1.'),
+    ('augment_poses.noise', -1.0, 'augment_poses.noise is -1.0; it must be at least'),
+    ('augment_poses.tilt', 90.0, 'tilt is 90.0; it must be below 90 degrees.'),
+    ('augment_poses.viewpoint', 400.0, 'viewpoint is 400.0; it must be at most 180'),
+    ('optimizer.momentum', 2.0, 'optimizer.momentum is 2.0; it must be below 1.'),
+    ('optimizer.decay_factor', -1.0, 'decay_factor is -1.0; it must be above 0.'),
+    ('optimizer.warmup_steps', 5000, 'warmup_steps is 5000; it must be at most num'),
+    ('loss.root_depth', float('inf'), 'root_depth is inf; it must be a finite number.'),
     ('root', 30, 'root is 30; it must be a joint, 0 to 20.'),
     ('depth_bounds', (100.0, 3.0), r'depth_bounds are \(100.0, 3.0\); they must be'),
   ],

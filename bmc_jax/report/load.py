@@ -104,8 +104,9 @@ class Experiment:
 
 
 def slug_of(name: str) -> str:
-  """The directory name of a row: lower case, anything but a-z and 0-9 turned to _."""
-  return re.sub(r'[^a-z0-9]', '_', name.lower())
+  """The directory name of a row: its words in lower case, joined by _; + is plus."""
+  words = re.findall(r'[^\W_]+', name.lower().replace('+', ' plus '))
+  return '_'.join(words) or 'row'
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
