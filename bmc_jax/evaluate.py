@@ -37,7 +37,10 @@ def evaluate(
     source: every example of it counts once.
   """
   predictions = predict(config, model, variables, source)
-  return summarize(predictions, config.image_size), predictions
+  summary = summarize(predictions, config.image_size)
+  if config.model.name == 'keypoint_lifter':  # is given the true 2D keypoints
+    summary = {k: v for k, v in summary.items() if not k.startswith('keypoints_2d')}
+  return summary, predictions
 
 
 def predict(
@@ -103,6 +106,8 @@ def _predict_batch(variables, batch, *, model, image_size, root, reference):
 
 def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
   """The metrics of a table row, over all visible joints of all examples.
+
+  The root joint counts among them, and adds an error of 0 to root-relative metrics.
 
   Args:
     predictions: of `predict`.

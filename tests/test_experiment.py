@@ -51,6 +51,7 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
     assert table[row]['depth_mm'] == pytest.approx(depth, rel=1e-4)
     log = (finished / 'rows' / slug / 'metrics.csv').read_text().splitlines()
     assert [line.split(',')[0] for line in log] == ['step', '5', '10', '15', '20']
+    assert not {'keypoints_2d_px', 'keypoints_2d_percent'} & table[row].keys()
     assert 'eval/depth_mm' in log[0] and ('train/bmc_joint_angle' in log[0]) == (
       slug == 'plus_bmc'
     )

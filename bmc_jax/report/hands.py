@@ -148,7 +148,9 @@ def depth_views(row: load.Row, index: int) -> str:
   predicted = row.predictions['joints_3d'][index]
   views = []
   for label, columns in (('front', (0, 1)), ('side', (2, 1))):
-    box = view_box(true, 0.62, columns)
+    box = view_box(
+      np.concatenate([true, np.clip(predicted, -2000, 2000)]), 0.62, columns
+    )
     views.append(
       f'<figure><svg class="hand blank" viewBox="{box}" role="img" '
       f'aria-label="3D hand, {label} view">{_skeleton(true[:, list(columns)], "true")}'
