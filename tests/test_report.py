@@ -271,6 +271,12 @@ def test_joints_without_a_label_do_not_count_and_are_not_drawn(tmp_path):
   assert '7777' not in text
 
 
+def test_a_choice_among_the_samples_with_pictures_is_called_so(experiment):
+  texts = ' '.join(_parse(experiment[1]).texts)
+  assert f'largest error among the first {NUM_IMAGES} samples' in texts
+  assert re.search(r'largest error(?! among)', texts)  # the lifters' group
+
+
 def test_a_wrong_prediction_is_drawn_within_its_view():
   true = np.zeros((1, 21, 3))
   true[0, 1:] = np.eye(3)[0] * 30

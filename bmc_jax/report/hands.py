@@ -32,7 +32,7 @@ class Sample:
   """A test sample that all rows of a group have predicted.
 
   Attributes:
-    title: why it was chosen, plain text.
+    title: why it was chosen, and among how many if not all; plain text.
     sample_id: its name in the dataset; any text.
     indices: its index in the predictions of each of `group.predicted`.
     errors: (rows,) mean joint error in millimetres.
@@ -104,9 +104,11 @@ def choose_samples(group: load.Group) -> list[Sample]:
   for quantile, title in reversed(_QUANTILES.items()):
     place = int(order[round(quantile * (len(order) - 1))])
     chosen.setdefault(place, title)
+  some = len(common) < max(len(row.errors) for row in rows)
+  among = f' among the first {len(common)} samples' if some else ''
   return [
     Sample(
-      title=title,
+      title=title + among,
       sample_id=common[place],
       indices=[ids[common[place]] for ids in index_of],
       errors=errors[:, place].tolist(),
