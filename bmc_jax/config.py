@@ -73,12 +73,6 @@ def check_values(config: Config) -> None:
       and not key.startswith('rows.')
     ):
       raise ValueError(f'{key} is {value}; it must be a finite number.')
-  warmup = config.optimizer.warmup_steps
-  if warmup > config.num_steps:
-    raise ValueError(
-      f'optimizer.warmup_steps is {warmup}; it must be at most num_steps, '
-      f'{config.num_steps}.'
-    )
 
 
 def flatten(tree: Any, prefix: str = '') -> dict[str, Any]:

@@ -104,6 +104,8 @@ def _predict_batch(variables, batch, *, model, image_size, root, reference):
 def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
   """The metrics of a table row, over all visible joints of all examples.
 
+  The root joint counts among them, and adds an error of 0 to root-relative metrics.
+
   Args:
     predictions: of `predict`.
     image_size: side of the crop in pixels, for the 2D error in percent.

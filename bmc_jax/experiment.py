@@ -53,7 +53,9 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
   rows = row_configs(tested)
   with claim(workdir, config):
     records = _run_rows(tested, rows, workdir)
-  results = {name: record['metrics'] for name, record in records.items()}
+    results = {name: record['metrics'] for name, record in records.items()}
+    # The table of this call, whichever test set it was for.
+    write_json(workdir / 'results.json', results)
   groups = {name: config.rows[name].group for name in records}
   chance = {groups[name]: record['chance'] for name, record in records.items()}
   print(format_table(results, chance, groups))

@@ -113,6 +113,7 @@ def main(argv: list[str]) -> None:
     run_experiment(_CONFIG.value, _WORKDIR.value)
   except USER_ERRORS as error:
     fail(f'{error}{_keep_traceback(Path(_WORKDIR.value))}')
+  (Path(_WORKDIR.value) / 'traceback.txt').unlink(missing_ok=True)
 
 
 def _keep_traceback(workdir: Path) -> str:

@@ -63,6 +63,8 @@ def claim(workdir: Path, config: Config) -> Iterator[None]:
   Raises:
     ValueError: another process uses the workdir, or it holds another config's results.
   """
+  if workdir.exists() and not workdir.is_dir():
+    raise ValueError(f'The workdir {workdir} is a file; name a folder.')
   workdir.mkdir(parents=True, exist_ok=True)
   with (workdir / '.lock').open('a+') as file:
     if jax.process_index() == 0:  # the processes of one run share a workdir

@@ -276,8 +276,14 @@ def open_validation(config: Config):
 
 
 def source_spec(config: Config, name: str) -> dict[str, Any]:
-  """The specification of `config.data[name]`; a lifter's sources leave images out."""
+  """The specification of `config.data[name]`; a lifter's sources leave images out.
+
+  Raises:
+    ValueError: it says not of what kind it is.
+  """
   spec = config.data[name].to_dict()
+  if 'kind' not in spec:
+    raise ValueError(f"data.{name} has no kind: set it to 'tfds' or 'poses'.")
   if spec.get('kind') == 'tfds' and config.model.name == 'keypoint_lifter':
     spec['with_image'] = False
   return spec

@@ -51,6 +51,7 @@ def test_a_run_leaves_results_predictions_logs_and_a_report(finished):
     assert table[row]['depth_mm'] == pytest.approx(depth, rel=1e-4)
     log = (finished / 'rows' / slug / 'metrics.csv').read_text().splitlines()
     assert [line.split(',')[0] for line in log] == ['step', '5', '10', '15', '20']
+    assert table[row]['keypoints_2d_px'] == 0  # a lifter is given them
     assert 'eval/depth_mm' in log[0] and ('train/bmc_joint_angle' in log[0]) == (
       slug == 'plus_bmc'
     )
@@ -133,8 +134,13 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   assert about['num_test'] == 11 and about['test_set'].startswith('other.npy')
   assert about['description'].startswith('Tested on other.npy')
   assert (page / 'report.html').exists()
-  own = json.loads((tmp_path / 'run' / 'results.json').read_text())
-  assert own == json.loads(json.dumps(first))  # those of the own test set stay
+  # The table of the last call; those of the own test set come back without training.
+  table = tmp_path / 'run' / 'results.json'
+  assert json.loads(table.read_text()) == json.loads(json.dumps(second))
+  config.eval_path = ''
+  assert experiment.run_experiment(config, tmp_path / 'run') == first
+  assert json.loads(table.read_text()) == json.loads(json.dumps(first))
+  config.eval_path = other
   tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
   third = experiment.run_experiment(config, tmp_path / 'run')
   assert third != second

@@ -236,7 +236,11 @@ MISTAKES = {
   ),
   'workdir that is a file': (
     lambda c, tmp: (tmp / 'run').write_text(''),
-    'run',
+    'The workdir .*run is a file; name a folder',
+  ),
+  'an empty source': (
+    lambda c, tmp: c.data.__setitem__('full', ml_collections.ConfigDict()),
+    "data.full has no kind: set it to 'tfds' or 'poses'",
   ),
 }
 
@@ -262,6 +266,17 @@ def test_a_mistake_is_told_in_one_sentence(
   assert re.search(message, lines[0])
   kept = tmp_path / 'run' / 'traceback.txt'
   assert lines[1:] == ([f'(Where it happened: {kept})'] if kept.exists() else [])
+
+
+def test_the_traceback_of_a_failure_goes_with_the_next_success(
+  poses, tmp_path, monkeypatch
+):
+  (tmp_path / 'traceback.txt').write_text('of an earlier run')
+  monkeypatch.setattr('bmc_jax.experiment.run_experiment', lambda config, workdir: None)
+  monkeypatch.setattr(main, '_CONFIG', SimpleNamespace(value=None))
+  monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path)))
+  main.main(['main'])
+  assert not (tmp_path / 'traceback.txt').exists()
 
 
 @pytest.mark.slow

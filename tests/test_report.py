@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from bmc_jax import kinematics, limits
-from bmc_jax.report import load, write_report
+from bmc_jax.report import hands, load, write_report
 
 HOSTILE = 'weak <script>alert("1")</script> & $x^2'
 METRICS = ('keypoints_2d_px', 'depth_mm', 'epe_mm', 'epe_pa_mm', 'auc_0_50')
@@ -269,6 +269,25 @@ def test_joints_without_a_label_do_not_count_and_are_not_drawn(tmp_path):
   # Rounding leaves aligned joints at 1e-6 mm, which the threshold 0 does not admit.
   assert re.search(r'AUC 1.000, aligned (1.000|0.99\d)', text)
   assert '7777' not in text
+
+
+def test_a_choice_among_the_samples_with_pictures_is_called_so(experiment):
+  texts = ' '.join(_parse(experiment[1]).texts)
+  assert f'largest error among the first {NUM_IMAGES} samples' in texts
+  assert re.search(r'largest error(?! among)', texts)  # the lifters' group
+
+
+def test_a_wrong_prediction_is_drawn_within_its_view():
+  true = np.zeros((1, 21, 3))
+  true[0, 1:] = np.eye(3)[0] * 30
+  wrong = true + [0, 400, 0]
+  keys = ('joints_3d', 'joints_3d_true', 'keypoints_2d', 'keypoints_2d_true')
+  arrays = (wrong, true, true[..., :2], true[..., :2])
+  row = load.Row('a', 0, None, {}, dict(zip(keys, arrays, strict=True)), None)
+  boxes = re.findall(r'viewBox="([^"]*)"', hands.depth_views(row, 0))
+  for box in boxes:
+    _, top, _, side = map(float, box.split())
+    assert top <= 0 and 400 <= top + side
 
 
 def test_page_without_anything_but_results_says_not_run_yet(tmp_path):

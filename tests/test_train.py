@@ -181,7 +181,6 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
     ('augment_poses.viewpoint', 400.0, 'viewpoint is 400.0; it must be at most 180'),
     ('optimizer.momentum', 2.0, 'optimizer.momentum is 2.0; it must be below 1.'),
     ('optimizer.decay_factor', -1.0, 'decay_factor is -1.0; it must be above 0.'),
-    ('optimizer.warmup_steps', 5000, 'warmup_steps is 5000; it must be at most num'),
     ('loss.root_depth', float('inf'), 'root_depth is inf; it must be a finite number.'),
     ('root', 30, 'root is 30; it must be a joint, 0 to 20.'),
     ('depth_bounds', (100.0, 3.0), r'depth_bounds are \(100.0, 3.0\); they must be'),

@@ -32,7 +32,7 @@ class Sample:
   """A test sample that all rows of a group have predicted.
 
   Attributes:
-    title: why it was chosen, plain text.
+    title: why it was chosen, and among how many if not all; plain text.
     sample_id: its name in the dataset; any text.
     indices: its index in the predictions of each of `group.predicted`.
     errors: (rows,) mean joint error in millimetres.
@@ -104,9 +104,11 @@ def choose_samples(group: load.Group) -> list[Sample]:
   for quantile, title in reversed(_QUANTILES.items()):
     place = int(order[round(quantile * (len(order) - 1))])
     chosen.setdefault(place, title)
+  some = len(common) < max(len(row.errors) for row in rows)
+  among = f' among the first {len(common)} samples' if some else ''
   return [
     Sample(
-      title=title,
+      title=title + among,
       sample_id=common[place],
       indices=[ids[common[place]] for ids in index_of],
       errors=errors[:, place].tolist(),
@@ -148,7 +150,9 @@ def depth_views(row: load.Row, index: int) -> str:
   predicted = row.predictions['joints_3d'][index]
   views = []
   for label, columns in (('front', (0, 1)), ('side', (2, 1))):
-    box = view_box(true, 0.62, columns)
+    box = view_box(
+      np.concatenate([true, np.clip(predicted, -2000, 2000)]), 0.62, columns
+    )
     views.append(
       f'<figure><svg class="hand blank" viewBox="{box}" role="img" '
       f'aria-label="3D hand, {label} view">{_skeleton(true[:, list(columns)], "true")}'

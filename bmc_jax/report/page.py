@@ -99,8 +99,9 @@ def _legend(group: load.Group, values: dict[str, str]) -> str:
 def _results(experiment: load.Experiment) -> str:
   intro = (
     '<p class="soft">Arrows tell whether lower or higher is better; the best row of '
-    'a column is marked. Metrics are over the visible joints; millimetres take the '
-    'true length of the reference bone. Chance is one constant hand for all samples.'
+    'a column is marked. Metrics are over the visible joints, the root joint among '
+    'them, whose root-relative error is 0 by construction; millimetres take the true '
+    'length of the reference bone. Chance is one constant hand for all samples.'
     '</p>'
   )
   tables = _blocks(experiment, table.results_table)
