@@ -11,6 +11,8 @@ import pytest
 from bmc_jax import limits, limits_command, plausibility, skeleton, violations
 from tests.fixtures_hands import random_hands
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 HANDS = 0.04 * random_hands(7, 200, spread=10).joints
 OTHERS = 0.04 * random_hands(8, 150, spread=14).joints
 

@@ -30,7 +30,7 @@ def _start(*arguments):
   return subprocess.Popen(
     [sys.executable, '-m', 'bmc_jax.main', *map(str, arguments)],
     cwd=ROOT,
-    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    env=os.environ | {'PYTHONPATH': str(ROOT), 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
