@@ -2,17 +2,21 @@
 
     pip install torch
     python benchmarks/constraints.py
+    python benchmarks/constraints.py --public-port Hand-BMC-pytorch
     python benchmarks/constraints.py --training-step --repeats 5
 
 The first command measures value and gradient of the mean `bmc_loss` in turns with the
 same loss in PyTorch (`torch_constraints.py`), after a check that both agree, and prints
-the medians. The second, which needs the extra `train`, measures training steps of the
-paper's network (ResNet-50, 128 px, batches of 64) with and without constraints.
+the medians. The second adds the public PyTorch implementation (`public_port.py`). The
+third, which needs the extra `train`, measures training steps of the paper's network
+(ResNet-50, 128 px, batches of 64) with and without constraints.
 """
 
 import argparse
+import functools
 import statistics
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -36,15 +40,17 @@ def noisy_hands(count: int) -> tuple[np.ndarray, limits.HandLimits]:
   return (hands + noise).astype(np.float32), limits.fit_limits(hands[:2000])
 
 
-def medians_ms(functions, repeats: int) -> list[float]:
-  """The median time of each function; they are called in turns."""
+def medians_ms(functions, repeats: int, *, in_a_row: int = 1) -> list[float]:
+  """The median time of each function; they take turns of so many calls in a row."""
   times = [[] for _ in functions]
-  for _ in range(repeats + 2):
+  for turn in range(repeats + 2):
     for function, measured in zip(functions, times, strict=True):
-      start = time.perf_counter()
-      function()
-      measured.append(time.perf_counter() - start)
-  return [statistics.median(measured[2:]) * 1e3 for measured in times]
+      for _ in range(in_a_row):
+        start = time.perf_counter()
+        function()
+        if turn >= 2:
+          measured.append(time.perf_counter() - start)
+  return [statistics.median(measured) * 1e3 for measured in times]
 
 
 def _value_and_grad(hand_limits):
@@ -55,20 +61,22 @@ def _value_and_grad(hand_limits):
   )
 
 
-def _torch_value_and_grad(hand_limits, dtype):
+def _torch_loss(hand_limits, dtype):
   import torch
   import torch_constraints
 
   bounds = [
     torch.tensor(np.asarray(leaf), dtype=dtype) for leaf in jax.tree.leaves(hand_limits)
   ]
+  return lambda joints: torch_constraints.bmc_loss(joints, bounds)
 
-  def value_and_grad(joints):
-    joints = joints.detach().requires_grad_()
-    value = torch_constraints.bmc_loss(joints, bounds)
-    return value.detach(), torch.autograd.grad(value, joints)[0]
 
-  return value_and_grad
+def _torch_value_and_grad(loss, joints):
+  import torch
+
+  joints = joints.detach().requires_grad_()
+  value = loss(joints)
+  return value.detach(), torch.autograd.grad(value, joints)[0]
 
 
 def _check_agreement(hands, hand_limits):
@@ -77,35 +85,49 @@ def _check_agreement(hands, hand_limits):
 
   with jax.enable_x64(True):
     value, gradient = _value_and_grad(hand_limits)(hands)
-  wanted = _torch_value_and_grad(hand_limits, torch.float64)(torch.tensor(hands))
+  loss = _torch_loss(hand_limits, torch.float64)
+  wanted = _torch_value_and_grad(loss, torch.tensor(hands))
   np.testing.assert_allclose(value, wanted[0], rtol=1e-4)
   # Of the single hands, of which the mean's gradient is a share.
   count = len(hands)
   np.testing.assert_allclose(count * gradient, count * wanted[1], rtol=1e-4, atol=1e-4)
 
 
-def compare_with_torch(repeats: int) -> None:
+def compare_with_torch(repeats: int, public_port: Path | None) -> None:
   import torch
 
   hands, hand_limits = noisy_hands(max(BATCHES))
   value_and_grad = _value_and_grad(hand_limits)
-  torch_value_and_grad = _torch_value_and_grad(hand_limits, torch.float32)
   _check_agreement(hands[:1024].astype(np.float64), hand_limits)
+  losses = {'PyTorch': _torch_loss(hand_limits, torch.float32)}
+  if public_port:
+    import public_port as port
+
+    loss = port.load(public_port, hand_limits)
+    port.check_agreement(loss, hands[:1024], hand_limits)
+    losses['public port'] = lambda joints: loss(joints)[0].sum()
   print(
     f'{jax.devices()[0].device_kind}, jax {jax.__version__}, torch {torch.__version__} '
-    f'with {torch.get_num_threads()} threads, {repeats} repeats'
+    f'with {torch.get_num_threads()} threads, {repeats} turns of 5 calls'
   )
-  print('| hands | JAX ms | PyTorch ms | ratio |\n| --- | --- | --- | --- |')
+  columns = [column for name in losses for column in (f'{name} ms', 'ratio')]
+  print(f'| hands | JAX ms | {" | ".join(columns)} |')
+  print('| --- ' * (len(columns) + 2) + '|')
   for batch in BATCHES:
     joints, torch_joints = jax.numpy.array(hands[:batch]), torch.tensor(hands[:batch])
-    ours, theirs = medians_ms(
-      (
+    ours, *theirs = medians_ms(
+      [
         lambda joints=joints: jax.block_until_ready(value_and_grad(joints)),
-        lambda joints=torch_joints: torch_value_and_grad(joints),
-      ),
+        *(
+          functools.partial(_torch_value_and_grad, loss, torch_joints)
+          for loss in losses.values()
+        ),
+      ],
       repeats,
+      in_a_row=5,  # after PyTorch, its threads keep the cores busy for a while
     )
-    print(f'| {batch:,} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.1f} |')
+    cells = ''.join(f' {time:.2f} | {time / ours:.1f} |' for time in theirs)
+    print(f'| {batch:,} | {ours:.2f} |{cells}')
 
 
 def share_of_training_step(repeats: int) -> None:
@@ -163,12 +185,13 @@ def _images(config, hands):
 def main() -> None:
   parser = argparse.ArgumentParser(description='Speed of the constraints.')
   parser.add_argument('--repeats', type=int, default=30)
+  parser.add_argument('--public-port', type=Path, metavar='CLONE')
   parser.add_argument('--training-step', action='store_true')
   arguments = parser.parse_args()
   if arguments.training_step:
     share_of_training_step(arguments.repeats)
   else:
-    compare_with_torch(arguments.repeats)
+    compare_with_torch(arguments.repeats, arguments.public_port)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """Settings of the test session and the fixtures that many tests share."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -64,11 +65,20 @@ def x64() -> Iterator[None]:
     yield
 
 
-@pytest.fixture
-def quick_compilation() -> Iterator[None]:
+@contextlib.contextmanager
+def compiling_quickly() -> Iterator[None]:
   """For programs that take far longer to compile than to run."""
   name = 'jax_disable_most_optimizations'
   before = jax.config.read(name)
   jax.config.update(name, True)
-  yield
-  jax.config.update(name, before)
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
+
+
+@pytest.fixture
+def quick_compilation() -> Iterator[None]:
+  """`compiling_quickly` for the length of one test."""
+  with compiling_quickly():
+    yield

@@ -12,6 +12,9 @@ from bmc_jax import experiment, inputs, limits, results, train
 from bmc_jax.report.load import slug_of
 from configs import base
 from tests import tiny_config
+from tests.conftest import compiling_quickly
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +26,8 @@ def poses(tmp_path_factory):
 def finished(poses, tmp_path_factory):
   """A workdir in which the tiny experiment has been run."""
   workdir = tmp_path_factory.mktemp('run')
-  experiment.run_experiment(tiny_config.get_config(poses), workdir)
+  with compiling_quickly():
+    experiment.run_experiment(tiny_config.get_config(poses), workdir)
   return workdir
 
 

@@ -60,10 +60,23 @@ def test_primitives_match_numpy_away_from_zero():
   np.testing.assert_allclose(geometry.safe_atan2(u, v), np.arctan2(u, v), rtol=1e-5)
 
 
+def test_atan2_of_float32_is_as_exact_as_float32():
+  angle = np.linspace(-np.pi, np.pi, 100_001)
+  size = np.random.default_rng(0).permutation(np.geomspace(1e-8, 1e8, angle.size))
+  y, x = (size * np.sin(angle)).astype(np.float32), (size * np.cos(angle)).astype('f')
+  wanted = np.arctan2(np.float64(y), np.float64(x))
+  np.testing.assert_allclose(geometry.safe_atan2(y, x), wanted, rtol=4e-7, atol=0)
+  y, x = (
+    np.float32([0, -0.0, 1, -1, 2, np.nan, 1]),
+    np.float32([-1, -2, 0, 0, 0, 1, np.nan]),
+  )
+  np.testing.assert_allclose(geometry.safe_atan2(y, x), np.arctan2(y, x), rtol=1e-7)
+
+
 @pytest.mark.parametrize('name', PRIMITIVES)
 def test_gradients_of_primitives_match_finite_differences(name, x64):
   u, v = np.random.default_rng(1).uniform(0.5, 2, (2, 3))
-  check_grads(jax.jit(PRIMITIVES[name]), (u, v), order=1, modes=['rev'])
+  check_grads(jax.jit(PRIMITIVES[name]), (u, v), order=2, modes=['fwd', 'rev'])
 
 
 def _camera(rng, skew=0.0):

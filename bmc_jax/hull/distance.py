@@ -31,9 +31,9 @@ def hull_distance(
 ) -> Float[Array, '*b 5 3']:
   """Distance of angles to their hulls, 0 inside (paper section 3.1).
 
-  Flexion is periodic: the nearest point q of a hull is that of the nearest of the
-  turns of -2 pi, 0 and 2 pi. 'euclidean' is |p - q|, in radians; its gradient is a
-  unit vector outside. 'chordal_l1' is |cos p - cos q|_1 + |sin p - sin q|_1 with the
+  Flexion is periodic: the nearest point q of a hull is that of the nearest of all
+  turns of p by 2 pi. 'euclidean' is |p - q|, in radians; its gradient is a unit vector
+  outside. 'chordal_l1' is |cos p - cos q|_1 + |sin p - sin q|_1 with the
   same q: about the L1 distance near the hull, and bounded far away from it.
 
   Args:
@@ -106,12 +106,11 @@ def _nearest_edge(flexion, abduction, corners):
     (3, 5, *b) index of the edge, turn to add to the flexion, and whether the point, so
     turned, is inside.
   """
-  turns = jnp.array([-TWO_PI, 0.0, TWO_PI], flexion.dtype)
-  turns = turns.reshape(3, *(1,) * flexion.ndim)
-  px = flexion[None] + turns
-  py = abduction[None]
   # (v, 1, 3, 5, 1, ...): one edge goes with all turns and hands.
   corners = corners.reshape(*corners.shape[:2], 1, 3, 5, *(1,) * (flexion.ndim - 2))
+  turns = _turns(flexion[None], corners[0])
+  px = flexion[None] + turns
+  py = abduction[None]
   ends = jnp.roll(corners, -1, axis=1)
   vectors = ends - corners
   inverse = 1 / jnp.maximum(jnp.sum(vectors * vectors, axis=0), _TINY)
@@ -130,12 +129,24 @@ def _nearest_edge(flexion, abduction, corners):
   inside = winding > 0
   least = jnp.where(inside, -1, least)
   turn = jnp.argmin(least, axis=0)
-  chosen = turn[None] == jnp.arange(3).reshape(3, *(1,) * turn.ndim)
+  chosen = turn[None] == jnp.arange(2).reshape(2, *(1,) * turn.ndim)
   return (
     jnp.sum(jnp.where(chosen, nearest, 0), axis=0),
     jnp.sum(jnp.where(chosen, turns, 0), axis=0),
     jnp.any(chosen & inside, axis=0),
   )
+
+
+def _turns(flexion, corners):
+  """The two turns, (2, 3, 5, *b), after one of which a point is nearest to its hull.
+
+  One brings it within half a turn of the middle of the hull's flexion, the other to the
+  far side of the hull. Beyond them each point of a hull is farther away.
+  """
+  middle = (jnp.min(corners, axis=0) + jnp.max(corners, axis=0)) / 2
+  nearest = -TWO_PI * jnp.round((flexion - middle) / TWO_PI)
+  other = nearest - jnp.copysign(TWO_PI, flexion + nearest - middle)
+  return jnp.concatenate([nearest, other])
 
 
 def _visit(px, py, best, edge):
