@@ -2,12 +2,14 @@
 
 Each penalty takes canonical right-hand joints in the unit of the limits (reference
 bone = 1 unless their metadata say otherwise) and comes back unreduced, in one number
-per bone; `bmc_loss` averages and adds them. Nothing here is jitted or stateful: call
+per bone; `bmc_loss` averages and adds them. All raise TypeError for what is no
+`HandLimits`, and ValueError for joints of another shape and for limits of left hands or
+of another joint order. Nothing here is jitted or stateful: call
 it from your own jitted, vmapped or differentiated code.
 
     from bmc_jax import constraints, limits
-    limits = limits.load_limits('limits.json')
-    loss, terms = constraints.bmc_loss(joints_3d, limits)
+    hand_limits = limits.load_limits('limits.json')
+    loss, terms = constraints.bmc_loss(joints, hand_limits)
 """
 
 from collections.abc import Mapping
@@ -32,6 +34,15 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 """Default weights of the three terms. The paper's are not published."""
 
 
+def _check_limits(limits):
+  if not isinstance(limits, HandLimits):
+    raise TypeError(
+      f'limits is {limits!r:.60}, but HandLimits are needed: '
+      'bmc_jax.limits.load_limits reads them from a file.'
+    )
+  limits.metadata.check_fits_canonical_right_hands()
+
+
 def interval_penalty(x: Array, lower: Array | float, upper: Array | float) -> Array:
   """How far x lies outside [lower, upper] (paper section 3.1):
   max(lower - x, 0) + max(x - upper, 0).
@@ -54,6 +65,7 @@ def bone_length_penalty(
   joints: Float[Array, '*b 21 3'], limits: HandLimits
 ) -> Float[Array, '*b 5 4']:
   """Violation of the 20 bones' length ranges (paper 3.1), in the joints' unit."""
+  _check_limits(limits)
   return batch_first(_bone_length(anatomy.bones(joints), limits), axes=2)
 
 
@@ -67,6 +79,7 @@ def root_bone_penalty(
   """Violation of the palm's structure (paper section 3.1): curvature (1 / unit of the
   joints) plus angle (radians) between neighbouring root bones.
   """
+  _check_limits(limits)
   roots = anatomy.bones(joints).roots
   penalty = _root_bone(roots, vector.normalize(roots), limits)
   return batch_first(penalty, axes=1)
@@ -99,6 +112,7 @@ def joint_angle_penalty(
   Raises:
     ValueError: another power, an unknown distance.
   """
+  _check_limits(limits)
   directions = anatomy.directions(anatomy.bones(joints))
   penalty = _joint_angle(
     directions,
@@ -167,12 +181,7 @@ def bmc_loss(
       option, or limits for another joint order, reference bone or for left hands.
   """
   check_joints(joints)
-  if not isinstance(limits, HandLimits):
-    raise TypeError(
-      f'limits is {limits!r:.60}, but HandLimits are needed: '
-      'bmc_jax.limits.load_limits reads them from a file.'
-    )
-  limits.metadata.check_fits_canonical_right_hands()
+  _check_limits(limits)
   limits.metadata.check_reference(reference)
   unknown = set(weights) - set(WEIGHTS)
   if unknown:

@@ -132,8 +132,12 @@ _ATAN = _atan_polynomial(10)
 """Its error, 5e-9, is far below float32's rounding."""
 
 
-def _check_points(points, name, size, matrix, matrix_name='intrinsics'):
-  """Points (*b, n, size) and for each set of them, or for all, a matrix (3, 3)."""
+def check_points(
+  points: Array, name: str, size: int, matrix: Array, matrix_name: str = 'intrinsics'
+) -> None:
+  """Raises ValueError unless the points are (*b, n, size) and for each set of them, or
+  for all, there is a matrix (3, 3).
+  """
   if points.ndim < 2 or points.shape[-1] != size:
     raise ValueError(
       f'{name} has the shape {points.shape}, but (..., n, {size}) is needed.'
@@ -176,7 +180,7 @@ def project(
     ValueError: points or intrinsics of another shape.
   """
   joints_3d, intrinsics = as_float(joints_3d), as_float(intrinsics)
-  _check_points(joints_3d, 'joints_3d', 3, intrinsics)
+  check_points(joints_3d, 'joints_3d', 3, intrinsics)
   xy = safe_divide(joints_3d[..., :2], joints_3d[..., 2:], eps=_MIN_DEPTH)
   return transform_keypoints(xy, intrinsics)
 
@@ -197,7 +201,7 @@ def camera_rays(
     ValueError: pixels or intrinsics of another shape.
   """
   keypoints_2d, intrinsics = as_float(keypoints_2d), as_float(intrinsics)
-  _check_points(keypoints_2d, 'keypoints_2d', 2, intrinsics)
+  check_points(keypoints_2d, 'keypoints_2d', 2, intrinsics)
   return pixels_to_rays(keypoints_2d - intrinsics[..., None, :2, 2], intrinsics)
 
 
@@ -217,7 +221,7 @@ def pixels_to_rays(
     ValueError: offsets or intrinsics of another shape.
   """
   offsets, intrinsics = as_float(offsets), as_float(intrinsics)
-  _check_points(offsets, 'offsets', 2, intrinsics)
+  check_points(offsets, 'offsets', 2, intrinsics)
   linear = intrinsics[..., None, :2, :2]  # the same for all pixels
   # Both in focal lengths, about: the product of two would overflow in float16.
   size = jax.lax.stop_gradient(jnp.abs(linear).max((-2, -1), keepdims=True))
@@ -263,7 +267,7 @@ def transform_keypoints(
     ValueError: pixels or maps of another shape.
   """
   keypoints_2d, affine = as_float(keypoints_2d), as_float(affine)
-  _check_points(keypoints_2d, 'keypoints_2d', 2, affine, 'affine')
+  check_points(keypoints_2d, 'keypoints_2d', 2, affine, 'affine')
   rotated = jnp.einsum('...ij,...nj->...ni', affine[..., :2, :2], keypoints_2d)
   return rotated + affine[..., None, :2, 2]
 

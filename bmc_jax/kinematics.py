@@ -136,22 +136,34 @@ def forward_kinematics(
     angles: (*b, 5, 3, 2) radians, flexion and abduction of PIP, DIP and TIP bones;
       abduction in [-pi/2, pi/2], as `joint_angles` gives it.
     bone_lengths: (*b, 5, 4), root bone first, any unit.
-    root_directions: (*b, 5, 3) unit vectors from the wrist to the MCPs. They carry
-      the hand's orientation.
+    root_directions: (*b, 5, 3) vectors of any length from the wrist towards the MCPs.
+      They carry the hand's orientation.
     frames: those that the angles were measured in, see `bone_frames`.
 
   Returns:
     (*b, 21, 3) with the wrist at the origin, in the unit of the lengths.
 
   Raises:
-    ValueError: unknown frames.
+    ValueError: an argument of another shape, unknown frames.
   """
-  roots = vector.Vector(*jnp.moveaxis(as_float(root_directions), (-1, -2), (0, 1)))
-  bend = anatomy.Angles(*jnp.moveaxis(as_float(angles), (-1, -2, -3), (0, 1, 2)))
-  directions = _to_array(_chain(anatomy.pose(bend, roots, frames)), axes=2)
-  fingers = jnp.cumsum(directions * as_float(bone_lengths)[..., None], axis=-2)
+  angles = _check_shape('angles', angles, (5, 3, 2))
+  bone_lengths = _check_shape('bone_lengths', bone_lengths, (5, 4))
+  root_directions = _check_shape('root_directions', root_directions, (5, 3))
+  roots = vector.Vector(*jnp.moveaxis(root_directions, (-1, -2), (0, 1)))
+  bend = anatomy.Angles(*jnp.moveaxis(angles, (-1, -2, -3), (0, 1, 2)))
+  pose = anatomy.pose(bend, vector.normalize(roots), frames)
+  directions = _to_array(_chain(pose), axes=2)
+  fingers = jnp.cumsum(directions * bone_lengths[..., None], axis=-2)
   fingers = fingers.reshape(*fingers.shape[:-3], 20, 3)
   return jnp.concatenate([jnp.zeros_like(fingers[..., :1, :]), fingers], axis=-2)
+
+
+def _check_shape(name, x, last):
+  x = as_float(x)
+  if x.shape[-len(last) :] != last:
+    needed = ', '.join(map(str, last))
+    raise ValueError(f'{name} has the shape {x.shape}, but (..., {needed}) is needed.')
+  return x
 
 
 def batch_first(x: Array, *, axes: int) -> Array:

@@ -103,13 +103,17 @@ def solve_root_depth(
     `all_bones` all of them) coincide the root is put at 0 (or at the nearest bound).
 
   Raises:
-    ValueError: an argument of another shape, a reference that is no two joints, an
-      unknown method, or one without the bone lengths that it needs.
+    ValueError: an argument of another shape, a reference that is no two joints, bounds
+      that are none, an unknown method, or one without the bone lengths that it needs.
   """
   keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   check_joints(keypoints_2d, 'keypoints_2d', last=2)
   geometry.check_depth(relative_depth, 'relative_depth', keypoints_2d.shape[:-1])
   check_reference(reference)
+  intrinsics = as_float(intrinsics)
+  geometry.check_points(keypoints_2d, 'keypoints_2d', 2, intrinsics)
+  if bounds is not None and not 0 <= bounds[0] < bounds[1]:
+    raise ValueError(f'bounds are the least and the largest depth, not {bounds}.')
   if method is None:
     method = 'larger_root' if bone_lengths is None else 'all_bones'
   _check_method(method, bone_lengths)

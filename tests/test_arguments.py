@@ -1,5 +1,7 @@
 """What the pure functions make of integers, lists, 16-bit floats and wrong shapes."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +107,17 @@ REFUSED = {
   r'relative_depth has the shape \(8, 20\), but .* calls for \(8, 21\)': (
     lambda: pose25d.solve_root_depth(PIXELS, DEPTHS[:, :20], CAMERAS)
   ),
+  r'intrinsics has the shape \(4, 3, 3\), but keypoints_2d .* \(8, 21, 2\)': (
+    lambda: pose25d.solve_root_depth(PIXELS, DEPTHS, CAMERAS[:4])
+  ),
+  r'the least and the largest depth, not \(30, 3\)': (
+    lambda: pose25d.solve_root_depth(PIXELS, DEPTHS, CAMERAS, bounds=(30, 3))
+  ),
+  r'angles has the shape \(5, 3\), but \(\.\.\., 5, 3, 2\)': (
+    lambda: kinematics.forward_kinematics(
+      np.zeros((5, 3)), np.ones((5, 4)), np.ones((5, 3))
+    )
+  ),
   r'two different joints of 0 to 20, not \(9, 30\)': lambda: pose25d.scale_of(
     HANDS, (9, 30)
   ),
@@ -127,9 +140,31 @@ def test_wrong_shapes_and_joints_are_refused_in_a_sentence(sentence):
     REFUSED[sentence]()
 
 
-def test_a_path_in_the_place_of_limits_is_refused_in_a_sentence():
-  with as_users_call(), pytest.raises(TypeError, match="'limits.json', but .*load_lim"):
-    constraints.bmc_loss(HANDS, 'limits.json')  # pyright: ignore
+@pytest.mark.parametrize(
+  'penalty',
+  [
+    constraints.bmc_loss,
+    constraints.bone_length_penalty,
+    constraints.root_bone_penalty,
+    constraints.joint_angle_penalty,
+  ],
+)
+def test_what_are_no_limits_of_right_hands_is_refused_in_a_sentence(penalty):
+  metadata = dataclasses.replace(LIMITS.metadata, handedness='left')
+  with as_users_call():
+    with pytest.raises(TypeError, match="'limits.json', but .*load_lim"):
+      penalty(HANDS, 'limits.json')
+    with pytest.raises(ValueError, match="for 'left' hands, but"):
+      penalty(HANDS, dataclasses.replace(LIMITS, metadata=metadata))
+
+
+def test_nothing_is_promoted_where_jax_is_told_not_to():
+  confidence = np.ones((8, 21), np.float32)
+  with jax.numpy_dtype_promotion('strict'):
+    gradient = jax.grad(
+      lambda hands: constraints.bmc_loss(hands, LIMITS, confidence=confidence)[0].sum()
+    )
+    assert gradient(np.float32(HANDS)).dtype == jnp.float32
 
 
 def test_points_that_nearly_touch_the_camera_have_a_finite_gradient():

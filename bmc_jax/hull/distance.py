@@ -167,6 +167,6 @@ def _visit(px, py, best, edge):
   best = (
     jnp.where(nearer, distance_squared, least),
     jnp.where(nearer, index, nearest),
-    winding + upward - downward,
+    winding + upward.astype(jnp.int32) - downward.astype(jnp.int32),
   )
   return best, None
