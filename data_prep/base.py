@@ -32,7 +32,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bmc_jax.data import example as example_lib
-from data_prep import folders
+from data_prep import checks, folders
 from data_prep import shards as shards_lib
 from data_prep import workers as workers_lib
 
@@ -144,12 +144,14 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       for split, records in splits.items()
     }
     shards = [shard for plan in plans.values() for shard in plan]
-    reports = iter(workers_lib.write_all(shards, self._max_bad, self._workers))
-    infos = []
+    reports = workers_lib.write_all(shards, self._max_bad, self._workers)
+    self._check(reports)
+    for shard in shards:
+      os.link(shard.path, Path(self.data_path) / shard.path.name)
+    infos, start = [], 0
     for split, plan in plans.items():
-      own = [next(reports) for _ in plan]
-      for shard in plan:
-        os.link(shard.path, Path(self.data_path) / shard.path.name)
+      own = reports[start : start + len(plan)]
+      start += len(plan)
       infos.append(
         tfds.core.SplitInfo(
           name=split,
@@ -159,6 +161,21 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
         )
       )
     self.info.set_splits(tfds.core.splits.SplitDict(infos))
+
+  def _check(self, reports: Sequence[shards_lib.Report]) -> None:
+    """Checks all examples together and keeps what was measured as metadata."""
+    measures = {
+      name: [value for report in reports for value in report.measures.get(name, ())]
+      for name in checks.MEASURES
+    }
+    checks.check_dataset(measures, self.name)
+    skipped = [message for report in reports for message in report.skipped]
+    for message in skipped:
+      print(f'left out: {message}')
+    self.info.metadata['skipped'] = skipped
+    self.info.metadata['checks'] = {
+      name: checks.summarize(values) for name, values in measures.items() if values
+    }
 
   def _read_splits(self, source: Path) -> dict[str, Sequence[shards_lib.Record]]:
     """The records of the splits to build."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
 from bmc_jax.data import example as example_lib
@@ -37,9 +38,19 @@ class Converter:
   image_shape: tuple[int | None, int | None, int]
   encoding: str
 
-  def features(self):
-    """The TFDS features of the examples."""
-    return example_lib.features(self.image_shape, self.encoding)
+  def serializer(self) -> Callable[[example_lib.Example], bytes]:
+    """Makes a function that encodes examples as TFDS does.
+
+    But the fields are always in one order, which TFDS leaves to chance.
+    """
+    features = example_lib.features(self.image_shape, self.encoding)
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+    def serialize(example: example_lib.Example) -> bytes:
+      encoded = serializer.get_tf_example(features.encode_example(example))
+      return encoded.SerializeToString(deterministic=True)
+
+    return serialize
 
   def __call__(self, record: Record) -> tuple[example_lib.Example, checks.Measures]:
     """The example of a record and what its checks measured.
@@ -49,10 +60,8 @@ class Converter:
       OSError: a file cannot be read.
     """
     example = self.read_example(record)
-    files = _files(record)
-    measures = checks.check_example(
-      example, self.image_shape, str(files[0]) if files else ''
-    )
+    where = str(next(iter(_files(record)), example['sample_id']))
+    measures = checks.check_example(example, self.image_shape, where)
     return example, measures
 
 
@@ -150,7 +159,7 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
     for _ in shard.records:
       advance()
     return report
-  features = shard.converter.features()
+  serialize = shard.converter.serializer()
   skipped: list[str] = []
   measured: list[checks.Measures] = []
   num_bytes = 0
@@ -164,7 +173,7 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
         raise
       skipped.append(str(error))
     else:
-      serialized = features.serialize_example(example)
+      serialized = serialize(example)
       writer.write(serialized)
       num_bytes += len(serialized)
       measured.append(measures)
