@@ -25,7 +25,8 @@ from data_prep.registry import DATASETS, FLAGS
 EXIT_BAD_INPUT = 2
 CONTACT_SHEET = 'contact_sheet.png'
 CARD = 'README.md'
-READING_FLAGS = ('splits', 'max_bad', 'workers')  # of every dataset with files
+# Of every dataset with original files.
+READING_FLAGS = ('crop_size', 'splits', 'max_bad', 'workers')
 
 
 def build(
@@ -45,7 +46,7 @@ def build(
     num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
       at least 64 MB, unless it has its own, as `procedural_hands`).
     **options: for the builder's constructor: the dataset's `flags`, and for one with
-      original files `splits`, `max_bad` and `workers` (`base.LayoutBuilder`).
+      original files `READING_FLAGS` (`base.LayoutBuilder`).
 
   Returns:
     The prepared folder, OUT/<name>/<version>.
@@ -146,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--out', required=True, help='folder of prepared datasets')
   parser.add_argument('--num-shards', type=int, help='files per split')
   read = parser.add_argument_group('datasets read from original files')
+  read.add_argument(
+    '--crop-size', type=int, help='side in pixels of crops around the hand; else whole'
+  )
   read.add_argument('--splits', type=_parse_names, help='those to build: a,b; else all')
   read.add_argument(
     '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'

@@ -2,7 +2,7 @@
 
 | check | limit |
 | --- | --- |
-| image whole, of an allowed and the expected size | `images.MAX_PIXELS` |
+| image whole, of an allowed and the expected size (`images.decode`) | `MAX_PIXELS` |
 | format, finite values, positive depth, unit | `example.validate_example` |
 | labelled keypoints in the image | at least one |
 | 3D joints project on the 2D labels | `MAX_REPROJECTION` |
@@ -10,13 +10,13 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from bmc_jax import pose25d, skeleton
 from bmc_jax.data import example as example_lib
 from bmc_jax.skeleton import Array
-from data_prep import images
 
 MAX_REPROJECTION = 5.0  # px
 MIN_HANDS = 10  # fewer cannot outvote a label
@@ -36,33 +36,22 @@ MEASURES = {
 }
 
 
-def check_example(
-  example: example_lib.Example, image_shape: Sequence[int | None], where: str
-) -> Measures:
+def check_example(example: Mapping[str, Any]) -> Measures:
   """Checks one example.
 
   Args:
-    example: whose image is the bytes of a file.
-    image_shape: (H, W, 3) that the image must have; None where sizes differ.
-    where: the example's file, for messages about the image.
+    example: whose image is decoded.
 
   Returns:
     What was measured.
 
   Raises:
-    ValueError: one sentence that names the file or the example and the remedy.
+    ValueError: one sentence that names the example and the remedy.
   """
-  image = images.decode(example['image'], where)
-  for found, expected in zip(image.shape, image_shape, strict=True):
-    if expected is not None and found != expected:
-      raise ValueError(
-        f'{where} has {image.shape[1]}x{image.shape[0]} pixels instead of '
-        f'{image_shape[1]}x{image_shape[0]}; get the original file.'
-      )
-  example_lib.validate_example({**example, 'image': image})
+  example_lib.validate_example(example)
   where = f'Example {example["sample_id"]!r}'
   labelled = example['visibility'] > 0
-  _check_inside(example['keypoints_2d'][labelled], image.shape, where)
+  _check_inside(example['keypoints_2d'][labelled], example['image'].shape, where)
   if not example['has_joints_3d'][0]:
     return {}
   measures = {'reprojection_px': _check_projection(example, labelled, where)}

@@ -18,7 +18,7 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
 from bmc_jax.data import example as example_lib
-from data_prep import checks
+from data_prep import checks, crops, images
 
 Record = Any
 """What annotation files say of one example: a dataclass or a mapping; picklable."""
@@ -32,18 +32,27 @@ class Converter:
     read_example: of the dataset.
     image_shape: (H, W, 3) that the images must have; None where sizes differ.
     encoding: 'jpeg' or 'png'.
+    crop_size: side in pixels of a crop around the hand; None stores the whole image.
   """
 
   read_example: Callable[[Record], example_lib.Example]
   image_shape: tuple[int | None, int | None, int]
   encoding: str
+  crop_size: int | None
+
+  def features(self):
+    """The TFDS features of the examples."""
+    size = self.crop_size
+    return example_lib.features(
+      (size, size, 3) if size else self.image_shape, self.encoding
+    )
 
   def serializer(self) -> Callable[[example_lib.Example], bytes]:
     """Makes a function that encodes examples as TFDS does.
 
     But the fields are always in one order, which TFDS leaves to chance.
     """
-    features = example_lib.features(self.image_shape, self.encoding)
+    features = self.features()
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
 
     def serialize(example: example_lib.Example) -> bytes:
@@ -61,7 +70,12 @@ class Converter:
     """
     example = self.read_example(record)
     where = str(next(iter(_files(record)), example['sample_id']))
-    measures = checks.check_example(example, self.image_shape, where)
+    image = images.decode(example['image'], where, self.image_shape)
+    decoded = {**example, 'image': image}
+    measures = checks.check_example(decoded)
+    if self.crop_size:
+      example = crops.crop_to_hand(decoded, self.crop_size)
+      example['image'] = images.encode(example['image'], self.encoding)
     return example, measures
 
 
