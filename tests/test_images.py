@@ -40,6 +40,14 @@ def test_an_image_that_is_cut_off_anywhere_is_refused(encoded):
       images.decode(encoded[:size], 'a.jpg')
 
 
+def test_what_stands_in_for_the_end_of_a_download_is_noticed():
+  for size in range(1000, len(JPEG), 500):
+    padded = JPEG[:size] + bytes(len(JPEG) - size)
+    assert cv2.imdecode(np.frombuffer(padded, np.uint8), cv2.IMREAD_COLOR) is not None
+    with pytest.raises(ValueError, match='is cut off or damaged'):
+      images.decode(padded, 'a.jpg')
+
+
 def test_a_png_with_one_wrong_byte_is_refused():
   spoilt = bytearray(PNG)
   spoilt[len(PNG) // 2] ^= 1
