@@ -137,8 +137,8 @@ def _check_depth(tips: np.ndarray, path: Path) -> None:
   low, high = _DEPTH_RANGE
   if not low <= depth <= high:
     raise ValueError(
-      f'{path}: the median depth of the fingertips is {depth:.4g}, outside {low}-{high} '
-      'millimetres; check the unit and the axes, or get a complete copy.'
+      f'{path}: the median depth of the fingertips is {depth:.4g}, outside '
+      f'{low}-{high} millimetres; check the unit and the axes, or get a complete copy.'
     )
 
 
