@@ -45,12 +45,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow_datasets as tfds
 from absl import logging
 
 from bmc_jax import skeleton
-from data_prep import annotations, coco_export, keypoint_names
+from data_prep import annotations, base, coco_export, keypoint_names
 from data_prep.coco_export import Export, Row, View
-from data_prep.records import Record, make_record
+from data_prep.records import Record, make_record, read_example
 
 _SIDE_FIELDS = ('hand', 'handedness', 'hand_type', 'side', 'is_right')
 _RIGHT = {'right', 'r', 'true', '1'}
@@ -216,3 +217,16 @@ def _log(export: Export, left_out: int, views: dict[Any, View]) -> None:
       min(focal),
       max(focal),
     )
+
+
+class CocoHands(base.LayoutBuilder):
+  """Builder of the images; the module's docstring says how to export and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://cocodataset.org/#format-data'
+  CITATION = ''
+  LICENSE = 'That of the images, which are your own.'
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(read_example)
