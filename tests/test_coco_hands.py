@@ -13,7 +13,7 @@ from bmc_jax import skeleton
 from bmc_jax.data import sources
 from data_prep import build as build_lib
 from data_prep import coco_hands, hand_graph_cnn_real
-from tests import fixtures_layouts
+from tests import fixtures_readers
 
 WIDTH, HEIGHT = 64, 48
 NAMES = list(skeleton.JOINT_NAMES)
@@ -64,7 +64,7 @@ def _write(path, export=None, *, file='annotations/person_keypoints_default.json
 
 def _write_images(folder):
   for number in (1, 2):
-    fixtures_layouts.write_image(folder / f'{number}.png', WIDTH, HEIGHT, 90 * number)
+    fixtures_readers.write_image(folder / f'{number}.png', WIDTH, HEIGHT, 90 * number)
 
 
 @pytest.fixture
@@ -352,7 +352,7 @@ DAMAGES = {
     '2.png cannot be read as a JPEG or PNG',
   ),
   'an image of another size': (
-    lambda p: fixtures_layouts.write_image(p / 'images/default/2.png', 32, 24),
+    lambda p: fixtures_readers.write_image(p / 'images/default/2.png', 32, 24),
     '2.png is 32x24 .* lists it as 64x48',
   ),
   'a path that leads out': (
@@ -407,7 +407,7 @@ def test_an_option_that_cannot_be_is_refused(source):
 def test_a_damaged_export_is_not_built(source, tmp_path, capsys):
   _spoil(source, 'categories', 0, name='hand')
   arguments = ['coco_hands', '--source', str(source)]
-  message = fixtures_layouts.failure(arguments, tmp_path / 'out', capsys)
+  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
   assert message.endswith('say it for all of them with --hand.')
   assert (
     build_lib.main([*arguments, '--out', str(tmp_path / 'out'), '--hand', 'left']) == 0
