@@ -15,12 +15,13 @@ Build it:
 
     python -m data_prep.build dexter_object --source dexter+object --out ~/data
 
-One split, `test`, with the frames of all six sequences in which a fingertip is
-annotated. Five of the 21 joints have labels, the tips: of the others, and of a tip
-without a measured depth, joints_3d and keypoints_2d are zeros and `visibility` is 0.
-`has_joints_3d` is 1. The wrist and the reference bone are unknown, so the set is for
-evaluation alone. Joints are brought to metres in the frame of the colour camera with
-the dataset's calibration, and keypoints_2d are the projected joints.
+One split, `test`, with the frames of all six sequences in which the colour camera sees
+an annotated fingertip (the depth camera has a wider view). Five of the 21 joints have
+labels, the tips: of the others, and of a tip without a measured depth, joints_3d and
+keypoints_2d are zeros and `visibility` is 0. `has_joints_3d` is 1. The wrist and the
+reference bone are unknown, so the set is for evaluation alone. Joints are brought to
+metres in the frame of the colour camera with the dataset's calibration, and
+keypoints_2d are the projected joints.
 
 All hands are left ones (`is_right` = 0).
 
@@ -50,6 +51,7 @@ _CITATION = """\
 SEQUENCES = ('Grasp1', 'Grasp2', 'Occlusion', 'Pinch', 'Rigid', 'Rotate')
 TIPS = [skeleton.JOINT_NAMES.index(f'{finger}_tip') for finger in skeleton.FINGERS]
 
+IMAGE_SIZE = np.array([640, 480])
 # The calibration that comes with the dataset.
 INTRINSICS = np.array([[587.45209, 0, 325], [0, 600.67456, 249], [0, 0, 1]])
 DEPTH_TO_COLOR = np.array(  # [R | t] for OpenCV axes, t in millimetres
@@ -92,7 +94,7 @@ def read_records(source: Path) -> dict[str, list[Record]]:
 
 
 def _read_sequence(folder: Path) -> list[Record]:
-  """The records of a sequence's frames with an annotated fingertip."""
+  """The records of a sequence's frames with an annotated fingertip in view."""
   path = folder / 'annotations' / f'{folder.name}3D.txt'
   labels = _read_tips(path)
   images = _list_images(folder / 'color', len(labels))
@@ -104,6 +106,8 @@ def _read_sequence(folder: Path) -> list[Record]:
   joints[:, TIPS] = tips / 1000
   cameras = np.broadcast_to(INTRINSICS, (len(joints), 3, 3))
   keypoints = np.asarray(geometry.project(joints, cameras))
+  inside = np.all((keypoints > -0.5) & (keypoints < IMAGE_SIZE - 0.5), axis=-1)
+  in_view = np.any(inside & (visibility > 0), axis=1)
   return [
     make_record(
       image,
@@ -115,7 +119,7 @@ def _read_sequence(folder: Path) -> list[Record]:
       visibility=visibility[frame],
     )
     for frame, image in enumerate(images)
-    if visibility[frame].any()
+    if in_view[frame]
   ]
 
 
@@ -177,7 +181,7 @@ class DexterObject(base.LayoutBuilder):
   HOMEPAGE = 'https://handtracker.mpi-inf.mpg.de/projects/RealtimeHO/dexter+object.htm'
   CITATION = _CITATION
   LICENSE = 'For research purposes only; see the web page.'
-  IMAGE_SHAPE = (480, 640, 3)
+  IMAGE_SHAPE = (int(IMAGE_SIZE[1]), int(IMAGE_SIZE[0]), 3)
   IMAGE_ENCODING = 'png'
 
   read_records = staticmethod(read_records)

@@ -102,6 +102,19 @@ def test_tips_without_a_depth_are_no_labels(damaged):
   assert np.flatnonzero(records[1]['visibility']).tolist() == [20]
 
 
+def test_a_frame_is_left_out_if_the_color_camera_sees_no_tip(damaged):
+  # Labels have x to the left: -300 mm at half a metre is far to the right.
+  tips = np.full((FRAMES, 5, 3), [10.0, 20.0, 500.0])
+  tips[1, :, 0] = -300
+  tips[2, 1:, 0] = -300
+  _write_annotations(damaged, 'Pinch', tips)
+  records = dexter_object.read_records(damaged)['test']
+  kept = [r for r in records if r['sample_id'].startswith('Pinch')]
+  assert [r['sample_id'] for r in kept] == ['Pinch/0000', 'Pinch/0002']
+  # Out of the image, but a label all the same.
+  assert kept[1]['visibility'].sum() == 5 and kept[1]['keypoints_2d'][8, 0] > 640
+
+
 def _rewrite(path, change):
   file = _annotations(path)
   file.write_text(change(file.read_text()))
