@@ -51,7 +51,9 @@ def load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
   try:
     content = scipy.io.loadmat(path)
   except Exception as error:  # a damaged file makes SciPy raise almost anything
-    raise ValueError(f'{path} cannot be read as a MATLAB file ({error}).') from error
+    raise ValueError(
+      f'{path} cannot be read as a MATLAB file ({error}); get a complete copy.'
+    ) from error
   for name in names:
     if name not in content:
       raise ValueError(f'{path} has no {name}; get a complete copy.')
@@ -63,13 +65,20 @@ def _check_file(path: Path) -> None:
     raise FileNotFoundError(f'The file {path} is missing; get a complete copy.')
 
 
-def as_numbers(value: Any, shape: Sequence[int | None], name: str) -> np.ndarray:
+def as_numbers(
+  value: Any,
+  shape: Sequence[int | None],
+  name: str,
+  *,
+  remedy: str = 'get a complete copy',
+) -> np.ndarray:
   """A float64 array of finite numbers and of a given shape.
 
   Args:
     value: nested lists, or an array.
     shape: the lengths that are needed; None admits any.
     name: what the message calls the value, for example its file.
+    remedy: what the message says is to be done.
 
   Raises:
     ValueError: the value has another shape, or holds something else.
@@ -79,13 +88,17 @@ def as_numbers(value: Any, shape: Sequence[int | None], name: str) -> np.ndarray
   except ValueError:  # lists of different lengths
     array = np.asarray(None)
   if array.dtype.kind not in 'iuf':
-    raise ValueError(f'{name} holds something other than an even table of numbers.')
+    raise ValueError(
+      f'{name} holds something other than an even table of numbers; {remedy}.'
+    )
   same = array.ndim == len(shape) and all(
     needed in (None, found) for needed, found in zip(shape, array.shape, strict=True)
   )
   if not same:
     needed = ', '.join('N' if length is None else str(length) for length in shape)
-    raise ValueError(f'{name} has the shape {array.shape}, but ({needed}) is needed.')
+    raise ValueError(
+      f'{name} has the shape {array.shape}, but ({needed}) is needed; {remedy}.'
+    )
   if not np.all(np.isfinite(array)):
-    raise ValueError(f'{name} holds a value that is not finite.')
+    raise ValueError(f'{name} holds a value that is not finite; {remedy}.')
   return array.astype(np.float64)

@@ -13,6 +13,8 @@ from data_prep import annotations, image_headers
 Row = Mapping[str, Any]
 """An entry of one of the tables."""
 
+CORRECT = 'correct the export'
+
 _PREFIX = 'person_keypoints_'
 _NESTED = '_annotations.coco.json'
 _NO_SPLIT = ('default', 'result', 'annotations', '_annotations.coco')
@@ -164,17 +166,21 @@ def guess_intrinsics(header: image_headers.Header) -> np.ndarray:
 def _listed_intrinsics(row: Row, where: str) -> np.ndarray | None:
   """The camera in an entry of `images`, as it is there."""
   if row.get('intrinsics') is not None:
-    name = f'{where}: intrinsics'
-    return annotations.as_numbers(row['intrinsics'], (3, 3), name)
+    return annotations.as_numbers(
+      row['intrinsics'], (3, 3), f'{where}: intrinsics', remedy=CORRECT
+    )
   camera = row.get('cam_param')
   if camera is None:
     return None
-  name = f'{where}: cam_param'
-  if not isinstance(camera, Mapping) or not {'focal', 'princpt'} <= camera.keys():
-    raise ValueError(f'{name} must have focal [fx, fy] and princpt [cx, cy].')
-  focal = annotations.as_numbers(camera['focal'], (2,), f'{name}: focal')
-  center = annotations.as_numbers(camera['princpt'], (2,), f'{name}: princpt')
-  return np.array([[focal[0], 0, center[0]], [0, focal[1], center[1]], [0, 0, 1]])
+  if not isinstance(camera, Mapping):
+    raise ValueError(f'{where}: cam_param is {camera!r}, no camera; {CORRECT}.')
+  (fx, fy), (cx, cy) = (
+    annotations.as_numbers(
+      camera.get(part), (2,), f'{where}: {part} of cam_param', remedy=CORRECT
+    )
+    for part in ('focal', 'princpt')
+  )
+  return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
 
 
 def by_id(rows: Iterable[Row], where: str) -> dict[Any, Row]:
@@ -184,7 +190,7 @@ def by_id(rows: Iterable[Row], where: str) -> dict[Any, Row]:
     key = row.get('id')
     if not isinstance(key, int | str) or key in found:
       raise ValueError(
-        f'{where} has an entry whose id {key!r} is missing or not unique.'
+        f'{where} has an entry whose id {key!r} is missing or not unique; {CORRECT}.'
       )
     found[key] = row
   return found

@@ -41,6 +41,7 @@ There are no 3D labels: `has_joints_3d` is 0.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ def read_records(
   """
   if hand not in (None, 'left', 'right'):
     raise ValueError(f"hand is {hand!r}; it must be 'left' or 'right'.")
+  if not 0 <= pixel_center <= 1:
+    raise ValueError(f'pixel_center is {pixel_center}; it must be from 0 to 1.')
   return {
     export.split: _read_export(export, hand, pixel_center)
     for export in coco_export.find_exports(source)
@@ -109,7 +112,10 @@ def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[
     where = f'{export.path}: annotation {key!r}'
     image = row.get('image_id')
     if image not in images:
-      raise ValueError(f'{where} is of the image {image!r}, which is not listed.')
+      raise ValueError(
+        f'{where} is of the image {image!r}, which is not listed; '
+        f'{coco_export.CORRECT}.'
+      )
     if image not in views:
       views[image] = coco_export.read_view(export, images[image], pixel_center)
     view, category = views[image], row['category_id']
@@ -128,7 +134,7 @@ def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[
   return records
 
 
-def _order_of(names, path: Path) -> list[int]:
+def _order_of(names: list[str], path: Path) -> list[int]:
   """Where the keypoints of these names have each canonical joint."""
   try:
     order = keypoint_names.canonical_order(names)
@@ -144,7 +150,7 @@ def _order_of(names, path: Path) -> list[int]:
   return list(order or skeleton.JOINT_ORDERS['canonical'])
 
 
-def _is_labelled(row: Row, orders) -> bool:
+def _is_labelled(row: Row, orders: Mapping[Any, list[int]]) -> bool:
   """Whether an annotation is of a hand and has a labelled keypoint."""
   if row.get('category_id') not in orders or row.get('iscrowd'):
     return False
@@ -155,12 +161,14 @@ def _is_labelled(row: Row, orders) -> bool:
 def _is_right(row: Row, category: Row, hand: str | None, where: str) -> bool:
   """Left or right: from the annotation, else its category, else the option."""
   attributes = row.get('attributes')
-  fields = {**row, **(attributes if isinstance(attributes, dict) else {})}
+  fields = {**row, **(attributes if isinstance(attributes, Mapping) else {})}
   for name in _SIDE_FIELDS:
     if fields.get(name) is not None:
       words = set(re.findall(r'[a-z]+|\d+', str(fields[name]).lower()))
       if bool(words & _RIGHT) == bool(words & _LEFT):
-        raise ValueError(f"{where}: {name} is {fields[name]!r}, not 'left' or 'right'.")
+        raise ValueError(
+          f"{where}: {name} is {fields[name]!r}; it must be 'left' or 'right'."
+        )
       return bool(words & _RIGHT)
   name = str(category.get('name')).lower()
   named = [side for side in ('left', 'right') if side in name]
@@ -180,7 +188,9 @@ def _read_keypoints(row: Row, order: list[int], view: View, where: str) -> np.nd
   Raises:
     ValueError: those that are labelled are no pixels of the image.
   """
-  flat = annotations.as_numbers(row.get('keypoints'), (63,), f'{where}: keypoints')
+  flat = annotations.as_numbers(
+    row.get('keypoints'), (63,), f'{where}: keypoints', remedy=coco_export.CORRECT
+  )
   keypoints = flat.reshape(21, 3)[order]
   labelled = keypoints[keypoints[:, 2] > 0, :2]
   margin = _MARGIN * view.size

@@ -20,13 +20,13 @@ Build it:
 
     python -m data_prep.build freihand --source FreiHAND_pub_v2 --out ~/data
 
-Splits: `train`; `validation`, the last poses of the training set (option
-`validation_share`, with all copies of each, so that no pose is in both; the
-neighbouring entries show different persons); `evaluation`, without 3D labels
-(`has_joints_3d` and `visibility` are 0) where evaluation_xyz.json is missing. Examples
-keep the order of the files, and their `sample_id` is the name of the image:
-`evaluation/00000012` is entry 12 of evaluation_K.json and of evaluation_scale.json,
-which scoring without alignment reads from the original folder.
+Splits: `train`; `validation`, the last of the N poses with all their copies, so that
+no pose is in both (option `validation_share`, 0.05 of them if it is not given);
+`evaluation`, without labels (`has_joints_3d` and `visibility` are 0) where
+evaluation_xyz.json is missing. Examples keep the order of the files, and their
+`sample_id` is the name of the image: `evaluation/00000012` is entry 12 of
+evaluation_K.json and of evaluation_scale.json. The scale is no field of an example:
+scoring without alignment and submission files read it from the original folder.
 
 All hands are right ones. keypoints_2d are the projected joints.
 

@@ -373,7 +373,7 @@ DAMAGES = {
   ),
   'another side': (
     lambda p: _spoil(p, 'annotations', 0, hand='both'),
-    "annotation 10: hand is 'both', not 'left' or 'right'",
+    "annotation 10: hand is 'both'; it must be 'left' or 'right'",
   ),
   'names': (
     lambda p: _spoil(p, 'categories', 0, keypoints=['elbow', *NAMES[1:]]),
@@ -385,7 +385,7 @@ DAMAGES = {
   ),
   'half a camera': (
     lambda p: _spoil(p, 'images', 0, cam_param={'focal': [70, 70]}),
-    'cam_param must have focal',
+    'image 1: princpt of cam_param holds something other',
   ),
 }
 
@@ -402,6 +402,8 @@ def test_each_kind_of_damage_has_its_sentence(source, name):
 def test_an_option_that_cannot_be_is_refused(source):
   with pytest.raises(ValueError, match="hand is 'both'"):
     coco_hands.read_records(source, hand='both')
+  with pytest.raises(ValueError, match='pixel_center is -0.5'):
+    coco_hands.read_records(source, pixel_center=-0.5)
 
 
 def test_a_damaged_export_is_not_built(source, tmp_path, capsys):
