@@ -11,8 +11,6 @@ interrupted never looks complete.
 """
 
 import argparse
-import dataclasses
-import importlib
 import sys
 import tempfile
 import time
@@ -20,37 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmc_jax.data import prepared, sources
-from data_prep import contact_sheet
+from data_prep import contact_sheet, folders
+from data_prep.registry import DATASETS, FLAGS
 
 EXIT_BAD_INPUT = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-  """A dataset that can be built.
-
-  Attributes:
-    module: of its builder.
-    builder: the builder's class.
-    has_source: whether it is read from original files, or made from nothing.
-    flags: of the command line that are passed on to the builder's constructor.
-  """
-
-  module: str
-  builder: str
-  has_source: bool = True
-  flags: tuple[str, ...] = ()
-
-
-DATASETS = {
-  'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
-  'procedural_hands': Dataset(
-    'data_prep.procedural_hands',
-    'ProceduralHands',
-    has_source=False,
-    flags=('image_size', 'examples', 'seed'),
-  ),
-}
+READING_FLAGS = ('splits', 'max_bad', 'workers')  # of every dataset with files
 
 
 def build(
@@ -64,12 +36,13 @@ def build(
   """Builds one dataset, unless it is already there.
 
   Args:
-    name: a key of `DATASETS`.
+    name: a key of `registry.DATASETS`.
     out: the folder that holds prepared datasets.
     source: the folder of the dataset's original files.
     num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
       at least 64 MB, unless it has its own, as `procedural_hands`).
-    **options: for the builder's constructor (the dataset's `flags`).
+    **options: for the builder's constructor: the dataset's `flags`, and for one with
+      original files `splits`, `max_bad` and `workers` (`base.LayoutBuilder`).
 
   Returns:
     The prepared folder, OUT/<name>/<version>.
@@ -78,8 +51,6 @@ def build(
     FileNotFoundError: the original files are not there.
     ValueError: they are not of the expected form, or an option is wrong.
   """
-  import tensorflow_datasets as tfds
-
   if num_shards is not None and num_shards < 1:
     raise ValueError(f'There are to be {num_shards} files per split; one is the least.')
   dataset = DATASETS[name]
@@ -94,35 +65,40 @@ def build(
       raise FileNotFoundError(f'The source folder {source} does not exist or is empty.')
   elif source is not None:
     raise ValueError(f'{name} is made from nothing; leave --source out.')
-  make_builder = getattr(importlib.import_module(dataset.module), dataset.builder)
   out = Path(out).expanduser().resolve()
   if any(folder.is_file() for folder in (out, *out.parents)):
     raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
   for info in sorted((out / name).glob('[0-9]*/dataset_info.json')):
     prepared.read_builder(info.parent)  # which the builder reads again, if it can
-  builder = make_builder(data_dir=str(out), file_format='array_record', **options)
+  builder = dataset.load()(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
-  for folder in sorted(path.parent.glob('incomplete.*')):
-    print(f'{folder} is of a build that was interrupted (delete it) or still runs.')
-  if path.exists():
-    print(f'{path} is already complete; delete it to build it anew.')
-  else:
-    config = tfds.download.DownloadConfig(
-      manual_dir=str(source) if source else None,
-      num_shards=num_shards,
-      try_download_gcs=False,
-    )
-    with tempfile.TemporaryDirectory() as downloads:
-      try:
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
-      except AssertionError as error:  # TFDS's, of more files than examples
-        raise ValueError(f'{error}; ask for fewer files per split.') from error
+  with folders.exclusive(path.parent, path.name):
+    if path.exists():
+      print(f'{path} is already complete; delete it to build it anew.')
+    else:
+      _prepare(builder, source, num_shards)
   sheet = path / 'contact_sheet.png'
   if not sheet.exists():
     contact_sheet.write(
       sheet, {split: sources.TfdsSource(str(path), split) for split in _splits(path)}
     )
   return path
+
+
+def _prepare(builder, source: Path | None, num_shards: int | None) -> None:
+  """Lets TFDS build the dataset."""
+  import tensorflow_datasets as tfds
+
+  config = tfds.download.DownloadConfig(
+    manual_dir=str(source) if source else None,
+    num_shards=num_shards,
+    try_download_gcs=False,
+  )
+  with tempfile.TemporaryDirectory() as downloads:
+    try:
+      builder.download_and_prepare(download_dir=downloads, download_config=config)
+    except AssertionError as error:  # TFDS's, of more files than examples
+      raise ValueError(f'{error}; ask for fewer files per split.') from error
 
 
 def _splits(path: Path) -> dict[str, int]:
@@ -140,20 +116,6 @@ def print_summary(path: Path, seconds: float) -> None:
   print(f'contact sheet: {path / "contact_sheet.png"}')
 
 
-def parse_examples(text: str) -> dict[str, int]:
-  """Reads 'studio_train=4000,studio_test=500' into a mapping."""
-  try:
-    pairs = [part.split('=') for part in text.split(',')]
-    examples = {name.strip(): int(count) for name, count in pairs}
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-      f'{text!r} is not of the form split=number,split=number'
-    ) from None
-  if len(examples) < len(pairs):
-    raise argparse.ArgumentTypeError(f'{text!r} names a split twice')
-  return examples
-
-
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m data_prep.build',
@@ -164,11 +126,26 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--source', help='folder of the original files')
   parser.add_argument('--out', required=True, help='folder of prepared datasets')
   parser.add_argument('--num-shards', type=int, help='files per split')
-  made = parser.add_argument_group('datasets made from nothing')
-  made.add_argument('--image-size', type=int, help='side of the images in pixels')
-  made.add_argument('--examples', type=parse_examples, help='split=number,...')
-  made.add_argument('--seed', type=int, help='of the random numbers')
+  read = parser.add_argument_group('datasets read from original files')
+  read.add_argument('--splits', type=_parse_names, help='those to build: a,b; else all')
+  read.add_argument(
+    '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'
+  )
+  read.add_argument('--workers', type=int, help='number of processes; 1 if not given')
+  own = parser.add_argument_group('flags of single datasets')
+  for name, arguments in FLAGS.items():
+    users = [key for key, dataset in DATASETS.items() if name in dataset.flags]
+    help_text = f'{arguments["help"]} ({", ".join(users)})'
+    own.add_argument(_flag(name), **{**arguments, 'help': help_text})
   return parser
+
+
+def _flag(name: str) -> str:
+  return '--' + name.replace('_', '-')
+
+
+def _parse_names(text: str) -> list[str]:
+  return [name.strip() for name in text.split(',') if name.strip()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -178,9 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
   name = args.pop('dataset')
   fixed = {key: args.pop(key) for key in ('out', 'source', 'num_shards')}
   options = {key: value for key, value in args.items() if value is not None}
+  known = DATASETS[name].flags + (READING_FLAGS if DATASETS[name].has_source else ())
   for key in options:
-    if key not in DATASETS[name].flags:
-      parser.error(f'{name} has no flag --{key.replace("_", "-")}.')
+    if key not in known:
+      parser.error(f'{name} has no flag {_flag(key)}.')
   start = time.perf_counter()
   try:
     path = build(name, **fixed, **options)

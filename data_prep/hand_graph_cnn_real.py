@@ -28,6 +28,7 @@ Licence: Snap Inc., non-commercial research and educational purposes only; see t
 LICENSE file of that repository.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
+from data_prep import base
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -53,48 +55,24 @@ _CITATION = """\
 """
 
 
-class HandGraphCnnReal(tfds.core.GeneratorBasedBuilder):
-  """Builder of the photos; the module's docstring says how to get and build them."""
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """One photo: its file, camera (4,), bbox (4,) and joints_3d (21, 3) in metres."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
-  MANUAL_DOWNLOAD_INSTRUCTIONS = 'The folder real_world_testset of hand-graph-cnn.'
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description=__doc__,
-      features=example_lib.features((CROP_SIZE, CROP_SIZE, 3), 'jpeg'),
-      homepage='https://github.com/3d-hand-shape/hand-graph-cnn',
-      citation=_CITATION,
-      license='Snap Inc., non-commercial research and educational purposes only',
-      # Neighbouring frames stay neighbours: their order is part of the data.
-      disable_shuffling=True,
-    )
-
-  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    records = read_records(Path(dl_manager.manual_dir))
-    is_test = np.arange(len(records)) // BLOCK % TEST_EVERY == TEST_EVERY - 1
-    splits = {'train': np.flatnonzero(~is_test), 'test': np.flatnonzero(is_test)}
-    return {
-      name: self._generate_examples(records, indices)
-      for name, indices in splits.items()
-      if indices.size  # fewer than 61 photos have no test block
-    }
-
-  def _generate_examples(self, records, indices):
-    for index in indices:
-      yield int(index), read_example(records[index])
+  image: Path
+  camera: np.ndarray
+  bbox: np.ndarray
+  joints_3d: np.ndarray
 
 
-def read_records(source: Path) -> list[dict]:
+def read_records(source: Path) -> dict[str, list[Record]]:
   """Reads and checks the annotations of the folder.
 
   Args:
     source: the folder `real_world_testset`, or the one that holds it.
 
   Returns:
-    For each photo: image (path), camera (4,), bbox (4,), joints_3d (21, 3) metres.
+    The photos of `train` and `test`; fewer than 61 have no `test`.
 
   Raises:
     FileNotFoundError: a file is missing.
@@ -128,12 +106,17 @@ def read_records(source: Path) -> list[dict]:
     raise ValueError(f'{source}: bbox holds a crop without width or height.')
   example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
   joints = joints.astype(np.float32) / 100
-  return [
-    {'image': source / name, 'camera': camera, 'bbox': bbox, 'joints_3d': hand}
+  records = [
+    Record(source / name, camera, bbox, hand)
     for name, camera, bbox, hand in zip(
       names, params['cam_param'], params['bbox'], joints, strict=True
     )
   ]
+  splits: dict[str, list[Record]] = {}
+  for index, record in enumerate(records):
+    is_test = index // BLOCK % TEST_EVERY == TEST_EVERY - 1
+    splits.setdefault('test' if is_test else 'train', []).append(record)
+  return splits
 
 
 def _check_names(source: Path, names: Sequence[str]) -> None:
@@ -163,41 +146,19 @@ def _load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
   return content
 
 
-def read_example(record: dict) -> dict:
-  """Makes and checks the example of one photo.
-
-  Args:
-    record: an entry of `read_records`.
-
-  Returns:
-    An example (`bmc_jax.data.example`) whose image is the bytes of the file.
-
-  Raises:
-    ValueError: the image cannot be decoded, or the example breaks the format.
-  """
-  path = record['image']
-  encoded = path.read_bytes()
-  image = example_lib.decode_image(encoded)
-  if image is None:
-    raise ValueError(f'{path} cannot be decoded as an image; get a complete copy.')
-  if image.shape != (CROP_SIZE, CROP_SIZE, 3):
-    raise ValueError(
-      f'{path} is {image.shape[1]}x{image.shape[0]}; the photos are crops of '
-      f'{CROP_SIZE}x{CROP_SIZE}.'
-    )
-  intrinsics = crop_intrinsics(record['camera'], record['bbox'])
-  keypoints = np.asarray(geometry.project(record['joints_3d'], intrinsics))
-  example = {
-    'joints_3d': record['joints_3d'],
-    'keypoints_2d': keypoints,
+def read_example(record: Record) -> example_lib.Example:
+  """Makes the example of one photo, whose image is the bytes of the file."""
+  intrinsics = crop_intrinsics(record.camera, record.bbox)
+  return {
+    'image': record.image.read_bytes(),
+    'joints_3d': record.joints_3d,
+    'keypoints_2d': np.asarray(geometry.project(record.joints_3d, intrinsics)),
     'visibility': np.ones(21, np.float32),
     'intrinsics': intrinsics,
     'is_right': np.zeros(1, np.float32),
     'has_joints_3d': np.ones(1, np.float32),
-    'sample_id': path.stem,
+    'sample_id': record.image.stem,
   }
-  example_lib.validate_example(example)
-  return example | {'image': encoded}
 
 
 def crop_intrinsics(camera, bbox) -> np.ndarray:
@@ -213,3 +174,17 @@ def crop_intrinsics(camera, bbox) -> np.ndarray:
   return np.array(
     [[fx * sx, 0, (u0 - x) * sx], [0, fy * sy, (v0 - y) * sy], [0, 0, 1]], np.float32
   )
+
+
+class HandGraphCnnReal(base.LayoutBuilder):
+  """Builder of the photos; the module's docstring says how to get and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://github.com/3d-hand-shape/hand-graph-cnn'
+  CITATION = _CITATION
+  LICENSE = 'Snap Inc., non-commercial research and educational purposes only.'
+  IMAGE_SHAPE = (CROP_SIZE, CROP_SIZE, 3)
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(read_example)

@@ -29,6 +29,7 @@ from tqdm import auto as tqdm
 from bmc_jax.data import example as example_lib
 from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.render import render_batch
+from data_prep import base
 
 EXAMPLES = {
   'studio_train': 4000,
@@ -78,14 +79,7 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     }
     self._settings = json.loads(json.dumps(settings))  # tuples become lists
     super().__init__(**kwargs)
-    # Of an existing folder the metadata come from its files.
-    for name, value in self._settings.items():
-      found = self.info.metadata.get(name)
-      if found != value:
-        raise ValueError(
-          f'{self.data_path} was made with other settings ({name}: {found}, now '
-          f'{value}); delete the folder or choose another one.'
-        )
+    base.check_settings(self, self._settings)
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self._settings['image_size']

@@ -1,0 +1,68 @@
+"""The folder OUT/<dataset> while something is built in it: one build at a time.
+
+It holds the versions, and below names that begin with `incomplete.` what is no dataset
+yet: TFDS's own folders, finished shards of an interrupted build, an unpacked archive.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def shards_folder(folder: Path, version: str) -> Path:
+  """Where finished shards wait until all of a version are."""
+  return folder / f'incomplete.shards_{version}'
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path, version: str) -> Iterator[None]:
+  """Holds the folder for one build and tidies it up.
+
+  What builds that were killed have left is removed, but for the finished shards of this
+  version. Those go too when this build succeeds or its data turn out to be wrong; they
+  stay when it is interrupted.
+
+  Args:
+    folder: OUT/<dataset>; made if need be, and removed if nothing is built.
+    version: to build.
+
+  Raises:
+    ValueError: another build is running there.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  kept = shards_folder(folder, version)
+  # The lock ends with the process, however that ends.
+  handle = os.open(folder, os.O_RDONLY)
+  try:
+    _lock(handle, folder)
+    _remove(path for path in folder.glob('incomplete.*') if path != kept)
+    try:
+      yield
+    except KeyboardInterrupt:
+      raise
+    except Exception:
+      _remove([kept])
+      with contextlib.suppress(OSError):  # it holds other versions
+        folder.rmdir()
+        folder.parent.rmdir()
+      raise
+    _remove([kept])
+  finally:
+    os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+  try:
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    raise ValueError(
+      f'Another build is running in {folder}; wait for its end.'
+    ) from None
+
+
+def _remove(paths) -> None:
+  for path in paths:
+    shutil.rmtree(path, ignore_errors=True)
