@@ -47,6 +47,7 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   'image_size': {'type': int, 'help': 'side of the images in pixels'},
   'examples': {'type': parse_examples, 'help': 'split=number,...'},
   'seed': {'type': int, 'help': 'of the random numbers'},
+  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
 }
 
 DATASETS: Mapping[str, Dataset] = {
@@ -57,4 +58,5 @@ DATASETS: Mapping[str, Dataset] = {
     has_source=False,
     flags=('image_size', 'examples', 'seed'),
   ),
+  'rhd': Dataset('data_prep.rhd', 'Rhd', flags=('hands',)),
 }
