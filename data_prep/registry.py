@@ -52,6 +52,8 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
 
 DATASETS: Mapping[str, Dataset] = {
   'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'ho3d_v2': Dataset('data_prep.ho3d', 'Ho3dV2'),
+  'ho3d_v3': Dataset('data_prep.ho3d', 'Ho3dV3'),
   'procedural_hands': Dataset(
     'data_prep.procedural_hands',
     'ProceduralHands',
