@@ -187,8 +187,8 @@ def _wrist_record(frame: Frame, intrinsics, wrist) -> records.Record:
   return record | {'joints_3d': joints}
 
 
-class _Ho3d(base.LayoutBuilder, skip_registration=True):
-  """What both versions share; the module's docstring says how to get and build them."""
+class Ho3dV2(base.LayoutBuilder):
+  """Builder of version 2; the module's docstring says how to get and build it."""
 
   VERSION = tfds.core.Version('1.0.0')
   RELEASE_NOTES = {'1.0.0': 'First release.'}
@@ -198,18 +198,14 @@ class _Ho3d(base.LayoutBuilder, skip_registration=True):
     'Academic research only, not to be redistributed, modified or used commercially.'
   )
   IMAGE_SHAPE = IMAGE_SHAPE
+  IMAGE_ENCODING = 'png'
 
+  read_records = staticmethod(read_records_v2)
   read_example = staticmethod(read_example)
 
 
-class Ho3dV2(_Ho3d):
-  """Builder of version 2."""
+class Ho3dV3(Ho3dV2):
+  """Builder of version 3, in which images are JPEGs."""
 
-  IMAGE_ENCODING = 'png'
-  read_records = staticmethod(read_records_v2)
-
-
-class Ho3dV3(_Ho3d):
-  """Builder of version 3."""
-
+  IMAGE_ENCODING = 'jpeg'
   read_records = staticmethod(read_records_v3)

@@ -60,7 +60,7 @@ class _RefusedError(Exception):
 def _check_opcodes(data: bytes) -> None:
   """Refuses sizes that the file does not hold: Python would allocate them first."""
   for opcode, argument, _ in pickletools.genops(data):  # raises if it is cut off
-    if opcode.name in ('PUT', 'LONG_BINPUT') and argument > len(data):
+    if opcode.name in ('PUT', 'LONG_BINPUT') and int(argument) > len(data):
       raise _RefusedError(f'a memory of {argument} entries')
 
 
