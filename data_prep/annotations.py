@@ -1,4 +1,4 @@
-"""Annotation files of datasets: reading them, with one clear error for what is wrong."""
+"""Annotation files of datasets: reading them, with a clear error if one is wrong."""
 
 import json
 from collections.abc import Sequence

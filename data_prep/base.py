@@ -32,9 +32,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bmc_jax.data import example as example_lib
-from data_prep import folders
+from data_prep import checks, folders
 from data_prep import shards as shards_lib
 from data_prep import workers as workers_lib
+
+MIN_CROP_SIZE = 16  # px
 
 
 class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
@@ -82,6 +84,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
   def __init__(
     self,
     *,
+    crop_size: int | None = None,
     splits: Sequence[str] | None = None,
     max_bad: int = 0,
     workers: int = 1,
@@ -90,6 +93,8 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     """Takes the options of the dataset and those of every dataset.
 
     Args:
+      crop_size: side in pixels of square crops around the hand, encoded anew; None
+        stores the whole images, byte for byte.
       splits: those to build; None for all.
       max_bad: so many examples may be wrong; they are left out.
       workers: number of processes.
@@ -100,16 +105,24 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       ValueError: a number is out of range, or `data_dir` holds the dataset made with
         other settings.
     """
+    if crop_size is not None and crop_size < MIN_CROP_SIZE:
+      raise ValueError(
+        f'crop_size is {crop_size}; it must be at least {MIN_CROP_SIZE} pixels.'
+      )
     if max_bad < 0 or workers < 1:
       raise ValueError(
         f'max_bad is {max_bad} and workers {workers}; the least are 0 and 1.'
       )
     parameters = list(inspect.signature(self.read_records).parameters.values())[1:]
     options = {p.name: kwargs.pop(p.name, p.default) for p in parameters}
-    settings = {'splits': sorted(splits) if splits else None, 'options': options}
+    settings = {
+      'crop_size': crop_size,
+      'splits': sorted(splits) if splits else None,
+      'options': options,
+    }
     self._settings = json.loads(json.dumps(settings))  # tuples become lists
     self._converter = shards_lib.Converter(
-      self.read_example, self.IMAGE_SHAPE, self.IMAGE_ENCODING
+      self.read_example, self.IMAGE_SHAPE, self.IMAGE_ENCODING, crop_size
     )
     self._max_bad = max_bad
     self._workers = workers
@@ -120,7 +133,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     return tfds.core.DatasetInfo(
       builder=self,
       description=sys.modules[type(self).__module__].__doc__,
-      features=example_lib.features(self.IMAGE_SHAPE, self.IMAGE_ENCODING),
+      features=self._converter.features(),
       homepage=self.HOMEPAGE,
       citation=self.CITATION,
       license=self.LICENSE,
@@ -144,12 +157,14 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       for split, records in splits.items()
     }
     shards = [shard for plan in plans.values() for shard in plan]
-    reports = iter(workers_lib.write_all(shards, self._max_bad, self._workers))
-    infos = []
+    reports = workers_lib.write_all(shards, self._max_bad, self._workers)
+    self._check(reports)
+    for shard in shards:
+      os.link(shard.path, Path(self.data_path) / shard.path.name)
+    infos, start = [], 0
     for split, plan in plans.items():
-      own = [next(reports) for _ in plan]
-      for shard in plan:
-        os.link(shard.path, Path(self.data_path) / shard.path.name)
+      own = reports[start : start + len(plan)]
+      start += len(plan)
       infos.append(
         tfds.core.SplitInfo(
           name=split,
@@ -159,6 +174,21 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
         )
       )
     self.info.set_splits(tfds.core.splits.SplitDict(infos))
+
+  def _check(self, reports: Sequence[shards_lib.Report]) -> None:
+    """Checks all examples together and keeps what was measured as metadata."""
+    measures = {
+      name: [value for report in reports for value in report.measures.get(name, ())]
+      for name in checks.MEASURES
+    }
+    checks.check_dataset(measures, self.name)
+    skipped = [message for report in reports for message in report.skipped]
+    for message in skipped:
+      print(f'left out: {message}')
+    self.info.metadata['skipped'] = skipped
+    self.info.metadata['checks'] = {
+      name: checks.summarize(values) for name, values in measures.items() if values
+    }
 
   def _read_splits(self, source: Path) -> dict[str, Sequence[shards_lib.Record]]:
     """The records of the splits to build."""

@@ -11,18 +11,22 @@ interrupted never looks complete.
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bmc_jax.data import prepared, sources
-from data_prep import contact_sheet, folders
+from data_prep import archives, cards, checks, contact_sheet, folders
 from data_prep.registry import DATASETS, FLAGS
 
 EXIT_BAD_INPUT = 2
-READING_FLAGS = ('splits', 'max_bad', 'workers')  # of every dataset with files
+CONTACT_SHEET = 'contact_sheet.png'
+CARD = 'README.md'
+# Of every dataset with original files.
+READING_FLAGS = ('crop_size', 'splits', 'max_bad', 'workers')
 
 
 def build(
@@ -38,11 +42,11 @@ def build(
   Args:
     name: a key of `registry.DATASETS`.
     out: the folder that holds prepared datasets.
-    source: the folder of the dataset's original files.
+    source: the folder, or a .zip or .tar archive, of the dataset's original files.
     num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
       at least 64 MB, unless it has its own, as `procedural_hands`).
     **options: for the builder's constructor: the dataset's `flags`, and for one with
-      original files `splits`, `max_bad` and `workers` (`base.LayoutBuilder`).
+      original files `READING_FLAGS` (`base.LayoutBuilder`).
 
   Returns:
     The prepared folder, OUT/<name>/<version>.
@@ -61,7 +65,7 @@ def build(
         f'(`python -c "help(\'{dataset.module}\')"` says where to get them).'
       )
     source = Path(source).expanduser().resolve()
-    if not source.is_dir() or not any(source.iterdir()):
+    if not (source.is_file() or source.is_dir() and any(source.iterdir())):
       raise FileNotFoundError(f'The source folder {source} does not exist or is empty.')
   elif source is not None:
     raise ValueError(f'{name} is made from nothing; leave --source out.')
@@ -74,14 +78,11 @@ def build(
   path = Path(builder.data_path)
   with folders.exclusive(path.parent, path.name):
     if path.exists():
+      prepared.check_complete(path)
       print(f'{path} is already complete; delete it to build it anew.')
     else:
       _prepare(builder, source, num_shards)
-  sheet = path / 'contact_sheet.png'
-  if not sheet.exists():
-    contact_sheet.write(
-      sheet, {split: sources.TfdsSource(str(path), split) for split in _splits(path)}
-    )
+    _write_extras(path)
   return path
 
 
@@ -89,31 +90,50 @@ def _prepare(builder, source: Path | None, num_shards: int | None) -> None:
   """Lets TFDS build the dataset."""
   import tensorflow_datasets as tfds
 
-  config = tfds.download.DownloadConfig(
-    manual_dir=str(source) if source else None,
-    num_shards=num_shards,
-    try_download_gcs=False,
-  )
-  with tempfile.TemporaryDirectory() as downloads:
+  with contextlib.ExitStack() as stack:
+    downloads = stack.enter_context(tempfile.TemporaryDirectory())
+    if source and source.is_file():
+      folder = folders.source_folder(Path(builder.data_path).parent)
+      source = stack.enter_context(archives.unpacked(source, folder))
+    config = tfds.download.DownloadConfig(
+      manual_dir=str(source) if source else None,
+      num_shards=num_shards,
+      try_download_gcs=False,
+    )
     try:
       builder.download_and_prepare(download_dir=downloads, download_config=config)
     except AssertionError as error:  # TFDS's, of more files than examples
       raise ValueError(f'{error}; ask for fewer files per split.') from error
 
 
-def _splits(path: Path) -> dict[str, int]:
-  """The splits of a prepared folder and their numbers of examples."""
-  splits = prepared.read_builder(path).info.splits
-  return {name: split.num_examples for name, split in sorted(splits.items())}
+def _write_extras(path: Path) -> None:
+  """Writes the contact sheet and the card of a prepared folder, where missing."""
+  builder = prepared.read_builder(path)
+  names = sorted(builder.info.splits)
+  splits = {name: sources.TfdsSource(str(path), name) for name in names}
+  _write_once(path / CONTACT_SHEET, lambda file: contact_sheet.write(file, splits))
+  _write_once(path / CARD, lambda file: cards.write(file, builder))
+
+
+def _write_once(path: Path, write: Callable[[Path], None]) -> None:
+  """Writes a file under another name first, so that it is never found incomplete."""
+  if not path.exists():
+    unfinished = path.with_name(f'incomplete.{path.name}')
+    write(unfinished)
+    unfinished.replace(path)
 
 
 def print_summary(path: Path, seconds: float) -> None:
-  """Prints the examples per split, the size, the time and the contact sheet's place."""
-  for name, count in _splits(path).items():
-    print(f'{name:>16} {count:8d} examples')
+  """Prints the examples per split, what the checks measured, the size and the time."""
+  info = prepared.read_builder(path).info
+  for name, split in sorted(info.splits.items()):
+    print(f'{name:>16} {split.num_examples:8d} examples')
+  for name, values in (info.metadata or {}).get('checks', {}).items():
+    least, median, largest = (values[k] for k in ('least', 'median', 'largest'))
+    print(f'{checks.MEASURES[name]}: median {median:.4g}, {least:.4g} to {largest:.4g}')
   size = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
   print(f'{path}: {size / 1e6:.1f} MB, {seconds:.1f} s')
-  print(f'contact sheet: {path / "contact_sheet.png"}')
+  print(f'look at {path / CONTACT_SHEET}; the card is {path / CARD}')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,10 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('dataset', choices=sorted(DATASETS))
-  parser.add_argument('--source', help='folder of the original files')
+  parser.add_argument('--source', help='folder, .zip or .tar of the original files')
   parser.add_argument('--out', required=True, help='folder of prepared datasets')
   parser.add_argument('--num-shards', type=int, help='files per split')
   read = parser.add_argument_group('datasets read from original files')
+  read.add_argument(
+    '--crop-size', type=int, help='side in pixels of crops around the hand; else whole'
+  )
   read.add_argument('--splits', type=_parse_names, help='those to build: a,b; else all')
   read.add_argument(
     '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'

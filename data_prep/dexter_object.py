@@ -31,10 +31,21 @@ import re
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from bmc_jax import geometry, skeleton
-from data_prep import annotations
-from data_prep.records import Record, make_record
+from data_prep import annotations, base
+from data_prep.records import Record, make_record, read_example
+
+_CITATION = """\
+@inproceedings{sridhar2016dexterobject,
+  title={Real-time Joint Tracking of a Hand Manipulating an Object from RGB-D Input},
+  author={Sridhar, Srinath and Mueller, Franziska and Zollhoefer, Michael and Casas, Dan
+    and Oulasvirta, Antti and Theobalt, Christian},
+  booktitle={European Conference on Computer Vision},
+  year={2016}
+}
+"""
 
 SEQUENCES = ('Grasp1', 'Grasp2', 'Occlusion', 'Pinch', 'Rigid', 'Rotate')
 TIPS = [skeleton.JOINT_NAMES.index(f'{finger}_tip') for finger in skeleton.FINGERS]
@@ -91,7 +102,8 @@ def _read_sequence(folder: Path) -> list[Record]:
   _check_depth(tips[visibility[:, TIPS] > 0], path)
   joints = np.zeros((len(labels), 21, 3))
   joints[:, TIPS] = tips / 1000
-  keypoints = np.asarray(geometry.project(joints, INTRINSICS))
+  cameras = np.broadcast_to(INTRINSICS, (len(joints), 3, 3))
+  keypoints = np.asarray(geometry.project(joints, cameras))
   return [
     make_record(
       image,
@@ -137,8 +149,8 @@ def _check_depth(tips: np.ndarray, path: Path) -> None:
   low, high = _DEPTH_RANGE
   if not low <= depth <= high:
     raise ValueError(
-      f'{path}: the median depth of the fingertips is {depth:.4g}, outside {low}-{high} '
-      'millimetres; check the unit and the axes, or get a complete copy.'
+      f'{path}: the median depth of the fingertips is {depth:.4g}, outside '
+      f'{low}-{high} millimetres; check the unit and the axes, or get a complete copy.'
     )
 
 
@@ -155,3 +167,18 @@ def _list_images(folder: Path, count: int) -> list[Path]:
   return sorted(
     images, key=lambda path: [int(number) for number in re.findall(r'\d+', path.name)]
   )
+
+
+class DexterObject(base.LayoutBuilder):
+  """Builder of the frames; the module's docstring says how to get and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://handtracker.mpi-inf.mpg.de/projects/RealtimeHO/dexter+object.htm'
+  CITATION = _CITATION
+  LICENSE = 'For research purposes only; see the web page.'
+  IMAGE_SHAPE = (480, 640, 3)
+  IMAGE_ENCODING = 'png'
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(read_example)

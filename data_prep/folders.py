@@ -17,6 +17,11 @@ def shards_folder(folder: Path, version: str) -> Path:
   return folder / f'incomplete.shards_{version}'
 
 
+def source_folder(folder: Path) -> Path:
+  """Where an archive is unpacked."""
+  return folder / 'incomplete.source'
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path, version: str) -> Iterator[None]:
   """Holds the folder for one build and tidies it up.

@@ -36,11 +36,23 @@ Licence: research purposes only; see the web page.
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from bmc_jax import geometry, pose25d
 from bmc_jax.data import example as example_lib
-from data_prep import annotations
-from data_prep.records import Record, make_record
+from data_prep import annotations, base
+from data_prep.records import Record, make_record, read_example
+
+_CITATION = """\
+@inproceedings{zimmermann2019freihand,
+  title={FreiHAND: A Dataset for Markerless Capture of Hand Pose and Shape from Single
+    RGB Images},
+  author={Zimmermann, Christian and Ceylan, Duygu and Yang, Jimei and Russell, Bryan
+    and Argus, Max and Brox, Thomas},
+  booktitle={IEEE International Conference on Computer Vision},
+  year={2019}
+}
+"""
 
 VALIDATION_SHARE = 0.05
 # The scale files hold the bone lengths of the joints, to rounding.
@@ -151,3 +163,17 @@ def _list_images(folder: Path, poses: int, copied: bool) -> list[Path]:
         '00000000.jpg on); get a complete copy.'
       )
   return [folder / name for name in names]
+
+
+class Freihand(base.LayoutBuilder):
+  """Builder of the images; the module's docstring says how to get and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://lmb.informatik.uni-freiburg.de/projects/freihand'
+  CITATION = _CITATION
+  LICENSE = 'For research purposes only; see the web page.'
+  IMAGE_SHAPE = (224, 224, 3)
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(read_example)

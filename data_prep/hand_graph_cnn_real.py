@@ -1,4 +1,4 @@
-"""Real photos of one left hand with 3D joints (Ge et al., CVPR 2019).
+r"""Real photos of one left hand with 3D joints (Ge et al., CVPR 2019).
 
 The real-world test set that was published with "3D Hand Shape and Pose Estimation from
 a Single RGB Image": 256 x 256 crops of a 1280 x 720 colour camera.

@@ -45,7 +45,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
-from data_prep import annotations, base, pickles, records
+from data_prep import annotations, base, images, pickles, records
 from data_prep.records import Record
 
 HANDS = ('each', 'dominant')
@@ -118,17 +118,17 @@ def _read_part(folder: Path, hands: str) -> list[Record | BothHands]:
   """The records of `training` or `evaluation`."""
   path = folder / f'anno_{folder.name}.pickle'
   numbers, intrinsics, joints, keypoints = _load(path)
-  images = _list_images(folder / 'color', numbers, path)
+  photos = _list_images(folder / 'color', numbers, path)
   masks = []
   if hands == 'dominant' and (folder / 'mask').is_dir():
     masks = _list_images(folder / 'mask', numbers, path)
   chosen: list[Record | BothHands] = []
-  for i, image in enumerate(images):
-    found = _annotated_hands(image, intrinsics[i], joints[i], keypoints[i])
+  for i, photo in enumerate(photos):
+    found = _annotated_hands(photo, intrinsics[i], joints[i], keypoints[i])
     if hands == 'each':
       chosen += [hand.record for hand in found if hand.visible >= MIN_VISIBLE]
     elif len(found) == 2 and masks:
-      chosen.append(BothHands(image, masks[i], found[0].record, found[1].record))
+      chosen.append(BothHands(photo, masks[i], found[0].record, found[1].record))
     elif found:
       chosen.append(max(found, key=_prominence).record)
   return chosen
@@ -208,9 +208,7 @@ def read_example(record: Record | BothHands) -> example_lib.Example:
 
 def _dominant_hand(pair: BothHands) -> Record:
   """The hand with more pixels in the mask; of equals the right one."""
-  mask = example_lib.decode_image(pair.mask.read_bytes())
-  if mask is None:
-    raise ValueError(f'{pair.mask} cannot be decoded; get a complete copy.')
+  mask = images.decode(pair.mask.read_bytes(), str(pair.mask), IMAGE_SHAPE)
   left, right = (
     np.count_nonzero((mask[..., 0] >= first) & (mask[..., 0] <= last))
     for first, last in (MASK_VALUES[side] for side in SIDES)

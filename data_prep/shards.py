@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
 from bmc_jax.data import example as example_lib
-from data_prep import checks
+from data_prep import checks, crops, images
 
 Record = Any
 """What annotation files say of one example: a dataclass or a mapping; picklable."""
@@ -31,15 +32,34 @@ class Converter:
     read_example: of the dataset.
     image_shape: (H, W, 3) that the images must have; None where sizes differ.
     encoding: 'jpeg' or 'png'.
+    crop_size: side in pixels of a crop around the hand; None stores the whole image.
   """
 
   read_example: Callable[[Record], example_lib.Example]
   image_shape: tuple[int | None, int | None, int]
   encoding: str
+  crop_size: int | None
 
   def features(self):
     """The TFDS features of the examples."""
-    return example_lib.features(self.image_shape, self.encoding)
+    size = self.crop_size
+    return example_lib.features(
+      (size, size, 3) if size else self.image_shape, self.encoding
+    )
+
+  def serializer(self) -> Callable[[example_lib.Example], bytes]:
+    """Makes a function that encodes examples as TFDS does.
+
+    But the fields are always in one order, which TFDS leaves to chance.
+    """
+    features = self.features()
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+    def serialize(example: example_lib.Example) -> bytes:
+      encoded = serializer.get_tf_example(features.encode_example(example))
+      return encoded.SerializeToString(deterministic=True)
+
+    return serialize
 
   def __call__(self, record: Record) -> tuple[example_lib.Example, checks.Measures]:
     """The example of a record and what its checks measured.
@@ -49,10 +69,13 @@ class Converter:
       OSError: a file cannot be read.
     """
     example = self.read_example(record)
-    files = _files(record)
-    measures = checks.check_example(
-      example, self.image_shape, str(files[0]) if files else ''
-    )
+    where = str(next(iter(_files(record)), example['sample_id']))
+    image = images.decode(example['image'], where, self.image_shape)
+    decoded = {**example, 'image': image}
+    measures = checks.check_example(decoded)
+    if self.crop_size:
+      example = crops.crop_to_hand(decoded, self.crop_size)
+      example['image'] = images.encode(example['image'], self.encoding)
     return example, measures
 
 
@@ -150,7 +173,7 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
     for _ in shard.records:
       advance()
     return report
-  features = shard.converter.features()
+  serialize = shard.converter.serializer()
   skipped: list[str] = []
   measured: list[checks.Measures] = []
   num_bytes = 0
@@ -164,7 +187,7 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
         raise
       skipped.append(str(error))
     else:
-      serialized = features.serialize_example(example)
+      serialized = serialize(example)
       writer.write(serialized)
       num_bytes += len(serialized)
       measured.append(measures)

@@ -37,12 +37,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import geometry, skeleton
 from bmc_jax.data import example as example_lib
-from data_prep import annotations
-from data_prep.records import Record, make_record
+from data_prep import annotations, base
+from data_prep.records import Record, make_record, read_example
+
+_CITATION = """\
+@inproceedings{zhang2017stb,
+  title={A Hand Pose Tracking Benchmark from Stereo Matching},
+  author={Zhang, Jiawei and Jiao, Jianbo and Chen, Mingliang and Qu, Liangqiong and
+    Xu, Xiaobin and Yang, Qingxiong},
+  booktitle={IEEE International Conference on Image Processing},
+  year={2017}
+}
+"""
 
 SPLITS = {
   'train': tuple(f'B{i}{kind}' for i in range(2, 7) for kind in ('Counting', 'Random')),
@@ -147,7 +158,8 @@ def _read_sequence(
   joints = joints / 1000
   fx, fy, cx, cy = camera.intrinsics
   intrinsics = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-  keypoints = np.asarray(geometry.project(joints, intrinsics))
+  cameras = np.broadcast_to(intrinsics, (len(joints), 3, 3))
+  keypoints = np.asarray(geometry.project(joints, cameras))
   return [
     make_record(
       image,
@@ -191,3 +203,18 @@ def _list_images(
       'a complete copy (or build the frames that are there with --partial).'
     )
   return there
+
+
+class Stb(base.LayoutBuilder):
+  """Builder of the frames; the module's docstring says how to get and build them."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://github.com/zhjwustc/icip17_stereo_hand_pose_dataset'
+  CITATION = _CITATION
+  LICENSE = 'MIT.'
+  IMAGE_SHAPE = (480, 640, 3)
+  IMAGE_ENCODING = 'png'
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(read_example)

@@ -160,9 +160,10 @@ def _validate_joints(example: Mapping[str, Any], where: str) -> None:
   joints = np.asarray(example['joints_3d'])
   depth = joints[labelled, 2]
   if np.any(depth <= 0):
+    remedy = '; negate y and z if these are OpenGL axes' if np.all(depth < 0) else ''
     raise ValueError(
       f'{where}: a joint has depth {depth.min():.4g}; joints must lie in front of the '
-      'camera (z > 0, OpenCV axes).'
+      f'camera (z > 0, OpenCV axes){remedy}.'
     )
   if labelled[list(pose25d.REFERENCE)].all():
     check_unit(joints, where)
