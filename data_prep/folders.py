@@ -31,12 +31,13 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
   stay when it is interrupted.
 
   Args:
-    folder: OUT/<dataset>; made if need be, and removed if nothing is built.
+    folder: OUT/<dataset>; made if need be, and removed again if the build fails.
     version: to build.
 
   Raises:
     ValueError: another build is running there.
   """
+  new = [path for path in (folder, folder.parent) if not path.exists()]
   folder.mkdir(parents=True, exist_ok=True)
   kept = shards_folder(folder, version)
   # The lock ends with the process, however that ends.
@@ -46,13 +47,10 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
     _remove(path for path in folder.glob('incomplete.*') if path != kept)
     try:
       yield
-    except KeyboardInterrupt:
-      raise
-    except Exception:
+    except Exception:  # an interruption is none
       _remove([kept])
-      with contextlib.suppress(OSError):  # it holds other versions
-        folder.rmdir()
-        folder.parent.rmdir()
+      for path in new:
+        path.rmdir()
       raise
     _remove([kept])
   finally:

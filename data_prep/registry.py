@@ -52,6 +52,7 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   'image_size': {'type': int, 'help': 'side of the images in pixels'},
   'examples': {'type': parse_examples, 'help': 'split=number,...'},
   'seed': {'type': int, 'help': 'of the random numbers'},
+  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
   'validation_share': {'type': float, 'help': 'part of the training poses'},
   'cameras': {'type': parse_names, 'help': 'whose images are taken: a,b'},
   'partial': {
@@ -73,11 +74,14 @@ DATASETS: Mapping[str, Dataset] = {
   'dexter_object': Dataset('data_prep.dexter_object', 'DexterObject'),
   'freihand': Dataset('data_prep.freihand', 'Freihand', flags=('validation_share',)),
   'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'ho3d_v2': Dataset('data_prep.ho3d', 'Ho3dV2'),
+  'ho3d_v3': Dataset('data_prep.ho3d', 'Ho3dV3'),
   'procedural_hands': Dataset(
     'data_prep.procedural_hands',
     'ProceduralHands',
     has_source=False,
     flags=('image_size', 'examples', 'seed'),
   ),
+  'rhd': Dataset('data_prep.rhd', 'Rhd', flags=('hands',)),
   'stb': Dataset('data_prep.stb', 'Stb', flags=('cameras', 'partial')),
 }
