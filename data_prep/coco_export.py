@@ -105,7 +105,7 @@ def find_exports(source: Path) -> list[Export]:
         f'{exports[split].path} and {path} are both of the split {split!r}; keep one.'
       )
     images = source / 'images'
-    folders = (path.parent, images, images / name, source / name, source)
+    folders = (path.parent, images / name, source / name, images, source)
     exports[split] = Export(path, split, tuple(dict.fromkeys(folders)))
   return list(exports.values())
 

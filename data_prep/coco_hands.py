@@ -7,8 +7,8 @@ the form of any of these:
     result.json, images/*                                          Label Studio
     <split>/_annotations.coco.json, <split>/*                      Roboflow
 
-Images (JPEG or PNG) are looked for by `file_name` beside the JSON, in `images`,
-`images/<split>`, `<split>` and the folder itself. One file without the name of a split
+Images (JPEG or PNG) are looked for by `file_name` beside the JSON, in `images/<split>`,
+`<split>`, `images` and the folder itself. One file without the name of a split
 becomes `train`.
 
 Build it:

@@ -22,8 +22,9 @@ are there, where otherwise one that is missing is an error.
 
 The calibration is that of the dataset's README. Joints come to metres in the frame of
 the camera that took the image, and keypoints_2d are the projected joints. The first
-joint of the labels is not the wrist but the centre of the palm. As is usual, the wrist
-is put where the palm's centre lies midway between it and the ring finger's MCP:
+joint of the labels is not the wrist but the centre of the palm. Papers extrapolate the
+wrist from it, not all in the same way; here the palm's centre is midway between the
+wrist and the ring finger's MCP:
 
     wrist = 2 palm - ring_mcp
 
