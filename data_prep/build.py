@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bmc_jax.data import prepared, sources
 from data_prep import archives, cards, checks, contact_sheet, folders
-from data_prep.registry import DATASETS, FLAGS
+from data_prep.registry import DATASETS, FLAGS, parse_names
 
 EXIT_BAD_INPUT = 2
 CONTACT_SHEET = 'contact_sheet.png'
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
   read.add_argument(
     '--crop-size', type=int, help='side in pixels of crops around the hand; else whole'
   )
-  read.add_argument('--splits', type=_parse_names, help='those to build: a,b; else all')
+  read.add_argument('--splits', type=parse_names, help='those to build: a,b; else all')
   read.add_argument(
     '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'
   )
@@ -165,10 +165,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _flag(name: str) -> str:
   return '--' + name.replace('_', '-')
-
-
-def _parse_names(text: str) -> list[str]:
-  return [name.strip() for name in text.split(',') if name.strip()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

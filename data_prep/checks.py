@@ -108,8 +108,9 @@ def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 
 
 def _reprojection(joints, keypoints, intrinsics, labelled) -> float:
-  distance = np.linalg.norm(_project(joints, intrinsics) - keypoints, axis=-1)
-  return float(np.max(distance[labelled], initial=0))
+  projected = _project(joints[labelled], intrinsics)
+  distance = np.linalg.norm(projected - keypoints[labelled], axis=-1)
+  return float(np.max(distance, initial=0))
 
 
 def _remedies(example, labelled) -> Iterator[tuple[str, Array, Array]]:

@@ -38,7 +38,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
-from data_prep import base
+from data_prep import annotations, base
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -86,8 +86,10 @@ def read_records(source: Path) -> dict[str, list[Record]]:
         f'{source} has no {name}; it must be the folder real_world_testset of '
         'hand-graph-cnn, with images, params.mat and pose_gt.mat.'
       )
-  params = _load_matlab(source / 'params.mat', ('image_path', 'cam_param', 'bbox'))
-  joints = _load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
+  params = annotations.load_matlab(
+    source / 'params.mat', ('image_path', 'cam_param', 'bbox')
+  )
+  joints = annotations.load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
   names = [str(name).strip() for name in params['image_path'].ravel()]
   _check_names(source, names)
   for name, value, shape in (
@@ -130,20 +132,6 @@ def _check_names(source: Path, names: Sequence[str]) -> None:
       f'{source}: {len(stored)} images and the {len(names)} entries of image_path do '
       f'not match one to one (for example {example!r}); get a complete copy.'
     )
-
-
-def _load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-  """The named variables of a MATLAB file."""
-  import scipy.io
-
-  try:
-    content = scipy.io.loadmat(path)
-  except Exception as error:  # a damaged file makes SciPy raise almost anything
-    raise ValueError(f'{path} cannot be read as a MATLAB file ({error}).') from error
-  for name in names:
-    if name not in content:
-      raise ValueError(f'{path} has no {name}; get a complete copy.')
-  return content
 
 
 def read_example(record: Record) -> example_lib.Example:

@@ -28,6 +28,11 @@ class Dataset:
     return getattr(importlib.import_module(self.module), self.builder)
 
 
+def parse_names(text: str) -> list[str]:
+  """Reads 'a,b' into a list."""
+  return [name.strip() for name in text.split(',') if name.strip()]
+
+
 def parse_examples(text: str) -> dict[str, int]:
   """Reads 'studio_train=4000,studio_test=500' into a mapping."""
   try:
@@ -47,14 +52,36 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   'image_size': {'type': int, 'help': 'side of the images in pixels'},
   'examples': {'type': parse_examples, 'help': 'split=number,...'},
   'seed': {'type': int, 'help': 'of the random numbers'},
+  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
+  'validation_share': {'type': float, 'help': 'part of the training poses'},
+  'cameras': {'type': parse_names, 'help': 'whose images are taken: a,b'},
+  'partial': {
+    'action': 'store_true',
+    'default': None,
+    'help': 'take what is there of an incomplete copy',
+  },
+  'hand': {'choices': ('left', 'right'), 'help': 'where the export does not say it'},
+  'pixel_center': {
+    'type': float,
+    'help': "coordinate of the first pixel's centre in the export",
+  },
 }
 
 DATASETS: Mapping[str, Dataset] = {
+  'coco_hands': Dataset(
+    'data_prep.coco_hands', 'CocoHands', flags=('hand', 'pixel_center')
+  ),
+  'dexter_object': Dataset('data_prep.dexter_object', 'DexterObject'),
+  'freihand': Dataset('data_prep.freihand', 'Freihand', flags=('validation_share',)),
   'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'ho3d_v2': Dataset('data_prep.ho3d', 'Ho3dV2'),
+  'ho3d_v3': Dataset('data_prep.ho3d', 'Ho3dV3'),
   'procedural_hands': Dataset(
     'data_prep.procedural_hands',
     'ProceduralHands',
     has_source=False,
     flags=('image_size', 'examples', 'seed'),
   ),
+  'rhd': Dataset('data_prep.rhd', 'Rhd', flags=('hands',)),
+  'stb': Dataset('data_prep.stb', 'Stb', flags=('cameras', 'partial')),
 }
