@@ -23,7 +23,6 @@ written one by one (`data_prep.shards`), in several processes if need be.
 import abc
 import inspect
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -167,11 +166,10 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       reports = beam_lib.write_all(shards, self._max_bad, self._beam)
     self._check(reports)
     for shard in shards:
-      os.link(shard.path, Path(self.data_path) / shard.path.name)
-    infos, start = [], 0
+      folders.link(shard.path, Path(self.data_path) / shard.path.name)
+    infos = []
     for split, plan in plans.items():
-      own = reports[start : start + len(plan)]
-      start += len(plan)
+      own, reports = reports[: len(plan)], reports[len(plan) :]
       infos.append(
         tfds.core.SplitInfo(
           name=split,

@@ -1,6 +1,7 @@
 """Writes shards in this process or in several, with one progress bar."""
 
 import concurrent.futures
+import concurrent.futures.process
 import multiprocessing
 import os
 import threading
@@ -63,6 +64,10 @@ def _write_in_processes(shards, max_bad, workers, bar) -> list[shards_lib.Report
         bar.update(counter.value - bar.n)
         finished = [future.result() for future in futures if future.done()]
         shards_lib.check_skipped(finished, max_bad)
+    except concurrent.futures.process.BrokenProcessPool as error:
+      raise ChildProcessError(
+        'A process ended by itself, perhaps for lack of memory; use fewer --workers.'
+      ) from error
     except BaseException:
       pool.shutdown(cancel_futures=True)
       raise
