@@ -5,7 +5,9 @@ A dataset is a module `data_prep/<name>.py` with two functions and a small class
     read_records(source, **options)   the splits: what the annotation files say of each
                                       example, checked, without opening an image
     read_example(record)              one example (`bmc_jax.data.example`) whose image
-                                      is the bytes of its file
+                                      is the bytes of its file; also `hand_box` (4,),
+                                      left, top, right, bottom, where the dataset has
+                                      it, so that crops need no labelled keypoints
 
     class MyHands(base.LayoutBuilder):
       VERSION = tfds.core.Version('1.0.0')

@@ -68,13 +68,14 @@ class Converter:
       ValueError: a check failed.
       OSError: a file cannot be read.
     """
-    example = self.read_example(record)
+    example = dict(self.read_example(record))
+    box = example.pop('hand_box', None)
     where = str(next(iter(_files(record)), example['sample_id']))
     image = images.decode(example['image'], where, self.image_shape)
     decoded = {**example, 'image': image}
     measures = checks.check_example(decoded)
     if self.crop_size:
-      example = crops.crop_to_hand(decoded, self.crop_size)
+      example = crops.crop_to_hand(decoded, self.crop_size, box)
       example['image'] = images.encode(example['image'], self.encoding)
     return example, measures
 
