@@ -67,8 +67,7 @@ def decode_image(encoded: bytes) -> np.ndarray | None:
   import cv2
 
   data = np.frombuffer(encoded, np.uint8)
-  image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-  return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+  return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
 
 
 def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
@@ -199,8 +198,10 @@ def to_right_hand(example: Mapping[str, Any], width: int | None = None) -> Examp
   if example['is_right'][0]:
     return example
   if 'image' in example:
+    import cv2
+
     width = example['image'].shape[1]
-    example['image'] = np.ascontiguousarray(example['image'][:, ::-1])
+    example['image'] = cv2.flip(example['image'], 1)  # some 10 times NumPy's speed
   if width is None:
     raise ValueError('A left hand without an image needs the width to be mirrored.')
   return example | mirror_labels(example, width)
