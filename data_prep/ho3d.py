@@ -38,6 +38,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -47,6 +48,7 @@ from data_prep import annotations, base, pickles, records
 
 SPLITS = ('train', 'evaluation')
 IMAGE_SHAPE = (480, 640, 3)
+_project = jax.jit(geometry.project)  # each frame by itself: op by op it is slow
 _FRAME = re.compile(r'[A-Za-z0-9_]+/[0-9]+')
 
 _CITATION = """\
@@ -168,7 +170,7 @@ def _hand_record(frame: Frame, intrinsics, joints) -> records.Record:
   return records.make_record(
     frame.image,
     frame.sample_id,
-    keypoints_2d=np.asarray(geometry.project(joints, intrinsics)),
+    keypoints_2d=np.asarray(_project(joints, intrinsics)),
     intrinsics=intrinsics,
     is_right=True,
     joints_3d=joints,
@@ -179,7 +181,7 @@ def _wrist_record(frame: Frame, intrinsics, wrist) -> records.Record:
   """The record of a frame with the wrist (3,) alone, as it is in the file."""
   joints = np.zeros((21, 3), np.float32)
   joints[0] = skeleton.change_axes(wrist[None], 'opengl')[0]
-  keypoints = np.asarray(geometry.project(joints, intrinsics))
+  keypoints = np.asarray(_project(joints, intrinsics))
   limit = np.array(IMAGE_SHAPE[1::-1]) - 0.5
   in_image = joints[0, 2] > 0 and np.all((keypoints[0] > -0.5) & (keypoints[0] < limit))
   record = records.make_record(
