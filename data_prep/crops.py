@@ -30,7 +30,10 @@ def crop_to_hand(example: Mapping[str, Any], size: int) -> example_lib.Example:
   keypoints = example['keypoints_2d'][example['visibility'] > 0]
   where = f'Example {example["sample_id"]!r}'
   if not len(keypoints):
-    raise ValueError(f'{where} has no labelled keypoint to crop around.')
+    raise ValueError(
+      f'{where} has no labelled keypoint to crop around; leave --crop-size out, or '
+      'name the splits with labels in --splits.'
+    )
   low, high = keypoints.min(axis=0), keypoints.max(axis=0)
   side = max(int(np.ceil(SCALE * np.max(high - low))), MIN_SIDE)
   if side**2 > images.MAX_PIXELS:
