@@ -5,7 +5,9 @@ A dataset is a module `data_prep/<name>.py` with two functions and a small class
     read_records(source, **options)   the splits: what the annotation files say of each
                                       example, checked, without opening an image
     read_example(record)              one example (`bmc_jax.data.example`) whose image
-                                      is the bytes of its file
+                                      is the bytes of its file; also `hand_box` (4,),
+                                      left, top, right, bottom, where the dataset has
+                                      it, so that crops need no labelled keypoints
 
     class MyHands(base.LayoutBuilder):
       VERSION = tfds.core.Version('1.0.0')
@@ -23,7 +25,6 @@ written one by one (`data_prep.shards`), in several processes if need be.
 import abc
 import inspect
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bmc_jax.data import example as example_lib
+from data_prep import beam as beam_lib
 from data_prep import checks, folders
 from data_prep import shards as shards_lib
 from data_prep import workers as workers_lib
@@ -88,6 +90,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     splits: Sequence[str] | None = None,
     max_bad: int = 0,
     workers: int = 1,
+    beam: Sequence[str] | None = None,
     **kwargs,
   ):
     """Takes the options of the dataset and those of every dataset.
@@ -98,6 +101,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       splits: those to build; None for all.
       max_bad: so many examples may be wrong; they are left out.
       workers: number of processes.
+      beam: flags of a Beam pipeline that writes in place of them (`data_prep.beam`).
       **kwargs: the options of `read_records` and the arguments of
         `tfds.core.DatasetBuilder` (data_dir, file_format...).
 
@@ -126,6 +130,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     )
     self._max_bad = max_bad
     self._workers = workers
+    self._beam = beam
     super().__init__(**kwargs)
     check_settings(self, self._settings)
 
@@ -157,14 +162,16 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       for split, records in splits.items()
     }
     shards = [shard for plan in plans.values() for shard in plan]
-    reports = workers_lib.write_all(shards, self._max_bad, self._workers)
+    if self._beam is None:
+      reports = workers_lib.write_all(shards, self._max_bad, self._workers)
+    else:
+      reports = beam_lib.write_all(shards, self._max_bad, self._beam)
     self._check(reports)
     for shard in shards:
-      os.link(shard.path, Path(self.data_path) / shard.path.name)
-    infos, start = [], 0
+      folders.link(shard.path, Path(self.data_path) / shard.path.name)
+    infos = []
     for split, plan in plans.items():
-      own = reports[start : start + len(plan)]
-      start += len(plan)
+      own, reports = reports[: len(plan)], reports[len(plan) :]
       infos.append(
         tfds.core.SplitInfo(
           name=split,

@@ -26,7 +26,7 @@ EXIT_BAD_INPUT = 2
 CONTACT_SHEET = 'contact_sheet.png'
 CARD = 'README.md'
 # Of every dataset with original files.
-READING_FLAGS = ('crop_size', 'splits', 'max_bad', 'workers')
+READING_FLAGS = ('crop_size', 'splits', 'max_bad', 'workers', 'beam')
 
 
 def build(
@@ -139,6 +139,7 @@ def print_summary(path: Path, seconds: float) -> None:
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m data_prep.build',
+    allow_abbrev=False,  # an abbreviation might be a flag of Beam
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -155,6 +156,12 @@ def _parser() -> argparse.ArgumentParser:
     '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'
   )
   read.add_argument('--workers', type=int, help='number of processes; 1 if not given')
+  read.add_argument(
+    '--beam',
+    action='store_const',
+    const=(),
+    help='write by a Beam pipeline, which gets all flags that are not known here',
+  )
   own = parser.add_argument_group('flags of single datasets')
   for name, arguments in FLAGS.items():
     users = [key for key, dataset in DATASETS.items() if name in dataset.flags]
@@ -170,7 +177,12 @@ def _flag(name: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code, 2 for bad input."""
   parser = _parser()
-  args = vars(parser.parse_args(argv))
+  known_args, unknown = parser.parse_known_args(argv)
+  args = vars(known_args)
+  if args['beam'] is not None:
+    args['beam'] = unknown
+  elif unknown:
+    parser.error(f'unrecognized arguments: {" ".join(unknown)}')
   name = args.pop('dataset')
   fixed = {key: args.pop(key) for key in ('out', 'source', 'num_shards')}
   options = {key: value for key, value in args.items() if value is not None}

@@ -104,7 +104,8 @@ def _find_remedy(example, labelled: np.ndarray) -> str:
 
 def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
   points = joints @ intrinsics.T
-  return points[:, :2] / points[:, 2:]
+  with np.errstate(all='ignore'):  # what is not labelled is zero
+    return points[:, :2] / points[:, 2:]
 
 
 def _reprojection(joints, keypoints, intrinsics, labelled) -> float:

@@ -9,30 +9,36 @@ from bmc_jax.data import example as example_lib
 from bmc_jax.data import sources
 from data_prep import images
 
-SCALE = 1.5  # side of the crop, in sizes of the box around the labelled keypoints
+SCALE = 1.5  # side of the crop, in sizes of the box around the hand
 MIN_SIDE = 32  # px before resizing; one labelled joint has no size
 
 
-def crop_to_hand(example: Mapping[str, Any], size: int) -> example_lib.Example:
+def crop_to_hand(
+  example: Mapping[str, Any], size: int, box: np.ndarray | None = None
+) -> example_lib.Example:
   """Cuts out the hand and resizes the cut.
 
   Args:
     example: whose image is decoded, (H, W, 3) uint8.
     size: side of the result in pixels.
+    box: (4,) left, top, right, bottom of the hand; None for that of the labelled
+      keypoints.
 
   Returns:
     The example with an image of (size, size, 3), black where the crop leaves the
     original, and with its keypoints_2d and intrinsics.
 
   Raises:
-    ValueError: no keypoint is labelled, or they spread far beyond any image.
+    ValueError: there is no box and no labelled keypoint, or they spread far beyond any
+      image.
   """
   keypoints = example['keypoints_2d'][example['visibility'] > 0]
+  if box is not None:
+    keypoints = np.reshape(box, (2, 2))
   where = f'Example {example["sample_id"]!r}'
   if not len(keypoints):
     raise ValueError(
-      f'{where} has no labelled keypoint to crop around; leave --crop-size out, or '
-      'name the splits with labels in --splits.'
+      f'{where} has no labelled keypoint to crop around; leave its split out.'
     )
   low, high = keypoints.min(axis=0), keypoints.max(axis=0)
   side = max(int(np.ceil(SCALE * np.max(high - low))), MIN_SIDE)

@@ -22,6 +22,14 @@ def source_folder(folder: Path) -> Path:
   return folder / 'incomplete.source'
 
 
+def link(source: Path, target: Path) -> None:
+  """Gives a file a second name, or copies it where the disk knows no links."""
+  try:
+    os.link(source, target)
+  except OSError:
+    shutil.copyfile(source, target)
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path, version: str) -> Iterator[None]:
   """Holds the folder for one build and tidies it up.

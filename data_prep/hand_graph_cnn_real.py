@@ -28,7 +28,6 @@ Licence: Snap Inc., non-commercial research and educational purposes only; see t
 LICENSE file of that repository.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
-from data_prep import annotations, base
+from data_prep import annotations, base, records
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -55,17 +54,7 @@ _CITATION = """\
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
-  """One photo: its file, camera (4,), bbox (4,) and joints_3d (21, 3) in metres."""
-
-  image: Path
-  camera: np.ndarray
-  bbox: np.ndarray
-  joints_3d: np.ndarray
-
-
-def read_records(source: Path) -> dict[str, list[Record]]:
+def read_records(source: Path) -> dict[str, list[records.Record]]:
   """Reads and checks the annotations of the folder.
 
   Args:
@@ -108,14 +97,18 @@ def read_records(source: Path) -> dict[str, list[Record]]:
     raise ValueError(f'{source}: bbox holds a crop without width or height.')
   example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
   joints = joints.astype(np.float32) / 100
-  records = [
-    Record(source / name, camera, bbox, hand)
-    for name, camera, bbox, hand in zip(
-      names, params['cam_param'], params['bbox'], joints, strict=True
+  intrinsics = crop_intrinsics(params['cam_param'], params['bbox'])
+  keypoints = np.asarray(geometry.project(joints, intrinsics))
+  splits: dict[str, list[records.Record]] = {}
+  for index, name in enumerate(names):
+    record = records.make_record(
+      source / name,
+      Path(name).stem,
+      keypoints_2d=keypoints[index],
+      intrinsics=intrinsics[index],
+      is_right=False,
+      joints_3d=joints[index],
     )
-  ]
-  splits: dict[str, list[Record]] = {}
-  for index, record in enumerate(records):
     is_test = index // BLOCK % TEST_EVERY == TEST_EVERY - 1
     splits.setdefault('test' if is_test else 'train', []).append(record)
   return splits
@@ -134,34 +127,18 @@ def _check_names(source: Path, names: Sequence[str]) -> None:
     )
 
 
-def read_example(record: Record) -> example_lib.Example:
-  """Makes the example of one photo, whose image is the bytes of the file."""
-  intrinsics = crop_intrinsics(record.camera, record.bbox)
-  return {
-    'image': record.image.read_bytes(),
-    'joints_3d': record.joints_3d,
-    'keypoints_2d': np.asarray(geometry.project(record.joints_3d, intrinsics)),
-    'visibility': np.ones(21, np.float32),
-    'intrinsics': intrinsics,
-    'is_right': np.zeros(1, np.float32),
-    'has_joints_3d': np.ones(1, np.float32),
-    'sample_id': record.image.stem,
-  }
-
-
-def crop_intrinsics(camera, bbox) -> np.ndarray:
-  """Intrinsics (3, 3) of the crop from those of the frame.
+def crop_intrinsics(camera: np.ndarray, bbox: np.ndarray) -> np.ndarray:
+  """Intrinsics (N, 3, 3) of the crops from those of the frames.
 
   Args:
-    camera: (4,) fx, fy, u0, v0 of the frame, in pixels.
-    bbox: (4,) x, y, width, height of the crop in the frame.
+    camera: (N, 4) fx, fy, u0, v0 of each frame, in pixels.
+    bbox: (N, 4) x, y, width, height of the crop in the frame.
   """
-  fx, fy, u0, v0 = (float(v) for v in camera)
-  x, y, width, height = (float(v) for v in bbox)
-  sx, sy = CROP_SIZE / width, CROP_SIZE / height
-  return np.array(
-    [[fx * sx, 0, (u0 - x) * sx], [0, fy * sy, (v0 - y) * sy], [0, 0, 1]], np.float32
-  )
+  scale = CROP_SIZE / bbox[:, 2:]
+  intrinsics = np.tile(np.eye(3, dtype=np.float32), (len(camera), 1, 1))
+  intrinsics[:, [0, 1], [0, 1]] = camera[:, :2] * scale
+  intrinsics[:, :2, 2] = (camera[:, 2:] - bbox[:, :2]) * scale
+  return intrinsics
 
 
 class HandGraphCnnReal(base.LayoutBuilder):
@@ -175,4 +152,4 @@ class HandGraphCnnReal(base.LayoutBuilder):
   IMAGE_SHAPE = (CROP_SIZE, CROP_SIZE, 3)
 
   read_records = staticmethod(read_records)
-  read_example = staticmethod(read_example)
+  read_example = staticmethod(records.read_example)

@@ -6,9 +6,11 @@ Unpacked they hold
     train/SEQUENCE/rgb/NNNN.jpg         640 x 480 (.png in version 2)
     train/SEQUENCE/meta/NNNN.pkl        camMat (3, 3), handJoints3D (21, 3) in metres
     evaluation/SEQUENCE/rgb/NNNN.jpg
-    evaluation/SEQUENCE/meta/NNNN.pkl   camMat, handJoints3D (3,): the wrist alone
-    train.txt, evaluation.txt           lines SEQUENCE/NNNN: 66,034 and 11,524 frames in
-                                        version 2, 83,325 and 20,137 in version 3
+    evaluation/SEQUENCE/meta/NNNN.pkl   camMat, handJoints3D (3,): the wrist alone,
+                                        handBoundingBox (4,): left, top, right, bottom
+    train.txt, evaluation.txt           lines SEQUENCE/NNNN, 66,034 and 11,524 of them
+                                        in version 2; in version 3, 103,462 in all, of
+                                        which 20,137 are for evaluation
 
 Either list may be missing. Frames that are not listed are not annotated, and other
 folders and entries are not read.
@@ -21,7 +23,8 @@ Build it:
 Splits: `train` and `evaluation`, both in the order of the lists, which submissions of
 predictions follow. Frames in a row look alike. Of the labels of `evaluation` only the
 wrist was published: its examples have `has_joints_3d` = 0, the wrist in row 0 of
-joints_3d, and at most the wrist is visible (where it lies in the image).
+joints_3d, and at most the wrist is visible (where it lies in the image). Crops
+(`--crop-size`) are taken around the published box there.
 
 Joints come from OpenGL's axes (x right, y up, z backward) to OpenCV's and from the
 order of the dataset (the joints of MANO, then the tips) to the canonical one.
@@ -144,16 +147,19 @@ def _check_files(path: Path, frames: list[Frame]) -> None:
 def read_example(frame: Frame) -> example_lib.Example:
   """Makes the example of a frame, whose image is the bytes of the file."""
   meta = pickles.load(frame.meta)
-  for name in ('camMat', 'handJoints3D'):
+
+  def read(name, *shape):
     if not isinstance(meta, dict) or meta.get(name) is None:
       raise ValueError(f'{frame.meta} has no {name}; get a complete copy.')
-  intrinsics = annotations.as_numbers(meta['camMat'], (3, 3), f'{frame.meta}: camMat')
-  joints = meta['handJoints3D']
-  only_wrist = np.shape(joints) == (3,)
-  shape = (3,) if only_wrist else (21, 3)
-  joints = annotations.as_numbers(joints, shape, f'{frame.meta}: handJoints3D')
-  make_record = _wrist_record if only_wrist else _hand_record
-  return records.read_example(make_record(frame, intrinsics, joints))
+    return annotations.as_numbers(meta[name], shape, f'{frame.meta}: {name}')
+
+  intrinsics = read('camMat', 3, 3)
+  if np.shape(meta.get('handJoints3D')) == (3,):
+    wrist, box = read('handJoints3D', 3), read('handBoundingBox', 4)
+    record = _wrist_record(frame, intrinsics, wrist) | {'hand_box': box}
+  else:
+    record = _hand_record(frame, intrinsics, read('handJoints3D', 21, 3))
+  return records.read_example(record)
 
 
 def _hand_record(frame: Frame, intrinsics, joints) -> records.Record:

@@ -59,9 +59,17 @@ class _RefusedError(Exception):
 
 def _check_opcodes(data: bytes) -> None:
   """Refuses sizes that the file does not hold: Python would allocate them first."""
-  for opcode, argument, _ in pickletools.genops(data):  # raises if it is cut off
-    if opcode.name in ('PUT', 'LONG_BINPUT') and int(argument) > len(data):
-      raise _RefusedError(f'a memory of {argument} entries')
+  stream = io.BytesIO(data)
+  while (code := stream.read(1)) != pickle.STOP:
+    opcode = pickletools.code2op.get(code.decode('latin1'))
+    if opcode is None:
+      raise ValueError(f'there is no opcode {code!r}' if code else 'it is cut off')
+    if opcode.name == 'STRING':  # pickletools takes it for ASCII
+      stream.readline()
+    elif opcode.arg is not None:
+      argument = opcode.arg.reader(stream)  # raises if there is less than it says
+      if opcode.name in ('PUT', 'LONG_BINPUT') and argument > len(data):
+        raise _RefusedError(f'a memory of {argument} entries')
 
 
 class _Unpickler(pickle.Unpickler):

@@ -19,9 +19,9 @@ Splits: `train` and `evaluation`. The option `hands` says which hands become exa
 
 - `each`: each hand of which more than half of the joints, 11 of 21, can be seen (the
   third column of uv_vis is 1), so that an image gives two examples, one, or none;
-- `dominant`: one hand of each image, as in the publication: the one with more pixels in
-  the mask. Where there are no masks, it is the one with more joints that can be seen,
-  and of equals the one whose joints cover the larger box.
+- `dominant`: one hand of each image, as in the code of the publication: the one with
+  more pixels in the mask. Where there are no masks, it is the one with more joints that
+  can be seen, and of equals the one whose joints cover the larger box.
 
 A hand whose joints are all zero is not annotated and gives no example. `visibility` is
 1 for all joints of the others: those that are hidden, too, are labelled exactly, and
@@ -140,7 +140,7 @@ def _load(path: Path):
   The hands are left and right, their joints in canonical order.
   """
   entries = pickles.load(path)
-  if not isinstance(entries, dict) or not entries:
+  if not (isinstance(entries, dict) and entries and all(map(_is_number, entries))):
     raise ValueError(f'{path} holds no annotations by number; get a complete copy.')
   numbers = sorted(entries)
   for number in numbers:
@@ -162,6 +162,10 @@ def _load(path: Path):
   if len(annotated):
     example_lib.check_unit(annotated, str(path))
   return numbers, intrinsics, joints, keypoints
+
+
+def _is_number(key) -> bool:
+  return isinstance(key, int | np.integer)
 
 
 def _list_images(folder: Path, numbers: Sequence[int], annotated: Path) -> list[Path]:

@@ -68,13 +68,14 @@ class Converter:
       ValueError: a check failed.
       OSError: a file cannot be read.
     """
-    example = self.read_example(record)
+    example = dict(self.read_example(record))
+    box = example.pop('hand_box', None)
     where = str(next(iter(_files(record)), example['sample_id']))
     image = images.decode(example['image'], where, self.image_shape)
     decoded = {**example, 'image': image}
     measures = checks.check_example(decoded)
     if self.crop_size:
-      example = crops.crop_to_hand(decoded, self.crop_size)
+      example = crops.crop_to_hand(decoded, self.crop_size, box)
       example['image'] = images.encode(example['image'], self.encoding)
     return example, measures
 
@@ -120,6 +121,18 @@ class Report:
   num_bytes: int
   skipped: list[str]
   measures: dict[str, list[float]]
+
+  @classmethod
+  def read(cls, path: Path) -> 'Report':
+    """Reads the report of a finished shard."""
+    return cls(**json.loads(path.read_text()))
+
+
+def check_skipped(reports: Sequence[Report], max_bad: int) -> None:
+  """Raises a ValueError if more than `max_bad` examples were left out of all shards."""
+  skipped = [message for report in reports for message in report.skipped]
+  if len(skipped) > max_bad:
+    raise ValueError(skipped[max_bad])
 
 
 def plan(
@@ -212,7 +225,7 @@ def _finished(shard: Shard, fingerprint: str) -> Report | None:
   """The report of a shard that is finished and up to date."""
   if not (shard.path.is_file() and shard.report_path.is_file()):
     return None
-  report = Report(**json.loads(shard.report_path.read_text()))
+  report = Report.read(shard.report_path)
   return report if report.fingerprint == fingerprint else None
 
 

@@ -1,6 +1,7 @@
 """Writes shards in this process or in several, with one progress bar."""
 
 import concurrent.futures
+import concurrent.futures.process
 import multiprocessing
 import os
 import threading
@@ -62,17 +63,15 @@ def _write_in_processes(shards, max_bad, workers, bar) -> list[shards_lib.Report
         )
         bar.update(counter.value - bar.n)
         finished = [future.result() for future in futures if future.done()]
-        _check_skipped(finished, max_bad)
+        shards_lib.check_skipped(finished, max_bad)
+    except concurrent.futures.process.BrokenProcessPool as error:
+      raise ChildProcessError(
+        'A process ended by itself, perhaps for lack of memory; use fewer --workers.'
+      ) from error
     except BaseException:
       pool.shutdown(cancel_futures=True)
       raise
   return finished
-
-
-def _check_skipped(reports, max_bad) -> None:
-  skipped = [message for report in reports for message in report.skipped]
-  if len(skipped) > max_bad:
-    raise ValueError(skipped[max_bad])
 
 
 def _start_worker(counter) -> None:

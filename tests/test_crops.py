@@ -48,6 +48,15 @@ def test_only_labelled_keypoints_count():
   np.testing.assert_allclose(cropped['keypoints_2d'][0], 15.5, atol=0.51)
 
 
+def test_a_box_of_the_hand_goes_before_the_keypoints():
+  example = make_example(0, size=160)
+  example['visibility'][:] = 0
+  cropped = crops.crop_to_hand(example, 60, np.array([50.0, 60, 70, 90]))
+  # 45 px become 60, and the middle of the box (60, 75) that of the crop.
+  expected = (example['keypoints_2d'] - [60, 75]) * 60 / 45 + 29.5
+  np.testing.assert_allclose(cropped['keypoints_2d'], expected, atol=0.7)
+
+
 @pytest.mark.parametrize(
   ('visible', 'far', 'expected'),
   [(0, 0, 'no labelled keypoint to crop around'), (1, 1e6, 'spread over 1')],

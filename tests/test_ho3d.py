@@ -139,6 +139,18 @@ def test_a_build_holds_both_splits(layout, tmp_path):
   assert (built / 'contact_sheet.png').is_file()
 
 
+def test_evaluation_is_cropped_around_the_published_box(layout, tmp_path):
+  name, path = layout
+  built = build_lib.build(
+    name, tmp_path, source=path, splits=['evaluation'], crop_size=60
+  )
+  example = sources.TfdsSource(str(built), 'evaluation')[1]
+  assert example['image'].shape == (60, 60, 3)
+  # The box is 20 px wide: the crop takes 32 around its middle, (20, 30).
+  expected = (_project(HANDS[3])[0] - [20, 30]) * 60 / 32 + 29.5
+  np.testing.assert_allclose(example['keypoints_2d'][0], expected, atol=1)
+
+
 def _failure(source, tmp_path, capsys, name='ho3d_v3') -> str:
   """Runs the command line, which must fail; its message."""
   out = tmp_path / 'out'

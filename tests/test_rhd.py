@@ -188,6 +188,7 @@ def _set(name, value):
     (lambda e: e[1].pop('xyz'), 'anno_training.pickle: the entry 1 has no xyz'),
     (lambda e: e.update({1: None}), 'the entry 1 has no K'),
     (lambda e: e.clear(), 'holds no annotations by number'),
+    (lambda e: e.update({'00007': e[0]}), 'holds no annotations by number'),
     (lambda e: e.pop(2), '(1 differ, for example 00002.png); get a complete copy'),
     (lambda e: e.update({7: e[0]}), '(1 differ, for example 00007.png)'),
     (_set('xyz', np.zeros((21, 3))), 'xyz holds something other than an even table'),
