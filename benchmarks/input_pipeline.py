@@ -26,20 +26,23 @@ from configs import procedural
 from data_prep import build, hand_graph_cnn_real, shards, workers
 
 SOURCE = 'data/hand_graph_cnn_real/real_world_testset'
-COPIES = 8  # of the 443 photos, for preparation
+COPIES = 20  # of the 443 photos, for preparation
 BATCH = 64
 REPEATS = 5
 
 
-def compare(title: str, runs: Mapping[str, Callable[[], int]]) -> None:
+def compare(
+  title: str, runs: Mapping[str, Callable[[], int]], repeats: int = REPEATS
+) -> None:
   """Runs all by turns; the first one is what the others are compared with.
 
   Args:
     title: of the table.
     runs: by name, functions that return how many examples they have gone through.
+    repeats: rounds.
   """
   rates: dict[str, list[float]] = {name: [] for name in runs}
-  for _ in range(REPEATS):
+  for _ in range(repeats):
     for name, run in runs.items():
       start = time.perf_counter()
       count = run()
@@ -123,6 +126,7 @@ def main() -> None:
         'data_prep, one process': lambda: prepare(records * COPIES, 1),
         'data_prep, two processes': lambda: prepare(records * COPIES, 2),
       },
+      repeats=2,
     )
   with tempfile.TemporaryDirectory() as out:
     path = build.build('hand_graph_cnn_real', out, source=folder)

@@ -81,7 +81,9 @@ def _kill_one(folder: Path, out: str, delay, expected, workers: int = 1) -> dict
   delay(versions)
   os.kill(child, signal.SIGKILL)
   row = {'killed': _wait(child) == -signal.SIGKILL}
-  time.sleep(0.2)
+  end = time.monotonic() + 10
+  while _processes_in(folder) and time.monotonic() < end:
+    time.sleep(0.05)
   row['orphans'] = _processes_in(folder)
   row['kept'] = len(list(versions.glob('incomplete.shards_*/*.json')))
   row['loadable'] = _wait(_fork(lambda: _is_loadable(path))) == 0
