@@ -99,7 +99,8 @@ class TfdsSource:
 
   def _read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     try:
-      return self._data.__getitems__([int(i) for i in indices])
+      stored = self._data.__getitems__([int(i) for i in indices])
+      return [prepared.parse_record(record) for record in stored]
     except RuntimeError as error:
       raise prepared.damaged(f'{self._where} cannot be read', error) from error
 
