@@ -75,13 +75,13 @@ def write_submission(
     form: of `FORMS`.
 
   Raises:
-    ValueError: another ending, or joints that `read_predictions` would refuse.
+    ValueError: another ending, or joints that are not finite or not in metres.
   """
   path = Path(path)
   if path.suffix != '.zip':
     raise ValueError(f'{path}: a submission is a zip archive; call it {path.stem}.zip.')
   joints = to_form(np.asarray(joints_3d, np.float64), form)
-  check_joints(str(path), joints, form)
+  _check_numbers(str(path), joints, form)
   # Tenths of a micrometre. Zeros by hand: 47 million numbers take JSON a minute.
   vertices = json.dumps(np.zeros((NUM_VERTICES, 3), int).tolist())
   text = (
@@ -136,20 +136,24 @@ def check_joints(name: str, joints: np.ndarray, form: Form) -> None:
     joints: (N, 21, 3) in the form's order and axes.
     form: of `FORMS`.
   """
-  finite = np.isfinite(joints).all(axis=(1, 2))
-  if not finite.all():
-    raise ValueError(
-      f'{name}: image {int(np.argmin(finite))} has a joint that is not a finite '
-      f'number ({np.sum(~finite)} of {len(joints)} images have).'
-    )
+  _check_numbers(name, joints, form)
   if not (joints[..., 2] * form.axes[2] > 0).any():
     wanted = 'OpenCV (z > 0' if form.axes[2] > 0 else 'OpenGL (y up, z < 0'
     raise ValueError(
       f'{name}: no joint lies before the camera; the axes must be those of {wanted} in '
       'front).'
     )
-  example.check_unit(skeleton.reorder(joints, form.order), name)
   check_order(name, joints, form.order, 'reorder the joints')
+
+
+def _check_numbers(name, joints, form) -> None:
+  finite = np.isfinite(joints).all(axis=(1, 2))
+  if not finite.all():
+    raise ValueError(
+      f'{name}: image {int(np.argmin(finite))} has a joint that is not a finite '
+      f'number ({np.sum(~finite)} of {len(joints)} images have).'
+    )
+  example.check_unit(skeleton.reorder(joints, form.order), name)
 
 
 def _load(path: Path):
