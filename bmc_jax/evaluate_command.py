@@ -78,13 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(flags: argparse.Namespace) -> None:
   protocol = PROTOCOLS[flags.protocol]
+  if flags.allow_reflection:
+    protocol = protocol.with_reflections()
   truth = read_ground_truth(flags.ground_truth, flags.protocol, flags.split)
   subsets = {ALL: np.arange(len(truth.names))} | read_subsets(flags.subset, truth.names)
   form = submission.FORMS[protocol.form]
   joints = submission.read_predictions(flags.predictions, form, len(truth.names))
-  results = score_subsets(
-    joints, truth, protocol, subsets, allow_reflection=flags.allow_reflection
-  )
+  results = score_subsets(joints, truth, protocol, subsets)
   print(f'{protocol.title}, {flags.predictions}')
   for table in tables(results, protocol):
     print(f'\n{format_table(table)}')
@@ -95,7 +95,6 @@ def _run(flags: argparse.Namespace) -> None:
     'protocol': flags.protocol,
     'predictions': flags.predictions,
     'ground_truth': flags.ground_truth,
-    'allow_reflection': flags.allow_reflection,
   }
   write_json(out / f'{path.stem}_scores.json', about | {'results': results})
   draw_curves(out / f'{path.stem}_pck.png', results[ALL], protocol)
@@ -135,8 +134,6 @@ def score_subsets(
   truth: GroundTruth,
   protocol: Protocol,
   subsets: Mapping[str, np.ndarray],
-  *,
-  allow_reflection: bool = False,
 ) -> dict[str, Any]:
   """Figures of a protocol in float64, on the CPU, as plain numbers.
 
@@ -146,7 +143,6 @@ def score_subsets(
     truth: of the same images.
     protocol: of `PROTOCOLS`.
     subsets: name -> indices of the images that are scored.
-    allow_reflection: see `protocols.score`.
 
   Returns:
     {subset: {'num_images', 'alignments': {alignment: {'epe_mm', areas and curves}},
@@ -168,7 +164,7 @@ def score_subsets(
         visibility=truth.visibility[index].astype(np.float64),
         scale=MM_PER_METRE * truth.scale[index],
       )
-      scores = protocols.score(hands, protocol, allow_reflection=allow_reflection)
+      scores = protocols.score(hands, protocol)
       results[name] = {
         'num_images': len(index),
         'alignments': {k: _plain(score, protocol) for k, score in scores.items()},

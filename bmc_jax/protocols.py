@@ -59,23 +59,23 @@ class Score(NamedTuple):
   curves: dict[str, Array]
 
 
-def _as_submitted(hands: Hands, reflect: bool) -> Array:
+def _as_submitted(hands: Hands) -> Array:
   return hands.joints
 
 
-def _given_scale(hands: Hands, reflect: bool) -> Array:
+def _given_scale(hands: Hands) -> Array:
   return metrics.rescale(hands.joints, hands.scale)
 
 
-def _root(hands: Hands, reflect: bool) -> Array:
+def _root(hands: Hands) -> Array:
   return metrics.root_align(hands.joints, hands.truth)
 
 
-def _root_given_scale(hands: Hands, reflect: bool) -> Array:
-  return metrics.root_align(_given_scale(hands, reflect), hands.truth)
+def _root_given_scale(hands: Hands) -> Array:
+  return metrics.root_align(_given_scale(hands), hands.truth)
 
 
-def _root_true_palm(hands: Hands, reflect: bool) -> Array:
+def _root_true_palm(hands: Hands) -> Array:
   palm = hands.truth[:, MIDDLE_MCP] - hands.truth[:, WRIST]
   scaled = metrics.rescale(
     hands.joints, geometry.safe_norm(palm), reference=(WRIST, MIDDLE_MCP)
@@ -83,22 +83,25 @@ def _root_true_palm(hands: Hands, reflect: bool) -> Array:
   return metrics.root_align(scaled, hands.truth)
 
 
-def _centroid(hands: Hands, reflect: bool) -> Array:
+def _centroid(hands: Hands) -> Array:
   return metrics.centroid_align(hands.joints, hands.truth, visibility=hands.visibility)
 
 
-def _centroid_scale(hands: Hands, reflect: bool) -> Array:
+def _centroid_scale(hands: Hands) -> Array:
   return metrics.centroid_align(
     hands.joints, hands.truth, visibility=hands.visibility, with_scale=True
   )
 
 
-def _procrustes(hands: Hands, reflect: bool) -> Array:
+def _procrustes(hands: Hands) -> Array:
   return metrics.procrustes_align(
-    hands.joints,
-    hands.truth,
-    visibility=hands.visibility,
-    allow_reflection=reflect,
+    hands.joints, hands.truth, visibility=hands.visibility
+  )
+
+
+def _procrustes_reflected(hands: Hands) -> Array:
+  return metrics.procrustes_align(
+    hands.joints, hands.truth, visibility=hands.visibility, allow_reflection=True
   )
 
 
@@ -108,13 +111,13 @@ class Alignment:
 
   Attributes:
     title: what a table calls it.
-    apply: makes aligned joints (b, n, 3) of hands; its flag allows reflections.
+    apply: makes aligned joints (b, n, 3) of hands.
     labels: the joints whose truth it uses by themselves.
     fitted: whether it fits to all labelled joints.
   """
 
   title: str
-  apply: Callable[[Hands, bool], Array]
+  apply: Callable[[Hands], Array]
   labels: tuple[int, ...] = ()
   fitted: bool = False
 
@@ -132,6 +135,9 @@ ALIGNMENTS: dict[str, Alignment] = {
   'centroid': Alignment('centroid-aligned', _centroid, fitted=True),
   'centroid_scale': Alignment('centroid and scale', _centroid_scale, fitted=True),
   'procrustes': Alignment('Procrustes', _procrustes, fitted=True),
+  'procrustes_reflected': Alignment(
+    'Procrustes, reflections', _procrustes_reflected, fitted=True
+  ),
 }
 
 # 20 thresholds from 0 to 50 mm without the first 8: what the public code of Zimmermann
@@ -165,6 +171,16 @@ class Protocol:
   def labels(self) -> tuple[int, ...]:
     """The joints that must be labelled in every hand."""
     return tuple(sorted({k for a in self.alignments for k in ALIGNMENTS[a].labels}))
+
+  def with_reflections(self) -> 'Protocol':
+    """The same, but the Procrustes alignment may mirror hands, as the public code's."""
+    return dataclasses.replace(
+      self,
+      alignments=tuple(
+        f'{name}_reflected' if name == 'procrustes' else name
+        for name in self.alignments
+      ),
+    )
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -203,16 +219,12 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def score(
-  hands: Hands, protocol: Protocol, *, allow_reflection: bool = False
-) -> dict[str, Score]:
+def score(hands: Hands, protocol: Protocol) -> dict[str, Score]:
   """The figures of a protocol, by alignment.
 
   Args:
     hands: with all 21 joints.
     protocol: of `PROTOCOLS`.
-    allow_reflection: let the Procrustes alignment mirror hands, as the public
-      evaluation code does.
 
   Returns:
     {alignment: figures}. Where an alignment fits to all labelled joints, hands with
@@ -227,7 +239,7 @@ def score(
   scores = {}
   for name in protocol.alignments:
     alignment = ALIGNMENTS[name]
-    aligned = alignment.apply(hands, allow_reflection)
+    aligned = alignment.apply(hands)
     mask = hands.visibility
     if alignment.fitted:
       mask = jnp.where(mask.sum(-1, keepdims=True) >= _MIN_FITTED, mask, 0)
@@ -264,7 +276,7 @@ def decompose(
     their z, and, where the protocol's joints have the wrist among them,
     `relative_depth_mm`, that of z behind the wrist's. Averaged as all else.
   """
-  joints = ALIGNMENTS[protocol.decomposed].apply(hands, False)
+  joints = ALIGNMENTS[protocol.decomposed].apply(hands)
   image_error = metrics.keypoint_error_2d(
     geometry.project(joints, intrinsics), geometry.project(hands.truth, intrinsics)
   )
