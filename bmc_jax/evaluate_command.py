@@ -11,6 +11,7 @@ PRED_pck.png beside the predictions. docs/evaluation.md defines the protocols, a
 """
 
 import argparse
+import collections
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,13 +107,18 @@ def read_subsets(given: Sequence[str], names: np.ndarray) -> dict[str, np.ndarra
 
   Args:
     given: 'NAME=FILE' each; the file names images, separated by white space.
-    names: (N,) of all images.
+    names: (N,) of all images; what is before the first slash, such as the split of a
+      prepared dataset, may be left out where that makes no two alike.
 
   Raises:
     ValueError: another form, or a file names an image that there is not.
     FileNotFoundError: a file is missing.
   """
-  index = {str(name): number for number, name in enumerate(names)}
+  names = [str(name) for name in names]
+  short = [name.partition('/')[2] for name in names]
+  count = collections.Counter(short)
+  index = {name: number for number, name in enumerate(short) if count[name] == 1}
+  index |= {name: number for number, name in enumerate(names)}
   subsets = {}
   for text in given:
     title, equals, file = text.partition('=')
@@ -124,7 +130,7 @@ def read_subsets(given: Sequence[str], names: np.ndarray) -> dict[str, np.ndarra
       known = (
         f'{unknown[0]!r} is none of the images' if unknown else 'it names no image'
       )
-      raise ValueError(f'{file}: {known}; names are such as {next(iter(index))!r}.')
+      raise ValueError(f'{file}: {known}; names are such as {names[0]!r}.')
     subsets[title] = np.array([index[name] for name in wanted])
   return subsets
 

@@ -7,9 +7,9 @@ r"""Writes and checks submission files of the FreiHAND and HO-3D challenges.
 
 The network predicts hands in units of the reference bone. What turns them into metres
 is its length: that in --scale, a file with one for each image or one number for all;
-without it, that in the 3D labels; where only the wrist is labelled, as in HO-3D's
-evaluation set, the ratio of its labelled and its predicted depth, and the hand is moved
-to the labelled wrist. Vertices are zeros (see `bmc_jax.submission`).
+without it, that in the 3D labels; where joints_3d holds the wrist alone, as in HO-3D's
+evaluation set, the ratio of its given and its predicted depth, and the hand is moved to
+the given wrist. Vertices are zeros (see `bmc_jax.submission`).
 """
 
 import argparse
@@ -162,10 +162,10 @@ def to_metres(
   Raises:
     ValueError: a hand's size is not known, or given for another bone.
   """
-  labelled = truth.visibility > 0
-  has_bone = labelled[:, list(reference)].all(axis=1)
+  has_bone = (truth.visibility[:, list(reference)] > 0).all(axis=1)
+  only_wrist = (truth.joints_3d[:, WRIST, 2] > 0) & ~has_bone
   if scale is None:
-    unknown = int(np.sum(~has_bone & ~labelled[:, WRIST]))
+    unknown = int(np.sum(~has_bone & ~only_wrist))
     if unknown:
       raise ValueError(
         f'The size of {unknown} of {len(joints)} hands is not known: give the lengths '
@@ -181,7 +181,6 @@ def to_metres(
     )
   joints = joints * scale[:, None, None]
   to_wrist = truth.joints_3d[:, WRIST] - joints[:, WRIST]
-  only_wrist = labelled[:, WRIST] & ~has_bone
   joints = joints + np.where(only_wrist[:, None], to_wrist, 0)[:, None]
   return np.where(truth.is_right[:, None, None], joints, skeleton.mirror(joints))
 

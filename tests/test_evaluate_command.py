@@ -227,7 +227,7 @@ def test_wrong_arguments_are_told_in_one_sentence(freihand, prepared, capsys, tm
   assert '12 images, but there are 24 images' in fails(prepared, 'rhd')
   assert "no split 'tset'" in fails(prepared, 'rhd', '--split', 'tset')
   assert 'write NAME=FILE' in fails(freihand, 'freihand', '--subset', 'x.txt')
-  (tmp_path / 'x.txt').write_text('00000003\n3\n')
+  (tmp_path / 'x.txt').write_text('00000003\n3\n')  # the first is an image
   subset = ('--subset', f'X={tmp_path}/x.txt')
   assert "'3' is none of the images" in fails(freihand, 'freihand', *subset)
   assert 'nowhere.txt' in fails(freihand, 'freihand', '--subset', 'X=nowhere.txt')
