@@ -81,7 +81,8 @@ def write_submission(
   if path.suffix != '.zip':
     raise ValueError(f'{path}: a submission is a zip archive; call it {path.stem}.zip.')
   joints = to_form(np.asarray(joints_3d, np.float64), form)
-  _check_numbers(str(path), joints, form)
+  _check_finite(path, 'joints', joints)
+  example.check_unit(joints_3d, str(path))
   # Tenths of a micrometre. Zeros by hand: 47 million numbers take JSON a minute.
   vertices = json.dumps(np.zeros((NUM_VERTICES, 3), int).tolist())
   text = (
@@ -136,7 +137,7 @@ def check_joints(name: str, joints: np.ndarray, form: Form) -> None:
     joints: (N, 21, 3) in the form's order and axes.
     form: of `FORMS`.
   """
-  _check_numbers(name, joints, form)
+  example.check_unit(skeleton.reorder(joints, form.order), name)
   if not (joints[..., 2] * form.axes[2] > 0).any():
     wanted = 'OpenCV (z > 0' if form.axes[2] > 0 else 'OpenGL (y up, z < 0'
     raise ValueError(
@@ -146,14 +147,13 @@ def check_joints(name: str, joints: np.ndarray, form: Form) -> None:
   check_order(name, joints, form.order, 'reorder the joints')
 
 
-def _check_numbers(name, joints, form) -> None:
-  finite = np.isfinite(joints).all(axis=(1, 2))
+def _check_finite(path, name: str, values: np.ndarray) -> None:
+  finite = np.isfinite(values).all(axis=(1, 2))
   if not finite.all():
     raise ValueError(
-      f'{name}: image {int(np.argmin(finite))} has a joint that is not a finite '
-      f'number ({np.sum(~finite)} of {len(joints)} images have).'
+      f'{path}: the {name} of {np.sum(~finite)} of {len(values)} images are not all '
+      f'finite numbers, first those of image {int(np.argmin(finite))}.'
     )
-  example.check_unit(skeleton.reorder(joints, form.order), name)
 
 
 def _load(path: Path):
@@ -188,7 +188,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _array(path, name, values, shape, counts) -> np.ndarray:
-  """(N, *shape) of nested lists, N one of the counts if there are any."""
+  """(N, *shape) of nested lists; N is one of the counts if there are any."""
   if not isinstance(values, list) or not values:
     raise ValueError(f'{path}: there are no {name}; expected a list of one per image.')
   if counts and len(values) not in counts:
@@ -206,6 +206,7 @@ def _array(path, name, values, shape, counts) -> np.ndarray:
   array = np.asarray(values)
   if array.dtype.kind not in 'iuf':
     raise ValueError(f'{path}: the {name} hold something other than numbers.')
+  _check_finite(path, name, array)
   return array.astype(np.float64)
 
 

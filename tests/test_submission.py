@@ -117,7 +117,11 @@ DAMAGE = {
   ),
   'not finite': (
     lambda p: _write(p / 'pred.json', _joints(at=[((3, 4, 1), float('nan'))])),
-    r'image 3 has a joint that is not a finite number \(1 of 12 images have\)',
+    'the joints of 1 of 12 images are not all finite numbers, first those of image 3',
+  ),
+  'vertices that are not finite': (
+    lambda p: _write(p / 'pred.json', _joints(), [[[np.inf] * 3] * 778] * COUNT),
+    'the vertices of 12 of 12 images are not all finite numbers',
   ),
   'millimetres': (
     lambda p: _write(p / 'pred.json', (1000 * HANDS).tolist()),
@@ -168,7 +172,7 @@ def test_a_zip_that_is_cut_off_or_a_bomb_is_refused(tmp_path, monkeypatch):
 def test_hands_that_would_be_refused_are_not_written(tmp_path):
   for name, joints, message in (
     ('pred.zip', HANDS * 1000, 'looks like millimetres'),
-    ('pred.zip', HANDS * [1, 1, np.nan], 'not a finite number'),
+    ('pred.zip', HANDS * [1, 1, np.nan], 'not all finite numbers'),
     ('pred.json', HANDS, 'call it pred.zip'),
   ):
     with pytest.raises(ValueError, match=message):
