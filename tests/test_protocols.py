@@ -125,12 +125,10 @@ def test_figures_match_scipy_and_slow_loops(name, sign, reflections):
 def test_perfect_predictions_have_no_error_and_an_area_of_one(name):
   hands = _hands(2)
   hands = hands._replace(joints=hands.truth)
-  for alignment, result in score(hands, PROTOCOLS[name]).items():
+  for result in score(hands, PROTOCOLS[name]).values():
     assert float(result.epe_mm) == pytest.approx(0, abs=1e-6)
-    for area, value in result.areas.items():
-      # A rounding error is over the first threshold where that is 0 mm.
-      room = 0.0051 if area == 'auc_0_50' and alignment != 'none' else 1e-9
-      assert float(value) == pytest.approx(1, abs=room), (alignment, area)
+    for value in result.areas.values():
+      assert float(value) == pytest.approx(1, abs=1e-12)
 
 
 def test_a_reflection_is_undone_only_if_it_is_allowed():

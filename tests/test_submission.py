@@ -18,7 +18,7 @@ HANDS = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]
 def test_what_is_written_is_read_back(tmp_path, name):
   write_submission(tmp_path / 'pred.zip', HANDS, FORMS[name])
   found = read_predictions(tmp_path / 'pred.zip', FORMS[name], COUNT)
-  np.testing.assert_allclose(found, HANDS, atol=6e-8)
+  np.testing.assert_array_equal(found, HANDS)
   with zipfile.ZipFile(tmp_path / 'pred.zip') as archive:
     assert archive.namelist() == ['pred.json']
     archive.extractall(tmp_path)
