@@ -163,7 +163,6 @@ def test_real_labels_scored_against_themselves_have_no_error(test_data, tmp_path
   _run('--predictions', tmp_path / 'pred.zip', '--ground-truth', folder, *arguments)
   (found,) = json.loads((tmp_path / 'pred_scores.json').read_text())['results'].values()
   for score in found['alignments'].values():
-    # The scale file has the length of the true bone, to its last digit but one.
     assert score['epe_mm'] < 1e-6
     assert score['auc_0_50'] == pytest.approx(1, abs=1e-12)
   assert found['decomposition']['keypoints_2d_px'] < 1e-3
