@@ -162,6 +162,7 @@ def score_subsets(
   right = truth.is_right[:, None, None]
   joints = np.where(right, joints, skeleton.mirror(joints))
   results = {}
+  score = jax.jit(lambda hands: protocols.score(hands, protocol))
   with jax.enable_x64(True), jax.default_device(jax.devices('cpu')[0]):
     for name, index in subsets.items():
       hands = protocols.Hands(
@@ -170,10 +171,10 @@ def score_subsets(
         visibility=truth.visibility[index].astype(np.float64),
         scale=MM_PER_METRE * truth.scale[index],
       )
-      scores = protocols.score(hands, protocol)
+      scores = score(hands)
       results[name] = {
         'num_images': len(index),
-        'alignments': {k: _plain(score, protocol) for k, score in scores.items()},
+        'alignments': {k: _plain(scores[k], protocol) for k in protocol.alignments},
         'decomposition': None,
       }
       # Root-relative predictions have no place in the image.
@@ -194,13 +195,13 @@ def _check_labels(truth: GroundTruth, protocol: Protocol) -> None:
 
 
 def _plain(score: Score, protocol: Protocol) -> dict[str, Any]:
-  areas = {name: float(area) for name, area in score.areas.items()}
+  areas = {name: float(score.areas[name]) for name in protocol.thresholds}
   curves = {
     name: {
-      'thresholds_mm': protocol.thresholds[name].tolist(),
-      'pck': np.asarray(curve).tolist(),
+      'thresholds_mm': thresholds.tolist(),
+      'pck': np.asarray(score.curves[name]).tolist(),
     }
-    for name, curve in score.curves.items()
+    for name, thresholds in protocol.thresholds.items()
   }
   return {'epe_mm': float(score.epe_mm)} | areas | {'curves': curves}
 

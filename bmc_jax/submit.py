@@ -163,7 +163,8 @@ def to_metres(
     ValueError: a hand's size is not known, or given for another bone.
   """
   has_bone = (truth.visibility[:, list(reference)] > 0).all(axis=1)
-  only_wrist = (truth.joints_3d[:, WRIST, 2] > 0) & ~has_bone
+  rest = np.delete(truth.joints_3d, WRIST, axis=1)
+  only_wrist = (truth.joints_3d[:, WRIST, 2] > 0) & ~rest.any(axis=(1, 2))
   if scale is None:
     unknown = int(np.sum(~has_bone & ~only_wrist))
     if unknown:
