@@ -55,12 +55,13 @@ FORMS = {
 
 def to_form(joints_3d: np.ndarray, form: Form) -> np.ndarray:
   """Canonical joints (N, 21, 3) with OpenCV axes in a form's order and axes."""
-  return skeleton.reorder(joints_3d, 'canonical', form.order) * np.array(form.axes)
+  reordered = np.asarray(skeleton.reorder(joints_3d, 'canonical', form.order))
+  return reordered * np.array(form.axes)
 
 
 def from_form(joints: np.ndarray, form: Form) -> np.ndarray:
   """The inverse of `to_form`."""
-  return skeleton.reorder(joints * np.array(form.axes), form.order, 'canonical')
+  return np.asarray(skeleton.reorder(joints * np.array(form.axes), form.order))
 
 
 def write_submission(
@@ -193,23 +194,26 @@ def _array(path, name, values, shape, counts) -> np.ndarray:
     raise ValueError(
       f'{path}: {name} of {len(values)} images, but there are {wanted} images.'
     )
-  for number, value in enumerate(values):
-    found = _shape(value)
-    if found != shape:
-      raise ValueError(
-        f'{path}: the {name} of image {number} have the shape {found}, expected '
-        f'{shape}.'
-      )
-  array = np.asarray(values)
-  if array.dtype.kind not in 'iuf':
-    raise ValueError(f'{path}: the {name} hold something other than numbers.')
+  array = np.stack(
+    [_entry(path, name, i, value, shape) for i, value in enumerate(values)]
+  )
   _check_finite(path, name, array)
-  return array.astype(np.float64)
+  return array
 
 
-def _shape(value) -> tuple[int, ...] | str:
-  """The shape of nested lists, or 'ragged'."""
+def _entry(path, name, number: int, value, shape) -> np.ndarray:
+  """The numbers of one image, float64 of the given shape."""
   try:
-    return np.shape(value)
+    array = np.asarray(value)
+    found = array.shape
   except ValueError:
-    return 'ragged'
+    found = 'ragged'
+  if found != shape:
+    raise ValueError(
+      f'{path}: the {name} of image {number} have the shape {found}, expected {shape}.'
+    )
+  if array.dtype.kind not in 'iuf':
+    raise ValueError(
+      f'{path}: the {name} of image {number} hold something other than numbers.'
+    )
+  return array.astype(np.float64)

@@ -109,11 +109,11 @@ DAMAGE = {
   ),
   'text': (
     lambda p: _write(p / 'pred.json', _joints(at=[((3, 4, 1), '0.1')])),
-    'the joints hold something other than numbers',
+    'joints of image 3 hold something other than numbers',
   ),
   'null': (
     lambda p: _write(p / 'pred.json', _joints(at=[((3, 4, 1), None)])),
-    'the joints hold something other than numbers',
+    'joints of image 3 hold something other than numbers',
   ),
   'not finite': (
     lambda p: _write(p / 'pred.json', _joints(at=[((3, 4, 1), float('nan'))])),
