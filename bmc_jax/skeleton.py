@@ -1,4 +1,4 @@
-"""The hand skeleton: joint names, joint orders of public datasets, mirroring.
+"""The hand skeleton: joint names; joint orders, axes and sides of public datasets.
 
 The canonical order is the one of FreiHAND, OpenPose and MediaPipe: wrist, then
 thumb to little, each finger from base to tip. In this order no index tables are
@@ -52,6 +52,15 @@ MANO joints followed by the tips, thumb to little; `stb` has the palm centre whe
 the others have the wrist; `ait` goes level by level (all MCPs, all PIPs, ...).
 """
 
+CAMERA_AXES: dict[str, tuple[int, int, int]] = {
+  'opencv': (1, 1, 1),
+  'opengl': (1, -1, -1),
+}
+"""For each convention of camera axes, the signs that turn it into OpenCV's and back.
+
+`opencv` has x right, y down, z forward; `opengl` has x right, y up, z backward.
+"""
+
 
 def as_float(x: ArrayLike) -> jax.Array:
   """A JAX array of floats: integers and nested lists become the default float."""
@@ -101,6 +110,36 @@ def reorder(
   check_joints(joints, last=None)
   from_canonical = np.argsort(JOINT_ORDERS[target])
   return joints[..., np.asarray(JOINT_ORDERS[source])[from_canonical], :]
+
+
+def change_axes(
+  points: Float[Array, '*b n 3'], source: str, target: str = 'opencv'
+) -> Float[Array, '*b n 3']:
+  """Brings points from the axes of one camera convention to those of another.
+
+  Args:
+    points: (*b, n, 3) points in the camera's frame, in any unit; NumPy or JAX.
+    source: the axes they are in, a key of `CAMERA_AXES`.
+    target: the axes wanted.
+
+  Returns:
+    (*b, n, 3), of the same array type.
+
+  Raises:
+    ValueError: the axes are unknown, or the last axis is not 3 long.
+  """
+  for axes in (source, target):
+    if axes not in CAMERA_AXES:
+      raise ValueError(
+        f'Unknown camera axes {axes!r}; known are {", ".join(sorted(CAMERA_AXES))}.'
+      )
+  points = points if isinstance(points, Array) else np.asarray(points)
+  if points.ndim < 2 or points.shape[-1] != 3:
+    raise ValueError(
+      f'points have the shape {points.shape}, but (..., n, 3) is needed.'
+    )
+  sign = np.multiply(CAMERA_AXES[source], CAMERA_AXES[target]).astype(points.dtype)
+  return points * np.broadcast_to(sign, points.shape)
 
 
 def mirror(joints: Float[Array, '*b 21 3']) -> Float[Array, '*b 21 3']:

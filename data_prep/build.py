@@ -11,46 +11,22 @@ interrupted never looks complete.
 """
 
 import argparse
-import dataclasses
-import importlib
+import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bmc_jax.data import prepared, sources
-from data_prep import contact_sheet
+from data_prep import archives, cards, checks, contact_sheet, folders
+from data_prep.registry import DATASETS, FLAGS, parse_names
 
 EXIT_BAD_INPUT = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-  """A dataset that can be built.
-
-  Attributes:
-    module: of its builder.
-    builder: the builder's class.
-    has_source: whether it is read from original files, or made from nothing.
-    flags: of the command line that are passed on to the builder's constructor.
-  """
-
-  module: str
-  builder: str
-  has_source: bool = True
-  flags: tuple[str, ...] = ()
-
-
-DATASETS = {
-  'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
-  'procedural_hands': Dataset(
-    'data_prep.procedural_hands',
-    'ProceduralHands',
-    has_source=False,
-    flags=('image_size', 'examples', 'seed'),
-  ),
-}
+CONTACT_SHEET = 'contact_sheet.png'
+CARD = 'README.md'
+# Of every dataset with original files.
+READING_FLAGS = ('crop_size', 'splits', 'max_bad', 'workers', 'beam')
 
 
 def build(
@@ -64,12 +40,13 @@ def build(
   """Builds one dataset, unless it is already there.
 
   Args:
-    name: a key of `DATASETS`.
+    name: a key of `registry.DATASETS`.
     out: the folder that holds prepared datasets.
-    source: the folder of the dataset's original files.
+    source: the folder, or a .zip or .tar archive, of the dataset's original files.
     num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
       at least 64 MB, unless it has its own, as `procedural_hands`).
-    **options: for the builder's constructor (the dataset's `flags`).
+    **options: for the builder's constructor: the dataset's `flags`, and for one with
+      original files `READING_FLAGS` (`base.LayoutBuilder`).
 
   Returns:
     The prepared folder, OUT/<name>/<version>.
@@ -78,8 +55,6 @@ def build(
     FileNotFoundError: the original files are not there.
     ValueError: they are not of the expected form, or an option is wrong.
   """
-  import tensorflow_datasets as tfds
-
   if num_shards is not None and num_shards < 1:
     raise ValueError(f'There are to be {num_shards} files per split; one is the least.')
   dataset = DATASETS[name]
@@ -90,97 +65,131 @@ def build(
         f'(`python -c "help(\'{dataset.module}\')"` says where to get them).'
       )
     source = Path(source).expanduser().resolve()
-    if not source.is_dir() or not any(source.iterdir()):
+    if not (source.is_file() or source.is_dir() and any(source.iterdir())):
       raise FileNotFoundError(f'The source folder {source} does not exist or is empty.')
   elif source is not None:
     raise ValueError(f'{name} is made from nothing; leave --source out.')
-  make_builder = getattr(importlib.import_module(dataset.module), dataset.builder)
   out = Path(out).expanduser().resolve()
   if any(folder.is_file() for folder in (out, *out.parents)):
     raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
   for info in sorted((out / name).glob('[0-9]*/dataset_info.json')):
     prepared.read_builder(info.parent)  # which the builder reads again, if it can
-  builder = make_builder(data_dir=str(out), file_format='array_record', **options)
+  builder = dataset.load()(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
-  for folder in sorted(path.parent.glob('incomplete.*')):
-    print(f'{folder} is of a build that was interrupted (delete it) or still runs.')
-  if path.exists():
-    print(f'{path} is already complete; delete it to build it anew.')
-  else:
+  with folders.exclusive(path.parent, path.name):
+    if path.exists():
+      prepared.check_complete(path)
+      print(f'{path} is already complete; delete it to build it anew.')
+    else:
+      _prepare(builder, source, num_shards)
+    _write_extras(path)
+  return path
+
+
+def _prepare(builder, source: Path | None, num_shards: int | None) -> None:
+  """Lets TFDS build the dataset."""
+  import tensorflow_datasets as tfds
+
+  with contextlib.ExitStack() as stack:
+    downloads = stack.enter_context(tempfile.TemporaryDirectory())
+    if source and source.is_file():
+      folder = folders.source_folder(Path(builder.data_path).parent)
+      source = stack.enter_context(archives.unpacked(source, folder))
     config = tfds.download.DownloadConfig(
       manual_dir=str(source) if source else None,
       num_shards=num_shards,
       try_download_gcs=False,
     )
-    with tempfile.TemporaryDirectory() as downloads:
-      try:
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
-      except AssertionError as error:  # TFDS's, of more files than examples
-        raise ValueError(f'{error}; ask for fewer files per split.') from error
-  sheet = path / 'contact_sheet.png'
-  if not sheet.exists():
-    contact_sheet.write(
-      sheet, {split: sources.TfdsSource(str(path), split) for split in _splits(path)}
-    )
-  return path
+    try:
+      builder.download_and_prepare(download_dir=downloads, download_config=config)
+    except AssertionError as error:  # TFDS's, of more files than examples
+      raise ValueError(f'{error}; ask for fewer files per split.') from error
 
 
-def _splits(path: Path) -> dict[str, int]:
-  """The splits of a prepared folder and their numbers of examples."""
-  splits = prepared.read_builder(path).info.splits
-  return {name: split.num_examples for name, split in sorted(splits.items())}
+def _write_extras(path: Path) -> None:
+  """Writes the contact sheet and the card of a prepared folder, where missing."""
+  builder = prepared.read_builder(path)
+  names = sorted(builder.info.splits)
+  splits = {name: sources.TfdsSource(str(path), name) for name in names}
+  _write_once(path / CONTACT_SHEET, lambda file: contact_sheet.write(file, splits))
+  _write_once(path / CARD, lambda file: cards.write(file, builder))
+
+
+def _write_once(path: Path, write: Callable[[Path], None]) -> None:
+  """Writes a file under another name first, so that it is never found incomplete."""
+  if not path.exists():
+    unfinished = path.with_name(f'incomplete.{path.name}')
+    write(unfinished)
+    unfinished.replace(path)
 
 
 def print_summary(path: Path, seconds: float) -> None:
-  """Prints the examples per split, the size, the time and the contact sheet's place."""
-  for name, count in _splits(path).items():
-    print(f'{name:>16} {count:8d} examples')
+  """Prints the examples per split, what the checks measured, the size and the time."""
+  info = prepared.read_builder(path).info
+  for name, split in sorted(info.splits.items()):
+    print(f'{name:>16} {split.num_examples:8d} examples')
+  for name, values in (info.metadata or {}).get('checks', {}).items():
+    least, median, largest = (values[k] for k in ('least', 'median', 'largest'))
+    print(f'{checks.MEASURES[name]}: median {median:.4g}, {least:.4g} to {largest:.4g}')
   size = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
   print(f'{path}: {size / 1e6:.1f} MB, {seconds:.1f} s')
-  print(f'contact sheet: {path / "contact_sheet.png"}')
-
-
-def parse_examples(text: str) -> dict[str, int]:
-  """Reads 'studio_train=4000,studio_test=500' into a mapping."""
-  try:
-    pairs = [part.split('=') for part in text.split(',')]
-    examples = {name.strip(): int(count) for name, count in pairs}
-  except ValueError:
-    raise argparse.ArgumentTypeError(
-      f'{text!r} is not of the form split=number,split=number'
-    ) from None
-  if len(examples) < len(pairs):
-    raise argparse.ArgumentTypeError(f'{text!r} names a split twice')
-  return examples
+  print(f'look at {path / CONTACT_SHEET}; the card is {path / CARD}')
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m data_prep.build',
+    allow_abbrev=False,  # an abbreviation might be a flag of Beam
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('dataset', choices=sorted(DATASETS))
-  parser.add_argument('--source', help='folder of the original files')
+  parser.add_argument('--source', help='folder, .zip or .tar of the original files')
   parser.add_argument('--out', required=True, help='folder of prepared datasets')
   parser.add_argument('--num-shards', type=int, help='files per split')
-  made = parser.add_argument_group('datasets made from nothing')
-  made.add_argument('--image-size', type=int, help='side of the images in pixels')
-  made.add_argument('--examples', type=parse_examples, help='split=number,...')
-  made.add_argument('--seed', type=int, help='of the random numbers')
+  read = parser.add_argument_group('datasets read from original files')
+  read.add_argument(
+    '--crop-size', type=int, help='side in pixels of crops around the hand; else whole'
+  )
+  read.add_argument('--splits', type=parse_names, help='those to build: a,b; else all')
+  read.add_argument(
+    '--max-bad', type=int, help='so many wrong examples are left out; 0 if not given'
+  )
+  read.add_argument('--workers', type=int, help='number of processes; 1 if not given')
+  read.add_argument(
+    '--beam',
+    action='store_const',
+    const=(),
+    help='write by a Beam pipeline, which gets all flags that are not known here',
+  )
+  own = parser.add_argument_group('flags of single datasets')
+  for name, arguments in FLAGS.items():
+    users = [key for key, dataset in DATASETS.items() if name in dataset.flags]
+    help_text = f'{arguments["help"]} ({", ".join(users)})'
+    own.add_argument(_flag(name), **{**arguments, 'help': help_text})
   return parser
+
+
+def _flag(name: str) -> str:
+  return '--' + name.replace('_', '-')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code, 2 for bad input."""
   parser = _parser()
-  args = vars(parser.parse_args(argv))
+  known_args, unknown = parser.parse_known_args(argv)
+  args = vars(known_args)
+  if args['beam'] is not None:
+    args['beam'] = unknown
+  elif unknown:
+    parser.error(f'unrecognized arguments: {" ".join(unknown)}')
   name = args.pop('dataset')
   fixed = {key: args.pop(key) for key in ('out', 'source', 'num_shards')}
   options = {key: value for key, value in args.items() if value is not None}
+  known = DATASETS[name].flags + (READING_FLAGS if DATASETS[name].has_source else ())
   for key in options:
-    if key not in DATASETS[name].flags:
-      parser.error(f'{name} has no flag --{key.replace("_", "-")}.')
+    if key not in known:
+      parser.error(f'{name} has no flag {_flag(key)}.')
   start = time.perf_counter()
   try:
     path = build(name, **fixed, **options)

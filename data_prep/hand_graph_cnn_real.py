@@ -1,4 +1,4 @@
-"""Real photos of one left hand with 3D joints (Ge et al., CVPR 2019).
+r"""Real photos of one left hand with 3D joints (Ge et al., CVPR 2019).
 
 The real-world test set that was published with "3D Hand Shape and Pose Estimation from
 a Single RGB Image": 256 x 256 crops of a 1280 x 720 colour camera.
@@ -37,6 +37,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
+from data_prep import annotations, base, records
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -53,48 +54,14 @@ _CITATION = """\
 """
 
 
-class HandGraphCnnReal(tfds.core.GeneratorBasedBuilder):
-  """Builder of the photos; the module's docstring says how to get and build them."""
-
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
-  MANUAL_DOWNLOAD_INSTRUCTIONS = 'The folder real_world_testset of hand-graph-cnn.'
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description=__doc__,
-      features=example_lib.features((CROP_SIZE, CROP_SIZE, 3), 'jpeg'),
-      homepage='https://github.com/3d-hand-shape/hand-graph-cnn',
-      citation=_CITATION,
-      license='Snap Inc., non-commercial research and educational purposes only',
-      # Neighbouring frames stay neighbours: their order is part of the data.
-      disable_shuffling=True,
-    )
-
-  def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    records = read_records(Path(dl_manager.manual_dir))
-    is_test = np.arange(len(records)) // BLOCK % TEST_EVERY == TEST_EVERY - 1
-    splits = {'train': np.flatnonzero(~is_test), 'test': np.flatnonzero(is_test)}
-    return {
-      name: self._generate_examples(records, indices)
-      for name, indices in splits.items()
-      if indices.size  # fewer than 61 photos have no test block
-    }
-
-  def _generate_examples(self, records, indices):
-    for index in indices:
-      yield int(index), read_example(records[index])
-
-
-def read_records(source: Path) -> list[dict]:
+def read_records(source: Path) -> dict[str, list[records.Record]]:
   """Reads and checks the annotations of the folder.
 
   Args:
     source: the folder `real_world_testset`, or the one that holds it.
 
   Returns:
-    For each photo: image (path), camera (4,), bbox (4,), joints_3d (21, 3) metres.
+    The photos of `train` and `test`; fewer than 61 have no `test`.
 
   Raises:
     FileNotFoundError: a file is missing.
@@ -108,8 +75,10 @@ def read_records(source: Path) -> list[dict]:
         f'{source} has no {name}; it must be the folder real_world_testset of '
         'hand-graph-cnn, with images, params.mat and pose_gt.mat.'
       )
-  params = _load_matlab(source / 'params.mat', ('image_path', 'cam_param', 'bbox'))
-  joints = _load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
+  params = annotations.load_matlab(
+    source / 'params.mat', ('image_path', 'cam_param', 'bbox')
+  )
+  joints = annotations.load_matlab(source / 'pose_gt.mat', ('pose_gt',))['pose_gt']
   names = [str(name).strip() for name in params['image_path'].ravel()]
   _check_names(source, names)
   for name, value, shape in (
@@ -128,12 +97,21 @@ def read_records(source: Path) -> list[dict]:
     raise ValueError(f'{source}: bbox holds a crop without width or height.')
   example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
   joints = joints.astype(np.float32) / 100
-  return [
-    {'image': source / name, 'camera': camera, 'bbox': bbox, 'joints_3d': hand}
-    for name, camera, bbox, hand in zip(
-      names, params['cam_param'], params['bbox'], joints, strict=True
+  intrinsics = crop_intrinsics(params['cam_param'], params['bbox'])
+  keypoints = np.asarray(geometry.project(joints, intrinsics))
+  splits: dict[str, list[records.Record]] = {}
+  for index, name in enumerate(names):
+    record = records.make_record(
+      source / name,
+      Path(name).stem,
+      keypoints_2d=keypoints[index],
+      intrinsics=intrinsics[index],
+      is_right=False,
+      joints_3d=joints[index],
     )
-  ]
+    is_test = index // BLOCK % TEST_EVERY == TEST_EVERY - 1
+    splits.setdefault('test' if is_test else 'train', []).append(record)
+  return splits
 
 
 def _check_names(source: Path, names: Sequence[str]) -> None:
@@ -149,67 +127,29 @@ def _check_names(source: Path, names: Sequence[str]) -> None:
     )
 
 
-def _load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-  """The named variables of a MATLAB file."""
-  import scipy.io
-
-  try:
-    content = scipy.io.loadmat(path)
-  except Exception as error:  # a damaged file makes SciPy raise almost anything
-    raise ValueError(f'{path} cannot be read as a MATLAB file ({error}).') from error
-  for name in names:
-    if name not in content:
-      raise ValueError(f'{path} has no {name}; get a complete copy.')
-  return content
-
-
-def read_example(record: dict) -> dict:
-  """Makes and checks the example of one photo.
+def crop_intrinsics(camera: np.ndarray, bbox: np.ndarray) -> np.ndarray:
+  """Intrinsics (N, 3, 3) of the crops from those of the frames.
 
   Args:
-    record: an entry of `read_records`.
-
-  Returns:
-    An example (`bmc_jax.data.example`) whose image is the bytes of the file.
-
-  Raises:
-    ValueError: the image cannot be decoded, or the example breaks the format.
+    camera: (N, 4) fx, fy, u0, v0 of each frame, in pixels.
+    bbox: (N, 4) x, y, width, height of the crop in the frame.
   """
-  path = record['image']
-  encoded = path.read_bytes()
-  image = example_lib.decode_image(encoded)
-  if image is None:
-    raise ValueError(f'{path} cannot be decoded as an image; get a complete copy.')
-  if image.shape != (CROP_SIZE, CROP_SIZE, 3):
-    raise ValueError(
-      f'{path} is {image.shape[1]}x{image.shape[0]}; the photos are crops of '
-      f'{CROP_SIZE}x{CROP_SIZE}.'
-    )
-  intrinsics = crop_intrinsics(record['camera'], record['bbox'])
-  keypoints = np.asarray(geometry.project(record['joints_3d'], intrinsics))
-  example = {
-    'joints_3d': record['joints_3d'],
-    'keypoints_2d': keypoints,
-    'visibility': np.ones(21, np.float32),
-    'intrinsics': intrinsics,
-    'is_right': np.zeros(1, np.float32),
-    'has_joints_3d': np.ones(1, np.float32),
-    'sample_id': path.stem,
-  }
-  example_lib.validate_example(example)
-  return example | {'image': encoded}
+  scale = CROP_SIZE / bbox[:, 2:]
+  intrinsics = np.tile(np.eye(3, dtype=np.float32), (len(camera), 1, 1))
+  intrinsics[:, [0, 1], [0, 1]] = camera[:, :2] * scale
+  intrinsics[:, :2, 2] = (camera[:, 2:] - bbox[:, :2]) * scale
+  return intrinsics
 
 
-def crop_intrinsics(camera, bbox) -> np.ndarray:
-  """Intrinsics (3, 3) of the crop from those of the frame.
+class HandGraphCnnReal(base.LayoutBuilder):
+  """Builder of the photos; the module's docstring says how to get and build them."""
 
-  Args:
-    camera: (4,) fx, fy, u0, v0 of the frame, in pixels.
-    bbox: (4,) x, y, width, height of the crop in the frame.
-  """
-  fx, fy, u0, v0 = (float(v) for v in camera)
-  x, y, width, height = (float(v) for v in bbox)
-  sx, sy = CROP_SIZE / width, CROP_SIZE / height
-  return np.array(
-    [[fx * sx, 0, (u0 - x) * sx], [0, fy * sy, (v0 - y) * sy], [0, 0, 1]], np.float32
-  )
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  HOMEPAGE = 'https://github.com/3d-hand-shape/hand-graph-cnn'
+  CITATION = _CITATION
+  LICENSE = 'Snap Inc., non-commercial research and educational purposes only.'
+  IMAGE_SHAPE = (CROP_SIZE, CROP_SIZE, 3)
+
+  read_records = staticmethod(read_records)
+  read_example = staticmethod(records.read_example)

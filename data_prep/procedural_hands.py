@@ -29,6 +29,8 @@ from tqdm import auto as tqdm
 from bmc_jax.data import example as example_lib
 from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.render import render_batch
+from data_prep import base
+from data_prep import images as image_lib
 
 EXAMPLES = {
   'studio_train': 4000,
@@ -36,7 +38,6 @@ EXAMPLES = {
   'wild_train': 4000,
   'wild_test': 500,
 }
-JPEG_QUALITY = 95
 BATCH = 32  # images per call of the renderer
 _MIN_SHARDS = 4
 _EXAMPLES_PER_SHARD = 20_000
@@ -78,14 +79,7 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     }
     self._settings = json.loads(json.dumps(settings))  # tuples become lists
     super().__init__(**kwargs)
-    # Of an existing folder the metadata come from its files.
-    for name, value in self._settings.items():
-      found = self.info.metadata.get(name)
-      if found != value:
-        raise ValueError(
-          f'{self.data_path} was made with other settings ({name}: {found}, now '
-          f'{value}); delete the folder or choose another one.'
-        )
+    base.check_settings(self, self._settings)
 
   def _info(self) -> tfds.core.DatasetInfo:
     size = self._settings['image_size']
@@ -186,16 +180,9 @@ def generate_examples(
 
 
 def _example(hands, images, index: int, sample_id: str) -> example_lib.Example:
-  import cv2
-
-  done, jpeg = cv2.imencode(
-    '.jpg', images[index, ..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
-  )
-  if not done:
-    raise ValueError(f'{sample_id}: the image could not be encoded as JPEG.')
   one = np.ones(1, np.float32)
   return {
-    'image': jpeg.tobytes(),
+    'image': image_lib.encode(images[index], 'jpeg'),
     'joints_3d': hands.joints_3d[index],
     'keypoints_2d': hands.keypoints_2d[index],
     'visibility': np.ones(21, np.float32),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build
+from data_prep import build, registry
 from tests.fixtures_data import make_example
 from tests.fixtures_hands import degenerate_hands, random_hands
 
@@ -44,7 +44,7 @@ def _my_hands(tmp_path_factory):
   (folder / 'my_hands.py').write_text(example('docs/data.md', 'Your own images'))
   with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(folder)
-    patch.setitem(build.DATASETS, 'my_hands', build.Dataset('my_hands', 'MyHands'))
+    patch.setitem(build.DATASETS, 'my_hands', registry.Dataset('my_hands', 'MyHands'))
     yield
 
 
@@ -81,5 +81,6 @@ def test_the_builder_refuses_an_image_that_cannot_be_decoded(source, capsys):
   (source / 'test' / '1.jpg').write_bytes(b'no image')
   assert _build(source) == 2
   error = capsys.readouterr().err.strip().splitlines()[-1]
-  assert error == "error: Example '1': the image cannot be decoded; get an intact copy."
+  image = source / 'test' / '1.jpg'
+  assert error.startswith(f'error: {image} cannot be decoded as a JPEG or PNG image; ')
   assert not list(source.parent.glob('out/**/dataset_info.json'))

@@ -103,10 +103,16 @@ def validate_example(example: Mapping[str, Any]) -> None:
   Args:
     example: the fields named at the top of this module.
   """
+  validate_fields(example)
+  validate_joints(example)
+
+
+def validate_fields(example: Mapping[str, Any]) -> None:
+  """The first part of `validate_example`: all but where the joints are."""
   sample_id = example.get('sample_id')
   if not isinstance(sample_id, str | bytes) or not sample_id:
     raise ValueError(f'sample_id is {sample_id!r}; it must be a non-empty text.')
-  where = f'Example {sample_id if isinstance(sample_id, str) else sample_id.decode()!r}'
+  where = _where(example)
   for name, shape in LABEL_SHAPES.items():
     if name not in example:
       raise ValueError(f'{where}: the field {name!r} is missing.')
@@ -122,7 +128,12 @@ def validate_example(example: Mapping[str, Any]) -> None:
       raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
   _validate_camera(np.asarray(example['intrinsics']), where)
   _validate_image(example.get('image'), where)
-  _validate_joints(example, where)
+
+
+def _where(example: Mapping[str, Any]) -> str:
+  """How messages name an example."""
+  sample_id = example['sample_id']
+  return f'Example {sample_id if isinstance(sample_id, str) else sample_id.decode()!r}'
 
 
 def _validate_camera(intrinsics: np.ndarray, where: str) -> None:
@@ -153,16 +164,19 @@ def _validate_image(image, where: str) -> None:
     )
 
 
-def _validate_joints(example: Mapping[str, Any], where: str) -> None:
+def validate_joints(example: Mapping[str, Any]) -> None:
+  """The last part of `validate_example`: depth and unit of labelled joints."""
+  where = _where(example)
   if not example['has_joints_3d'][0]:
     return
   labelled = np.asarray(example['visibility']) > 0
   joints = np.asarray(example['joints_3d'])
   depth = joints[labelled, 2]
   if np.any(depth <= 0):
+    remedy = '; negate y and z if these are OpenGL axes' if np.all(depth < 0) else ''
     raise ValueError(
       f'{where}: a joint has depth {depth.min():.4g}; joints must lie in front of the '
-      'camera (z > 0, OpenCV axes).'
+      f'camera (z > 0, OpenCV axes){remedy}.'
     )
   if labelled[list(pose25d.REFERENCE)].all():
     check_unit(joints, where)

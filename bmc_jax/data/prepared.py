@@ -105,6 +105,18 @@ def _find_folder(directory: str) -> Path:
   return found[0]
 
 
+def check_complete(folder: Path):
+  """Opens all files of a prepared folder; its TFDS builder.
+
+  Raises:
+    ValueError: a file, or what describes them, is missing or damaged.
+  """
+  builder = read_builder(folder)
+  for split in builder.info.splits.values():
+    _check_files(folder, split.file_instructions)
+  return builder
+
+
 def _check_files(folder: Path, instructions: Iterable) -> None:
   """Opens each file: its index lies at the end, so one that is cut off has none."""
   from array_record.python import array_record_data_source

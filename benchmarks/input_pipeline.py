@@ -1,0 +1,168 @@
+"""Examples per second of preparation and of the input pipeline, beside plain OpenCV.
+
+    BMC_JAX_TEST_DATA=DIR python benchmarks/input_pipeline.py
+
+Uses the real photos of `hand_graph_cnn_real` (256 x 256). The plain loops read the same
+files one by one and decode them with cv2.imdecode: for preparation that is all; for
+reading they bring forth the same batches, RGB, flipped and stacked. What is compared
+is measured by turns, REPEATS times; shown are the median of the rates and the median of
+their ratios to plain OpenCV with as many threads or processes.
+"""
+
+import concurrent.futures
+import functools
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+
+import cv2
+import jax
+import numpy as np
+
+from bmc_jax.data import augment, pipeline, sources
+from configs import procedural
+from data_prep import build, hand_graph_cnn_real, shards, workers
+
+SOURCE = 'data/hand_graph_cnn_real/real_world_testset'
+COPIES = 8  # of the 443 photos, for preparation
+BATCH = 64
+REPEATS = 5
+
+
+def compare(title: str, runs: Mapping[str, Callable[[], int]]) -> None:
+  """Runs all by turns; the first one is what the others are compared with.
+
+  Args:
+    title: of the table.
+    runs: by name, functions that return how many examples they have gone through.
+  """
+  rates: dict[str, list[float]] = {name: [] for name in runs}
+  for _ in range(REPEATS):
+    for name, run in runs.items():
+      start = time.perf_counter()
+      count = run()
+      rates[name].append(count / (time.perf_counter() - start))
+  print(f'\n{title}')
+  plain, *_ = rates.values()
+  for name, values in rates.items():
+    ratio = np.median(np.divide(values, plain))
+    print(f'{name:>44} {np.median(values):8.0f} examples/s {100 * ratio:5.0f} %')
+
+
+def decode(path: pathlib.Path) -> np.ndarray:
+  encoded = np.frombuffer(path.read_bytes(), np.uint8)
+  return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def decode_all(paths) -> int:
+  for path in paths:
+    decode(path)
+  return len(paths)
+
+
+def decode_in_processes(pool, paths) -> int:
+  return sum(pool.map(decode_all, np.array_split(paths, 16)))
+
+
+def read_batch(paths) -> np.ndarray:
+  return np.stack([cv2.flip(decode(path), 1) for path in paths])
+
+
+def read_plainly(paths, threads: int) -> int:
+  batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
+  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    return sum(len(batch) for batch in pool.map(read_batch, batches))
+
+
+def prepare(records, processes: int) -> int:
+  """Writes the shards as the builder does, with all checks."""
+  converter = shards.Converter(
+    hand_graph_cnn_real.records.read_example, (256, 256, 3), 'jpeg', None
+  )
+  with tempfile.TemporaryDirectory() as folder:
+    parts = [
+      shards.Shard(pathlib.Path(folder) / str(i), part, converter)
+      for i, part in enumerate(np.array_split(records, 16))
+    ]
+    reports = workers.write_all(parts, 0, processes)
+  return sum(report.examples for report in reports)
+
+
+def read(source, threads: int) -> int:
+  batches = pipeline.eval_batches(source, BATCH, num_threads=threads)
+  return int(sum(batch['mask'].sum() for batch in batches))
+
+
+def read_without_pipeline(source) -> int:
+  for start in range(0, len(source), BATCH):
+    source.batch(range(start, min(start + BATCH, len(source))))
+  return len(source)
+
+
+def main() -> None:
+  cv2.setNumThreads(1)
+  folder = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared')) / SOURCE
+  splits = hand_graph_cnn_real.read_records(folder)
+  records = [record for split in splits.values() for record in split]
+  paths = [record['image'] for record in records]
+
+  compare(
+    'Preparation, in this process',
+    {
+      'cv2.imdecode of the files': lambda: decode_all(paths),
+      'data_prep, checked and written': lambda: prepare(records, 1),
+    },
+  )
+  with concurrent.futures.ProcessPoolExecutor(2) as pool:
+    compare(
+      f'Preparation of {COPIES * len(paths)} files, two processes and their start',
+      {
+        'cv2.imdecode of the files': lambda: decode_in_processes(pool, paths * COPIES),
+        'data_prep, one process': lambda: prepare(records * COPIES, 1),
+        'data_prep, two processes': lambda: prepare(records * COPIES, 2),
+      },
+    )
+  with tempfile.TemporaryDirectory() as out:
+    path = build.build('hand_graph_cnn_real', out, source=folder)
+    source = sources.TfdsSource(str(path), 'all')
+    for threads in (1, 2):
+      compare(
+        f'Decoding into batches of {BATCH}, {threads} thread(s)',
+        {
+          'cv2.imdecode, flipped and stacked': functools.partial(
+            read_plainly, paths, threads
+          ),
+          'bmc_jax.data.pipeline': functools.partial(read, source, threads),
+        },
+      )
+    batch = source.batch(range(BATCH))
+  compare_augmentation(batch)
+
+
+def compare_augmentation(batch) -> None:
+  """One rotation with cv2 beside all augmentations of configs/procedural.py."""
+  batch = {name: value for name, value in batch.items() if name != 'sample_id'}
+  strengths = procedural.get_config().augment.to_dict()
+  step = jax.jit(functools.partial(augment.augment_batch, image_size=128, **strengths))
+  jax.block_until_ready(step(jax.random.key(0), batch))
+  affine = np.float32([[0.4, 0.3, 10], [-0.3, 0.4, 60]])
+
+  def rotate() -> int:
+    for image in batch['image']:
+      cv2.warpAffine(image, affine, (128, 128)).astype(np.float32) / 255
+    return BATCH
+
+  def augment_all() -> int:
+    jax.block_until_ready(step(jax.random.key(1), batch))
+    return BATCH
+
+  compare(
+    f'Augmentation to 128 px on {jax.default_backend()} ({os.cpu_count()} cores)',
+    {'cv2.warpAffine alone': rotate, 'bmc_jax.data.augment': augment_all},
+  )
+
+
+if __name__ == '__main__':
+  main()

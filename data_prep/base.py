@@ -1,0 +1,229 @@
+"""The common part of all builders that read a dataset's original files.
+
+A dataset is a module `data_prep/<name>.py` with two functions and a small class:
+
+    read_records(source, **options)   the splits: what the annotation files say of each
+                                      example, checked, without opening an image
+    read_example(record)              one example (`bmc_jax.data.example`) whose image
+                                      is the bytes of its file; also `hand_box` (4,),
+                                      left, top, right, bottom, where the dataset has
+                                      it, so that crops need no labelled keypoints
+
+    class MyHands(base.LayoutBuilder):
+      VERSION = tfds.core.Version('1.0.0')
+      RELEASE_NOTES = {'1.0.0': 'First release.'}
+      HOMEPAGE, CITATION, LICENSE = 'https://...', '@inproceedings{...}', '...'
+      read_records = staticmethod(read_records)
+      read_example = staticmethod(read_example)
+
+and an entry of `data_prep.registry.DATASETS`. Both functions raise a ValueError or an
+OSError of one sentence that names the file and the remedy. Whatever concerns every
+dataset is done here: each example is checked (`data_prep.checks`), and the shards are
+written one by one (`data_prep.shards`), in several processes if need be.
+"""
+
+import abc
+import inspect
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from bmc_jax.data import example as example_lib
+from data_prep import beam as beam_lib
+from data_prep import checks, folders
+from data_prep import shards as shards_lib
+from data_prep import workers as workers_lib
+
+MIN_CROP_SIZE = 16  # px
+
+
+class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
+  """A TFDS builder of a dataset in its original layout.
+
+  The docstring of its module says how to get and build the dataset.
+
+  Attributes:
+    HOMEPAGE: of the dataset.
+    CITATION: BibTeX.
+    LICENSE: the terms of use, in a sentence.
+    IMAGE_SHAPE: (H, W, 3) of every image; None where sizes differ.
+    IMAGE_ENCODING: 'jpeg' or 'png'.
+  """
+
+  MANUAL_DOWNLOAD_INSTRUCTIONS = 'See the docstring of the module of the builder.'
+  HOMEPAGE: str
+  CITATION: str
+  LICENSE: str
+  IMAGE_SHAPE: tuple[int | None, int | None, int] = (None, None, 3)
+  IMAGE_ENCODING = 'jpeg'
+
+  @staticmethod
+  @abc.abstractmethod
+  def read_records(
+    source: Path, **options
+  ) -> Mapping[str, Sequence[shards_lib.Record]]:
+    """Reads the annotations: the records of each split, in the order to store them.
+
+    Args:
+      source: the folder of the original files.
+      **options: each a parameter of its own with a default; they are arguments of the
+        builder as well, and JSON can hold them.
+
+    Returns:
+      The splits. A record is a dataclass or a mapping, can be pickled, and holds the
+      paths of the files that `read_example` reads.
+    """
+
+  @staticmethod
+  @abc.abstractmethod
+  def read_example(record: shards_lib.Record) -> example_lib.Example:
+    """Reads one example; a function of a module, since other processes call it."""
+
+  def __init__(
+    self,
+    *,
+    crop_size: int | None = None,
+    splits: Sequence[str] | None = None,
+    max_bad: int = 0,
+    workers: int = 1,
+    beam: Sequence[str] | None = None,
+    **kwargs,
+  ):
+    """Takes the options of the dataset and those of every dataset.
+
+    Args:
+      crop_size: side in pixels of square crops around the hand, encoded anew; None
+        stores the whole images, byte for byte.
+      splits: those to build; None for all.
+      max_bad: so many examples may be wrong; they are left out.
+      workers: number of processes.
+      beam: flags of a Beam pipeline that writes in place of them (`data_prep.beam`).
+      **kwargs: the options of `read_records` and the arguments of
+        `tfds.core.DatasetBuilder` (data_dir, file_format...).
+
+    Raises:
+      ValueError: a number is out of range, or `data_dir` holds the dataset made with
+        other settings.
+    """
+    if crop_size is not None and crop_size < MIN_CROP_SIZE:
+      raise ValueError(
+        f'crop_size is {crop_size}; it must be at least {MIN_CROP_SIZE} pixels.'
+      )
+    if max_bad < 0 or workers < 1:
+      raise ValueError(
+        f'max_bad is {max_bad} and workers {workers}; the least are 0 and 1.'
+      )
+    parameters = list(inspect.signature(self.read_records).parameters.values())[1:]
+    options = {p.name: kwargs.pop(p.name, p.default) for p in parameters}
+    settings = {
+      'crop_size': crop_size,
+      'splits': sorted(splits) if splits else None,
+      'options': options,
+    }
+    self._settings = json.loads(json.dumps(settings))  # tuples become lists
+    self._converter = shards_lib.Converter(
+      self.read_example, self.IMAGE_SHAPE, self.IMAGE_ENCODING, crop_size
+    )
+    self._max_bad = max_bad
+    self._workers = workers
+    self._beam = beam
+    super().__init__(**kwargs)
+    check_settings(self, self._settings)
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=sys.modules[type(self).__module__].__doc__,
+      features=self._converter.features(),
+      homepage=self.HOMEPAGE,
+      citation=self.CITATION,
+      license=self.LICENSE,
+      metadata=tfds.core.MetadataDict(self._settings),
+      disable_shuffling=True,  # the order of the records is part of the data
+    )
+
+  def _download_and_prepare(self, dl_manager, download_config) -> None:
+    """Writes the shards of all splits and links them into the folder of TFDS.
+
+    They are written beside it, since TFDS deletes its own when a build fails.
+    """
+    splits = self._read_splits(Path(dl_manager.manual_dir))
+    folder = folders.shards_folder(Path(self.data_path).parent, str(self.version))
+    folder.mkdir(exist_ok=True)
+    names = {split: self._get_filename_template(split) for split in splits}
+    plans = {
+      split: shards_lib.plan(
+        records, download_config.num_shards, folder, names[split], self._converter
+      )
+      for split, records in splits.items()
+    }
+    shards = [shard for plan in plans.values() for shard in plan]
+    if self._beam is None:
+      reports = workers_lib.write_all(shards, self._max_bad, self._workers)
+    else:
+      reports = beam_lib.write_all(shards, self._max_bad, self._beam)
+    self._check(reports)
+    for shard in shards:
+      folders.link(shard.path, Path(self.data_path) / shard.path.name)
+    infos = []
+    for split, plan in plans.items():
+      own, reports = reports[: len(plan)], reports[len(plan) :]
+      infos.append(
+        tfds.core.SplitInfo(
+          name=split,
+          shard_lengths=[report.examples for report in own],
+          num_bytes=sum(report.num_bytes for report in own),
+          filename_template=names[split],
+        )
+      )
+    self.info.set_splits(tfds.core.splits.SplitDict(infos))
+
+  def _check(self, reports: Sequence[shards_lib.Report]) -> None:
+    """Checks all examples together and keeps what was measured as metadata."""
+    measures = {
+      name: [value for report in reports for value in report.measures.get(name, ())]
+      for name in checks.MEASURES
+    }
+    checks.check_dataset(measures, self.name)
+    skipped = [message for report in reports for message in report.skipped]
+    for message in skipped:
+      print(f'left out: {message}')
+    self.info.metadata['skipped'] = skipped
+    self.info.metadata['checks'] = {
+      name: checks.summarize(values) for name, values in measures.items() if values
+    }
+
+  def _read_splits(self, source: Path) -> dict[str, Sequence[shards_lib.Record]]:
+    """The records of the splits to build."""
+    splits = dict(self.read_records(source, **self._settings['options']))
+    wanted = self._settings['splits'] or splits
+    for name in wanted:
+      if name not in splits:
+        raise ValueError(
+          f'{source} has no split {name!r}; it has {", ".join(sorted(splits))}.'
+        )
+      if not splits[name]:
+        raise ValueError(f'The split {name!r} of {source} has no examples.')
+    return {name: splits[name] for name in splits if name in wanted}
+
+
+def check_settings(
+  builder: tfds.core.DatasetBuilder, settings: Mapping[str, Any]
+) -> None:
+  """Raises a ValueError if a prepared folder was made with other settings.
+
+  Args:
+    builder: its metadata come from the files of the folder, if there is one.
+    settings: that it should be made with.
+  """
+  for name, value in settings.items():
+    found = builder.info.metadata.get(name)
+    if found != value:
+      raise ValueError(
+        f'{builder.data_path} was made with other settings ({name}: {found}, now '
+        f'{value}); delete the folder or choose another one.'
+      )

@@ -1,0 +1,176 @@
+"""Annotation pickles of others, read without running what they ask for.
+
+A pickle is a program: `pickle.load` calls whatever functions the file names. Here it
+can build arrays and scalars of numbers or text, and plain containers of them, and
+nothing else. NumPy's functions are replaced by small ones of this module, since its
+own make arrays of any size, and of objects, from a few bytes.
+
+Read are all protocols, of Python 2 (its text as latin-1) and 3, with the module names
+of NumPy 1 (`numpy.core`) and 2 (`numpy._core`).
+"""
+
+import functools
+import io
+import pickle
+import pickletools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_MAX_DEPTH = 16  # of containers in containers
+_NUMBERS_OR_TEXT = re.compile('b1|[iu][1248]|f[248]|[US][0-9]{1,6}')
+
+
+def load(path: Path) -> Any:
+  """Reads a pickle of arrays, numbers, text and plain containers (dict, list, tuple).
+
+  Args:
+    path: of the file, which may come from anywhere.
+
+  Returns:
+    What was pickled; arrays are copies that can be written to.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the file is damaged, or asks for anything else.
+  """
+  data = path.read_bytes()
+  try:
+    _check_opcodes(data)
+    return _plain(_Unpickler(io.BytesIO(data), encoding='latin1').load(), {})
+  except _RefusedError as error:
+    raise ValueError(
+      f'{path} was not read, because it asks for {error}; annotations need only arrays '
+      "of numbers and plain containers, so get the file from the dataset's own site."
+    ) from None
+  except Exception as error:  # a damaged pickle makes Python raise almost anything
+    reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+    raise ValueError(
+      f'{path} cannot be read as a pickle ({reason}); get a complete copy.'
+    ) from error
+
+
+class _RefusedError(Exception):
+  """Names what a pickle asks for in vain."""
+
+
+def _check_opcodes(data: bytes) -> None:
+  """Refuses sizes that the file does not hold: Python would allocate them first."""
+  stream = io.BytesIO(data)
+  while (code := stream.read(1)) != pickle.STOP:
+    opcode = pickletools.code2op.get(code.decode('latin1'))
+    if opcode is None:
+      raise ValueError(f'there is no opcode {code!r}' if code else 'it is cut off')
+    if opcode.name == 'STRING':  # pickletools takes it for ASCII
+      stream.readline()
+    elif opcode.arg is not None:
+      argument = opcode.arg.reader(stream)  # raises if there is less than it says
+      if opcode.name in ('PUT', 'LONG_BINPUT') and argument > len(data):
+        raise _RefusedError(f'a memory of {argument} entries')
+
+
+class _Unpickler(pickle.Unpickler):
+  """Calls the functions of this module in the place of those that the file names."""
+
+  def find_class(self, module: str, name: str) -> Any:
+    function = _FUNCTIONS.get((module.replace('numpy._core', 'numpy.core'), name))
+    if function is None:
+      raise _RefusedError(f'{module}.{name}')
+    # Not the function itself: a pickle can set attributes of what it is given.
+    return functools.partial(function)
+
+
+class _Dtype:
+  """Stands for the dtype that NumPy would make of the same arguments."""
+
+  def __init__(self, code: str, align: bool = False, copy: bool = False):
+    if not _NUMBERS_OR_TEXT.fullmatch(code):
+      raise _RefusedError(f'an array of type {code!r}')
+    self.dtype = np.dtype(code)
+
+  def __setstate__(self, state: tuple) -> None:
+    """Takes (version, byte order, subarray, names, fields, ...) of a simple dtype."""
+    if any(part is not None for part in state[2:5]):
+      raise _RefusedError('an array of records')
+    self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array:
+  """Stands for an array until its state is known; `_plain` puts it in its place."""
+
+  def __init__(self, subtype: Any, shape: tuple, code: str | bytes):
+    self.array = np.empty(0, np.int8)  # as NumPy begins, whatever the shape
+
+  def __setstate__(self, state: tuple) -> None:
+    """Takes (version, shape, dtype, is in Fortran order, bytes)."""
+    _, shape, dtype, fortran, data = state
+    self.array = _from_buffer(data, dtype, shape, 'F' if fortran else 'C')
+
+
+def _from_buffer(data, dtype: _Dtype, shape: tuple, order: Any) -> np.ndarray:
+  """The array of these bytes, whose number must be that of the shape."""
+  values = np.frombuffer(_as_bytes(data), dtype.dtype)
+  return values.reshape(shape, order=order).copy()
+
+
+def _scalar(dtype: _Dtype, data) -> np.generic:
+  (value,) = np.frombuffer(_as_bytes(data), dtype.dtype)
+  return value
+
+
+def _as_bytes(data) -> bytes:
+  """Bytes, which in pickles of Python 2 come as text."""
+  return data.encode('latin1') if isinstance(data, str) else data
+
+
+def _encode(text: str, encoding: str) -> bytes:
+  """Bytes in protocols below 3."""
+  return text.encode('latin1')
+
+
+def _no_bytes() -> bytes:
+  """No bytes in protocols below 3."""
+  return b''
+
+
+_FUNCTIONS: Mapping[tuple[str, str], Callable] = {
+  ('numpy', 'ndarray'): _Array,  # only named, as an argument of _reconstruct
+  ('numpy', 'dtype'): _Dtype,
+  ('numpy.core.multiarray', '_reconstruct'): _Array,
+  ('numpy.core.multiarray', 'scalar'): _scalar,
+  ('numpy.core.numeric', '_frombuffer'): _from_buffer,
+  ('_codecs', 'encode'): _encode,
+  ('__builtin__', 'bytes'): _no_bytes,
+}
+
+
+def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
+  """Puts the arrays in their places in nested containers, and checks that is all.
+
+  Args:
+    value: of the unpickler.
+    done: the results so far, by the value's id: a container may occur many times.
+    depth: of the containers around it.
+  """
+  if id(value) in done:
+    return done[id(value)]
+  if depth > _MAX_DEPTH:
+    raise _RefusedError(f'containers nested more than {_MAX_DEPTH} deep')
+  plain = functools.partial(_plain, done=done, depth=depth + 1)
+  if isinstance(value, dict):
+    result = {plain(key): plain(item) for key, item in value.items()}
+  elif isinstance(value, list | tuple):
+    result = type(value)(map(plain, value))
+  elif isinstance(value, _Array):
+    result = value.array
+  elif isinstance(value, bool | int | float | str | bytes | np.generic | np.ndarray):
+    result = value
+  elif value is None:
+    result = None
+  else:
+    raise _RefusedError(f'a value of type {type(value).__name__.lstrip("_")}')
+  done[id(value)] = result
+  return result

@@ -1,0 +1,87 @@
+"""The datasets that `python -m data_prep.build` can build, and their own flags."""
+
+import argparse
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """A dataset that can be built.
+
+  Attributes:
+    module: of its builder; its docstring says where to get the original files.
+    builder: the builder's class.
+    has_source: whether it is read from original files, or made from nothing.
+    flags: keys of `FLAGS`; arguments of the builder of the same names.
+  """
+
+  module: str
+  builder: str
+  has_source: bool = True
+  flags: tuple[str, ...] = ()
+
+  def load(self) -> type:
+    """The builder's class; imports its module."""
+    return getattr(importlib.import_module(self.module), self.builder)
+
+
+def parse_names(text: str) -> list[str]:
+  """Reads 'a,b' into a list."""
+  return [name.strip() for name in text.split(',') if name.strip()]
+
+
+def parse_examples(text: str) -> dict[str, int]:
+  """Reads 'studio_train=4000,studio_test=500' into a mapping."""
+  try:
+    pairs = [part.split('=') for part in text.split(',')]
+    examples = {name.strip(): int(count) for name, count in pairs}
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f'{text!r} is not of the form split=number,split=number'
+    ) from None
+  if len(examples) < len(pairs):
+    raise argparse.ArgumentTypeError(f'{text!r} names a split twice')
+  return examples
+
+
+# The arguments of `ArgumentParser.add_argument` for the flags of single datasets.
+FLAGS: Mapping[str, Mapping[str, Any]] = {
+  'image_size': {'type': int, 'help': 'side of the images in pixels'},
+  'examples': {'type': parse_examples, 'help': 'split=number,...'},
+  'seed': {'type': int, 'help': 'of the random numbers'},
+  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
+  'validation_share': {'type': float, 'help': 'part of the training poses'},
+  'cameras': {'type': parse_names, 'help': 'whose images are taken: a,b'},
+  'partial': {
+    'action': 'store_true',
+    'default': None,
+    'help': 'take what is there of an incomplete copy',
+  },
+  'hand': {'choices': ('left', 'right'), 'help': 'where the export does not say it'},
+  'pixel_center': {
+    'type': float,
+    'help': "coordinate of the first pixel's centre in the export",
+  },
+}
+
+DATASETS: Mapping[str, Dataset] = {
+  'coco_hands': Dataset(
+    'data_prep.coco_hands', 'CocoHands', flags=('hand', 'pixel_center')
+  ),
+  'dexter_object': Dataset('data_prep.dexter_object', 'DexterObject'),
+  'freihand': Dataset('data_prep.freihand', 'Freihand', flags=('validation_share',)),
+  'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'ho3d_v2': Dataset('data_prep.ho3d', 'Ho3dV2'),
+  'ho3d_v3': Dataset('data_prep.ho3d', 'Ho3dV3'),
+  'procedural_hands': Dataset(
+    'data_prep.procedural_hands',
+    'ProceduralHands',
+    has_source=False,
+    flags=('image_size', 'examples', 'seed'),
+  ),
+  'rhd': Dataset('data_prep.rhd', 'Rhd', flags=('hands',)),
+  'stb': Dataset('data_prep.stb', 'Stb', flags=('cameras', 'partial')),
+}

@@ -1,0 +1,235 @@
+"""Shards: the files of a split, each written by itself from a range of records.
+
+A shard is written under another name and renamed, and then a report is written beside
+it. A shard with a report of the same fingerprint is finished, so a build that was
+interrupted goes on where it stopped, with the same files as if it had run through.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorflow_datasets.core import example_serializer
+from tensorflow_datasets.core.utils import shard_utils
+
+from bmc_jax.data import example as example_lib
+from data_prep import checks, crops, images
+
+Record = Any
+"""What annotation files say of one example: a dataclass or a mapping; picklable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Converter:
+  """Makes checked examples of records.
+
+  Attributes:
+    read_example: of the dataset.
+    image_shape: (H, W, 3) that the images must have; None where sizes differ.
+    encoding: 'jpeg' or 'png'.
+    crop_size: side in pixels of a crop around the hand; None stores the whole image.
+  """
+
+  read_example: Callable[[Record], example_lib.Example]
+  image_shape: tuple[int | None, int | None, int]
+  encoding: str
+  crop_size: int | None
+
+  def features(self):
+    """The TFDS features of the examples."""
+    size = self.crop_size
+    return example_lib.features(
+      (size, size, 3) if size else self.image_shape, self.encoding
+    )
+
+  def serializer(self) -> Callable[[example_lib.Example], bytes]:
+    """Makes a function that encodes examples as TFDS does.
+
+    But the fields are always in one order, which TFDS leaves to chance.
+    """
+    features = self.features()
+    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+    def serialize(example: example_lib.Example) -> bytes:
+      encoded = serializer.get_tf_example(features.encode_example(example))
+      return encoded.SerializeToString(deterministic=True)
+
+    return serialize
+
+  def __call__(self, record: Record) -> tuple[example_lib.Example, checks.Measures]:
+    """The example of a record and what its checks measured.
+
+    Raises:
+      ValueError: a check failed.
+      OSError: a file cannot be read.
+    """
+    example = dict(self.read_example(record))
+    box = example.pop('hand_box', None)
+    where = str(next(iter(_files(record)), example['sample_id']))
+    image = images.decode(example['image'], where, self.image_shape)
+    decoded = {**example, 'image': image}
+    measures = checks.check_example(decoded)
+    if self.crop_size:
+      example = crops.crop_to_hand(decoded, self.crop_size, box)
+      example['image'] = images.encode(example['image'], self.encoding)
+    return example, measures
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """One file to write: where, from which records, and how."""
+
+  path: Path
+  records: Sequence[Record]
+  converter: Converter
+
+  @property
+  def report_path(self) -> Path:
+    """Of the report that says that the shard is finished."""
+    return self.path.with_name(self.path.name + '.json')
+
+  def fingerprint(self) -> str:
+    """Changes with the records, their files, the settings and this package."""
+    files = [file.stat() for record in self.records for file in _files(record)]
+    content = (
+      pickle.dumps((self.records, self.converter)),
+      json.dumps([(file.st_size, file.st_mtime_ns) for file in files]).encode(),
+      *(path.read_bytes() for path in sorted(Path(__file__).parent.glob('*.py'))),
+    )
+    return hashlib.sha256(b''.join(content)).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What a finished shard holds.
+
+  Attributes:
+    fingerprint: of the shard.
+    examples: their number.
+    num_bytes: of all of them.
+    skipped: for each example that was left out, what is wrong with it.
+    measures: by name, one number for each example that has it.
+  """
+
+  fingerprint: str
+  examples: int
+  num_bytes: int
+  skipped: list[str]
+  measures: dict[str, list[float]]
+
+  @classmethod
+  def read(cls, path: Path) -> 'Report':
+    """Reads the report of a finished shard."""
+    return cls(**json.loads(path.read_text()))
+
+
+def check_skipped(reports: Sequence[Report], max_bad: int) -> None:
+  """Raises a ValueError if more than `max_bad` examples were left out of all shards."""
+  skipped = [message for report in reports for message in report.skipped]
+  if len(skipped) > max_bad:
+    raise ValueError(skipped[max_bad])
+
+
+def plan(
+  records: Sequence[Record], num_shards: int | None, folder: Path, names, converter
+) -> list[Shard]:
+  """Divides the records of a split among shards.
+
+  Args:
+    records: of one split, in order.
+    num_shards: None for one per 64 MB of files, roughly (TFDS's rule).
+    folder: where the shards are written.
+    names: TFDS's template of their names.
+    converter: of the dataset.
+
+  Raises:
+    ValueError: there are fewer records than shards.
+  """
+  size = sum(file.stat().st_size for record in records for file in _files(record))
+  number = shard_utils.ShardConfig(num_shards).get_number_shards(size, len(records))
+  if number > len(records):
+    raise ValueError(
+      f'The split {names.split!r} has {len(records)} examples, fewer than the {number} '
+      'files per split that are asked for; ask for fewer.'
+    )
+  ends = [0, *shard_utils.get_shard_boundaries(len(records), number)]
+  return [
+    Shard(
+      folder / names.sharded_filepath(shard_index=i, num_shards=number).name,
+      records[ends[i] : ends[i + 1]],
+      converter,
+    )
+    for i in range(number)
+  ]
+
+
+def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
+  """Writes a shard, unless it is finished.
+
+  Args:
+    shard: to write.
+    max_bad: so many examples may be wrong; they are left out.
+    advance: called after each example.
+
+  Raises:
+    ValueError, OSError: what is wrong with the first example too many.
+  """
+  from array_record.python import array_record_module
+
+  fingerprint = shard.fingerprint()
+  if report := _finished(shard, fingerprint):
+    for _ in shard.records:
+      advance()
+    return report
+  serialize = shard.converter.serializer()
+  skipped: list[str] = []
+  measured: list[checks.Measures] = []
+  num_bytes = 0
+  unfinished = shard.path.with_name(f'{shard.path.name}.{os.getpid()}')
+  writer = array_record_module.ArrayRecordWriter(str(unfinished), 'group_size:1')
+  for record in shard.records:
+    try:
+      example, measures = shard.converter(record)
+    except (ValueError, OSError) as error:
+      if len(skipped) >= max_bad:
+        raise
+      skipped.append(str(error))
+    else:
+      serialized = serialize(example)
+      writer.write(serialized)
+      num_bytes += len(serialized)
+      measured.append(measures)
+    advance()
+  writer.close()
+  if not measured:
+    raise ValueError(
+      f'All {len(skipped)} examples of {shard.path.name} are wrong: {skipped[0]}'
+    )
+  columns = {
+    name: [row[name] for row in measured if name in row]
+    for name in sorted({name for row in measured for name in row})
+  }
+  report = Report(fingerprint, len(measured), num_bytes, skipped, columns)
+  os.replace(unfinished, shard.path)
+  unfinished.write_text(json.dumps(dataclasses.asdict(report)))
+  os.replace(unfinished, shard.report_path)
+  return report
+
+
+def _finished(shard: Shard, fingerprint: str) -> Report | None:
+  """The report of a shard that is finished and up to date."""
+  if not (shard.path.is_file() and shard.report_path.is_file()):
+    return None
+  report = Report.read(shard.report_path)
+  return report if report.fingerprint == fingerprint else None
+
+
+def _files(record: Record) -> list[Path]:
+  """The files that a record names."""
+  fields = record if isinstance(record, Mapping) else vars(record)
+  return [value for value in fields.values() if isinstance(value, Path)]

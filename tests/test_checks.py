@@ -1,0 +1,207 @@
+"""Checks of prepared data: each mistake is named, and what is right passes."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from bmc_jax import skeleton
+from bmc_jax.data import example as example_lib
+from data_prep import build as build_lib
+from data_prep import checks, registry
+from tests import toy_dataset
+from tests.fixtures_data import encode_png
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+  """A sound dataset that a test may spoil."""
+  datasets = {**registry.DATASETS, 'toy_hands': toy_dataset.ENTRY}
+  monkeypatch.setattr(build_lib, 'DATASETS', datasets)
+  return toy_dataset.write(tmp_path / 'source')
+
+
+def _build(source, *arguments) -> int:
+  out = source.parent / 'out'
+  return build_lib.main(
+    ['toy_hands', '--source', str(source), '--out', str(out), *arguments]
+  )
+
+
+def _failure(source, capsys, *arguments) -> str:
+  """Builds what must fail and leave nothing; the message."""
+  assert _build(source, *arguments) == 2
+  message = capsys.readouterr().err.strip().splitlines()[-1]
+  assert message.startswith('error: ') and message.endswith('.')
+  assert message.count('. ') == 0, 'one sentence'
+  assert not (source.parent / 'out').exists()
+  return message
+
+
+def _spoil(source, index, **changed) -> None:
+  """Writes one training example anew, with changed fields."""
+  example = toy_dataset.make_right_hand(index) | changed
+  toy_dataset.write_example(source / 'train' / f'{index:03d}', example)
+
+
+def _hand(index=3, **changed):
+  return toy_dataset.make_right_hand(index) | changed
+
+
+def test_a_sound_dataset_passes_and_its_card_says_so(source, capsys):
+  assert _build(source) == 0
+  assert '12 examples' in capsys.readouterr().out
+  card = (source.parent / 'out' / 'toy_hands' / '1.0.0' / 'README.md').read_text()
+  assert '| train | 12 | 1 |' in card and 'Licence: None.' in card
+  assert 'Examples left out: 0' in card and '@misc{toy}' in card
+  assert 'right hands: bend to the palm, sine | 16 |' in card
+
+
+def _swap_order(order):
+  inverse = np.argsort(skeleton.JOINT_ORDERS[order])
+  return _hand()['joints_3d'][inverse]
+
+
+@pytest.mark.parametrize(
+  ('changed', 'expected'),
+  [
+    ({'joints_3d': _hand()['joints_3d'] * 1000}, 'this looks like millimetres, not'),
+    (
+      {'joints_3d': _hand()['joints_3d'] * np.float32([1, -1, -1])},
+      'negate y and z if these are OpenGL axes',
+    ),
+    (
+      {'joints_3d': _hand()['joints_3d'] * np.float32([-1, 1, 1])},
+      'negate x of the joints',
+    ),
+    (
+      {'joints_3d': _hand()['joints_3d'] * np.float32([1, -1, 1])},
+      'negate y of the joints',
+    ),
+    ({'joints_3d': _swap_order('mano')}, "joints look to be in the order 'mano'"),
+    ({'joints_3d': _swap_order('stb')}, "joints look to be in the order 'stb'"),
+    (
+      {'keypoints_2d': np.ascontiguousarray(_hand()['keypoints_2d'][:, ::-1])},
+      'swap the two coordinates of the keypoints',
+    ),
+    (
+      {'keypoints_2d': _hand()['keypoints_2d'] * np.float32(0.7) + np.float32(20)},
+      'they fit after u, v -> 0.7 u +20, 0.7 v +20 of the projection',
+    ),
+    (
+      {'keypoints_2d': _hand()['keypoints_2d'] + np.float32(np.eye(21)[:, :2] * 9)},
+      'check the axes, the joint order, the crop and the intrinsics',
+    ),
+    ({'keypoints_2d': _hand()['keypoints_2d'] + np.float32(500)}, 'all keypoints lie'),
+    (
+      {'keypoints_2d': _hand()['keypoints_2d'] * np.float32(np.nan)},
+      'keypoints_2d holds a value that is not finite',
+    ),
+    (
+      {'joints_3d': _hand()['joints_3d'] * np.float32(np.inf)},
+      'joints_3d holds a value that is not finite',
+    ),
+    ({'joints_3d': _hand()['joints_3d'] - np.float32([0, 0, 0.5])}, 'in front of the'),
+    ({'intrinsics': np.eye(3, dtype=np.float32) * 0}, 'positive focal lengths'),
+  ],
+)
+def test_wrong_labels_are_named_with_their_remedy(source, capsys, changed, expected):
+  _spoil(source, 3, **changed)
+  message = _failure(source, capsys)
+  assert "'hand_0003'" in message and expected in message
+
+
+def _bomb() -> bytes:
+  """A PNG of 10 kB that is 81 megapixels of black."""
+  file = io.BytesIO()
+  PIL.Image.new('1', (9000, 9000)).save(file, 'png')
+  return file.getvalue()
+
+
+@pytest.mark.parametrize(
+  ('image', 'expected'),
+  [
+    (b'', 'cannot be decoded as a JPEG or PNG image'),
+    (b'GIF89a' + bytes(100), 'cannot be decoded as a JPEG or PNG image'),
+    (encode_png(_hand()['image'])[:-30], 'it is cut off or damaged'),
+    (_bomb(), 'has 9000x9000, more than 67108864 pixels'),
+  ],
+)
+def test_wrong_images_are_named_with_their_remedy(source, capsys, image, expected):
+  _spoil(source, 3, image=image)
+  message = _failure(source, capsys)
+  assert str(source / 'train' / '003.png') in message and expected in message
+  assert message.endswith('get an intact copy, or leave it out with --max-bad.')
+
+
+def test_so_many_bad_examples_are_left_out_as_are_allowed(source, capsys):
+  for index in (3, 5):
+    _spoil(source, index, image=b'')
+  assert '003.png' in _failure(source, capsys)
+  assert '005.png' in _failure(source, capsys, '--max-bad', '1')
+  assert _build(source, '--max-bad', '2') == 0
+  output = capsys.readouterr().out
+  assert output.count('left out: ') == 2 and '10 examples' in output
+  card = (source.parent / 'out' / 'toy_hands' / '1.0.0' / 'README.md').read_text()
+  assert 'Examples left out: 2' in card and '005.png cannot be decoded' in card
+
+
+def test_mirrored_hands_are_noticed_where_most_are(source, capsys):
+  for index in range(12):
+    _spoil(source, index, is_right=np.zeros(1, np.float32))
+  message = _failure(source, capsys)
+  assert '12 of 12 left hands bend their fingers as right hands do' in message
+
+
+def test_a_few_hands_that_bend_backwards_are_no_mistake(source):
+  for index in range(5):
+    example = toy_dataset.make_example(index, size=160)
+    example['joints_3d'][4::4, 2] -= 0.04
+    points = example['joints_3d'] @ example['intrinsics'].T
+    _spoil(source, index, **example | {'keypoints_2d': points[:, :2] / points[:, 2:]})
+  assert _build(source) == 0
+
+
+def _poses(test_data, name):
+  path = test_data / 'data' / 'poses' / name
+  if not path.exists():
+    pytest.skip(f'{name} is not among the samples')
+  return np.load(path)
+
+
+@pytest.mark.parametrize('name', ['rhd_eval_joints.npy', 'stb_train_joints.npy'])
+def test_real_right_hands_bend_to_the_palm(test_data, name):
+  bends = np.array([checks.palm_bend(hand) for hand in _poses(test_data, name)[::20]])
+  assert np.mean(bends > checks.MIN_BEND) > 0.8
+  assert np.all(bends > -checks.MIN_BEND)
+
+
+def test_real_hands_of_both_sides_bend_to_their_palm(test_data):
+  poses = _poses(test_data, 'dexycb_subjects01-08.npz')
+  hands = skeleton.reorder(poses['joints_ho3d'][::50], 'ho3d')
+  side = np.where(poses['side_is_right'][::50], 1, -1)
+  bends = side * [checks.palm_bend(hand) for hand in hands]
+  assert np.mean(bends > checks.MIN_BEND) > 0.98
+  assert np.all(bends > -checks.MIN_BEND)
+
+
+def test_a_mirrored_hand_bends_the_other_way():
+  hand = _hand()['joints_3d']
+  mirrored = np.asarray(skeleton.mirror(hand))
+  assert checks.palm_bend(hand) > checks.MIN_BEND
+  assert checks.palm_bend(mirrored) == pytest.approx(-checks.palm_bend(hand))
+
+
+def test_a_hand_without_3d_labels_needs_none():
+  example = example_lib.drop_joints_3d(_hand())
+  assert checks.check_example(example) == {}
+
+
+def test_hidden_joints_may_project_anywhere():
+  example = _hand()
+  example['joints_3d'][8] += np.float32([0.1, 0, 0])
+  with pytest.raises(ValueError, match='px away'):
+    checks.check_example(example)
+  example['visibility'][8] = 0
+  assert checks.check_example(example)['reprojection_px'] < 0.01
