@@ -13,6 +13,7 @@ from bmc_jax import skeleton
 from bmc_jax.data import sources
 from data_prep import build as build_lib
 from data_prep import coco_hands, hand_graph_cnn_real
+from data_prep.records import read_example
 from tests import fixtures_readers
 
 WIDTH, HEIGHT = 64, 48
@@ -421,7 +422,7 @@ def test_real_photos_with_2d_labels_are_built_end_to_end(test_data, tmp_path):
   if not folder.is_dir():
     pytest.skip('no real photos among the samples')
   photos = hand_graph_cnn_real.read_records(folder)['train'][::40]
-  examples = [hand_graph_cnn_real.read_example(photo) for photo in photos]
+  examples = [read_example(photo) for photo in photos]
   source = tmp_path / 'export'
   (source / 'images').mkdir(parents=True)
   export = {'categories': [{'id': 1, 'name': 'left', 'keypoints': NAMES}]}
