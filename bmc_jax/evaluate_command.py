@@ -222,9 +222,8 @@ def tables(results: Mapping[str, Any], protocol: Protocol) -> list[list[list[str
   if not parts:
     return [rows]
   names = list(next(iter(parts.values())))
-  title = ALIGNMENTS[protocol.decomposed].title
-  lines = [['images', 'alignment', *(_COLUMNS[name][0] for name in names)]] + [
-    [label, title, *(format(part[name], _COLUMNS[name][1]) for name in names)]
+  lines = [['images', *(_COLUMNS[name][0] for name in names)]] + [
+    [label, *(format(part[name], _COLUMNS[name][1]) for name in names)]
     for label, part in parts.items()
   ]
   return [rows, lines]

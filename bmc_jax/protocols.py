@@ -161,7 +161,6 @@ class Protocol:
     alignments: keys of `ALIGNMENTS`, in the order of the table.
     thresholds: name of an area -> thresholds (t,) in mm of its PCK curve.
     joints: the canonical joints that count.
-    decomposed: the alignment whose errors are told apart into image and depth.
   """
 
   title: str
@@ -169,7 +168,6 @@ class Protocol:
   alignments: tuple[str, ...]
   thresholds: Mapping[str, np.ndarray]
   joints: tuple[int, ...] = tuple(range(21))
-  decomposed: str = 'none'
 
   @property
   def labels(self) -> tuple[int, ...]:
@@ -193,7 +191,6 @@ PROTOCOLS: dict[str, Protocol] = {
     form='freihand',
     alignments=('none', 'scale', 'procrustes'),
     thresholds=_AREA_0_50,
-    decomposed='scale',
   ),
   'ho3d': Protocol(
     title='HO-3D',
@@ -269,11 +266,12 @@ def _score_errors(errors, mask, thresholds) -> Score:
 def decompose(
   hands: Hands, protocol: Protocol, intrinsics: Float[Array, 'b 3 3']
 ) -> dict[str, Array]:
-  """Errors in the image and along the depth (paper Table 2), by the pinhole model.
+  """Errors in the image and along the depth (paper Table 2), by the pinhole model,
+  of predictions as they were submitted.
 
   Args:
     hands: with all 21 joints, in the camera frame.
-    protocol: says which alignment comes first and which joints count.
+    protocol: says which joints count.
     intrinsics: (b, 3, 3) of the images.
 
   Returns:
@@ -281,11 +279,11 @@ def decompose(
     their z, and, where the protocol's joints have the wrist among them,
     `relative_depth_mm`, that of z behind the wrist's. Averaged as all else.
   """
-  joints = ALIGNMENTS[protocol.decomposed].apply(hands)
   image_error = metrics.keypoint_error_2d(
-    geometry.project(joints, intrinsics), geometry.project(hands.truth, intrinsics)
+    geometry.project(hands.joints, intrinsics),
+    geometry.project(hands.truth, intrinsics),
   )
-  depth, depth_true = joints[..., 2], hands.truth[..., 2]
+  depth, depth_true = hands.joints[..., 2], hands.truth[..., 2]
   errors = {
     'keypoints_2d_px': image_error,
     'depth_mm': metrics.depth_error(depth, depth_true),

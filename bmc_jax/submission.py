@@ -33,21 +33,21 @@ class Form:
 
   Attributes:
     order: of the joints, a key of `skeleton.JOINT_ORDERS`.
-    axes: signs that turn x, y, z into OpenCV's (x right, y down, z forward), and back.
+    axes: of the camera, a key of `skeleton.CAMERA_AXES`.
     counts: number of images of each test set of the challenge; none if it is free.
     has_vertices: whether each image must have vertices, or may have them.
   """
 
   order: str
-  axes: tuple[int, int, int] = (1, 1, 1)
+  axes: str = 'opencv'
   counts: tuple[int, ...] = ()
   has_vertices: bool = True
 
 
 FORMS = {
   'freihand': Form(order='freihand', counts=(3960,)),
-  # OpenGL axes: y up, z towards the viewer. Versions 2 and 3 of the data.
-  'ho3d': Form(order='ho3d', axes=(1, -1, -1), counts=(11524, 20137)),
+  # Versions 2 and 3 of the data.
+  'ho3d': Form(order='ho3d', axes='opengl', counts=(11524, 20137)),
   # For the protocols of sets without a challenge.
   'camera': Form(order='canonical', has_vertices=False),
 }
@@ -55,13 +55,14 @@ FORMS = {
 
 def to_form(joints_3d: np.ndarray, form: Form) -> np.ndarray:
   """Canonical joints (N, 21, 3) with OpenCV axes in a form's order and axes."""
-  reordered = np.asarray(skeleton.reorder(joints_3d, 'canonical', form.order))
-  return reordered * np.array(form.axes)
+  joints = skeleton.change_axes(joints_3d, 'opencv', form.axes)
+  return np.asarray(skeleton.reorder(joints, 'canonical', form.order))
 
 
 def from_form(joints: np.ndarray, form: Form) -> np.ndarray:
   """The inverse of `to_form`."""
-  return np.asarray(skeleton.reorder(joints * np.array(form.axes), form.order))
+  joints = skeleton.change_axes(joints, form.axes)
+  return np.asarray(skeleton.reorder(joints, form.order))
 
 
 def write_submission(
@@ -136,8 +137,9 @@ def check_joints(name: str, joints: np.ndarray, form: Form) -> None:
     form: of `FORMS`.
   """
   example.check_unit(skeleton.reorder(joints, form.order), name)
-  if not (joints[..., 2] * form.axes[2] > 0).any():
-    wanted = 'OpenCV (z > 0' if form.axes[2] > 0 else 'OpenGL (y up, z < 0'
+  forward = skeleton.CAMERA_AXES[form.axes][2]
+  if not (joints[..., 2] * forward > 0).any():
+    wanted = 'OpenCV (z > 0' if forward > 0 else 'OpenGL (y up, z < 0'
     raise ValueError(
       f'{name}: no joint lies before the camera; the axes must be those of {wanted} in '
       'front).'

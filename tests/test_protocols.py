@@ -170,8 +170,7 @@ def test_the_given_scale_moves_no_joint_in_the_image():
   for name in ('freihand', 'ho3d'):
     parts = protocols.decompose(hands, PROTOCOLS[name], intrinsics)
     assert float(parts['keypoints_2d_px']) == pytest.approx(0, abs=1e-6)
-  # HO-3D tells the parts of the error as submitted.
-  assert float(parts['depth_mm']) > 50
+    assert float(parts['depth_mm']) > 50
 
 
 def test_image_and_depth_errors_are_those_computed_by_hand():
