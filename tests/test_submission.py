@@ -8,6 +8,7 @@ import pytest
 
 from bmc_jax import skeleton, submission
 from bmc_jax.submission import FORMS, read_predictions, write_submission
+from data_prep import ho3d, pickles
 from tests.fixtures_hands import random_hands
 
 COUNT = 12
@@ -40,12 +41,17 @@ def test_ho3d_files_have_opengl_axes_and_the_order_of_mano():
   assert (made[..., 2] < 0).all()
 
 
-def test_ho3d_form_is_that_of_the_original_annotations(test_data):
-  poses = np.load(test_data / 'data' / 'poses' / 'dexycb_subjects01-08.npz')
-  stored = poses['joints_ho3d'][poses['side_is_right'] > 0][:50].astype(np.float64)
-  canonical = np.asarray(skeleton.reorder(stored, 'ho3d'))
-  made = submission.to_form(canonical, FORMS['ho3d'])
-  np.testing.assert_allclose(made, stored * [1, -1, -1])
+def test_ho3ds_own_annotations_are_a_valid_file(test_data, tmp_path):
+  folder = test_data / 'data' / 'ho3d_layout'
+  frames = ho3d.read_records_v3(folder)['train']
+  stored = [pickles.load(frame.meta)['handJoints3D'].tolist() for frame in frames]
+  path = _write(tmp_path / 'pred.json', stored)
+  found = read_predictions(path, FORMS['ho3d'], len(frames))
+  for frame, joints in zip(frames, found, strict=True):
+    prepared = ho3d.read_example(frame)['joints_3d']
+    np.testing.assert_allclose(joints, prepared, atol=1e-6)
+  with pytest.raises(ValueError, match='no joint lies before the camera'):
+    read_predictions(path, FORMS['freihand'], len(frames))
 
 
 def _write(path, joints, vertices=None, count=None):
