@@ -128,7 +128,7 @@ class Alignment:
 
 ALIGNMENTS: dict[str, Alignment] = {
   'none': Alignment('as submitted', _as_submitted),
-  'scale': Alignment('after given scale', _given_scale),
+  'scale': Alignment('after given scale', _given_scale, pose25d.REFERENCE),
   'root': Alignment('root-aligned', _root, (WRIST,)),
   'root_scale': Alignment(
     'root-aligned, given scale', _root_given_scale, (WRIST, *pose25d.REFERENCE)
