@@ -2,6 +2,9 @@
 
 The network predicts hands in units of the reference bone; metrics are in millimetres
 after multiplication by the true length of that bone, as in the paper.
+
+Run as a command it scores prediction files of public benchmarks:
+`python -m bmc_jax.evaluate --help`.
 """
 
 import functools
@@ -35,8 +38,16 @@ def evaluate(
     model: a pose network or lifter.
     variables: its variables.
     source: every example of it counts once.
+
+  Raises:
+    ValueError: an example has no 3D label.
   """
   predictions = predict(config, model, variables, source)
+  if not predictions.pop('has_joints_3d').all():
+    raise ValueError(
+      'The test set holds examples without 3D labels, so that no 3D metric exists: '
+      "open it with labels='3d', or test on another set."
+    )
   return summarize(predictions, config.image_size), predictions
 
 
@@ -52,10 +63,8 @@ def predict(
     Arrays over N examples: `joints_3d`, `joints_3d_true` (N, 21, 3) mm relative to the
     root joint; `root_3d`, `root_3d_true` (N, 3) mm in the camera frame;
     `joints_3d_normalized` (N, 21, 3) in predicted reference bones; `keypoints_2d`,
-    `keypoints_2d_true` (N, 21, 2) px; `visibility` (N, 21); `sample_id` (N,).
-
-  Raises:
-    ValueError: an example has no 3D label.
+    `keypoints_2d_true` (N, 21, 2) px; `visibility` (N, 21); `has_joints_3d` (N,), where
+    it is 0 the entries in mm mean nothing; `sample_id` (N,).
   """
   mesh = sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
   options = {
@@ -67,11 +76,6 @@ def predict(
   parts = []
   for batch in pipeline.eval_batches(source, config.eval.batch_size):
     real = batch['mask'] > 0
-    if not batch['has_joints_3d'][real].all():
-      raise ValueError(
-        'The test set holds examples without 3D labels, so that no 3D metric exists: '
-        "open it with labels='3d', or test on another set."
-      )
     outputs = _predict_batch(variables, sharding.put_batch(batch, mesh), **options)
     outputs['sample_id'] = batch['sample_id']
     parts.append({k: np.asarray(v)[real] for k, v in outputs.items()})
@@ -98,6 +102,7 @@ def _predict_batch(variables, batch, *, model, image_size, root, reference):
     'keypoints_2d': output.keypoints_2d,
     'keypoints_2d_true': batch['keypoints_2d'],
     'visibility': batch['visibility'],
+    'has_joints_3d': batch['has_joints_3d'],
   }
 
 
@@ -169,3 +174,9 @@ def chance(
   constant = np.ma.median(depth, axis=0).filled(0)
   error = np.abs(constant[None] * scale - truth[..., 2])
   return {'depth_mm': float(error[visible].mean())}
+
+
+if __name__ == '__main__':
+  from bmc_jax.evaluate_command import main
+
+  main()

@@ -1,14 +1,17 @@
-"""Evaluation metrics: errors, PCK and AUC, Procrustes alignment.
+"""Evaluation metrics: errors, PCK and AUC, alignment of predictions to the truth.
 
 Errors come back per joint and unreduced, in the unit of the input, so that callers
-choose what to average, mask or accumulate.
+choose what to average, mask or accumulate. Which of them a benchmark reports is told
+by `bmc_jax.protocols`.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from bmc_jax import geometry
+from bmc_jax.root_depth import REFERENCE
 from bmc_jax.skeleton import WRIST, Array, as_float
 
 
@@ -41,11 +44,68 @@ def root_relative(
   return joints - joints[..., root : root + 1, :]
 
 
+def root_align(
+  joints: Float[Array, '*b n 3'],
+  joints_true: Float[Array, '*b n 3'],
+  root: int = WRIST,
+) -> Float[Array, '*b n 3']:
+  """Joints moved so that the root joint lies at its true place."""
+  _check_same_shape(joints, joints_true)
+  return root_relative(joints, root) + as_float(joints_true)[..., root : root + 1, :]
+
+
+def rescale(
+  joints: Float[Array, '*b n 3'],
+  length: Float[Array, '*b'],
+  reference: tuple[int, int] = REFERENCE,
+) -> Float[Array, '*b n 3']:
+  """Joints scaled about the origin, the camera's centre, to the size of a known bone.
+
+  That moves no joint in the image.
+
+  Args:
+    joints: (*b, n, 3).
+    length: (*b,) the wanted distance of the two reference joints, in any unit.
+    reference: the two joints.
+
+  Returns:
+    (*b, n, 3) in the unit of `length`; 0 where the two joints coincide.
+  """
+  joints = as_float(joints)
+  start, end = reference
+  found = geometry.safe_norm(joints[..., end, :] - joints[..., start, :])
+  factor = geometry.safe_divide(as_float(length), found)
+  return joints * factor[..., None, None]
+
+
+def centroid_align(
+  joints: Float[Array, '*b n 3'],
+  joints_true: Float[Array, '*b n 3'],
+  *,
+  visibility: Float[Array, '*b n'] | None = None,
+  with_scale: bool = False,
+) -> Float[Array, '*b n 3']:
+  """Joints moved, and perhaps scaled, so that they lie closest to the true ones.
+
+  Args:
+    joints, joints_true: (*b, n, 3), any unit.
+    visibility: (*b, n) weights of the joints in the fit; all are moved.
+    with_scale: also scale by `sum x . y / sum x . x` of the centred joints x, y.
+  """
+  x, y, weight, centre_true = _centred(joints, joints_true, visibility)
+  if with_scale:
+    spread = (x * x * weight).sum((-1, -2))
+    scale = geometry.safe_divide((x * y * weight).sum((-1, -2)), spread)
+    x = x * scale[..., None, None]
+  return x + centre_true
+
+
 def procrustes_align(
   joints: Float[Array, '*b n 3'],
   joints_true: Float[Array, '*b n 3'],
   *,
   visibility: Float[Array, '*b n'] | None = None,
+  allow_reflection: bool = False,
 ) -> Float[Array, '*b n 3']:
   """The similarity (proper rotation, scale, translation) of joints that lies closest
   to the true ones: ordinary Procrustes analysis (Umeyama 1991).
@@ -53,12 +113,31 @@ def procrustes_align(
   Args:
     joints, joints_true: (*b, n, 3), any unit.
     visibility: (*b, n) weights of the joints in the fit; all are moved.
+    allow_reflection: also mirror the joints where that brings them closer, as the
+      public evaluation code of FreiHAND and HO3D does.
 
   Returns:
     (*b, n, 3) aligned joints, at least in float32. A hand shrunk to a point goes to
     the true centre. The gradient is not always finite: that of the singular value
     decomposition is undefined where singular values coincide.
   """
+  x, y, weight, centre_true = _centred(joints, joints_true, visibility)
+  covariance = jnp.einsum('...ni,...nj->...ij', x * weight, y)
+  u, s, vt = jnp.linalg.svd(covariance)
+  flip = jnp.ones_like(s)
+  if not allow_reflection:
+    # A reflection would turn a right hand into a left one: flip the weakest axis.
+    sign = jnp.where(jnp.linalg.det(u) * jnp.linalg.det(vt) < 0, -1.0, 1.0)
+    flip = flip.at[..., 2].set(sign)
+  rotation = jnp.einsum('...ik,...k,...kj->...ij', u, flip, vt)
+  spread = (x * x * weight).sum((-1, -2))
+  scale = geometry.safe_divide((s * flip).sum(-1), spread)
+  aligned = jnp.einsum('...ni,...ij->...nj', x, rotation)
+  return scale[..., None, None] * aligned + centre_true
+
+
+def _centred(joints, joints_true, visibility):
+  """Joints about the centres of the visible ones, their weights, the true centre."""
   _check_same_shape(joints, joints_true)
   joints, joints_true = _at_least_float32(joints), _at_least_float32(joints_true)
   if visibility is None:
@@ -67,17 +146,7 @@ def procrustes_align(
   total = jnp.maximum(weight.sum(-2, keepdims=True), 1e-12)
   centre = (joints * weight).sum(-2, keepdims=True) / total
   centre_true = (joints_true * weight).sum(-2, keepdims=True) / total
-  x, y = joints - centre, joints_true - centre_true
-  covariance = jnp.einsum('...ni,...nj->...ij', x * weight, y)
-  u, s, vt = jnp.linalg.svd(covariance)
-  # A reflection would turn a right hand into a left one: flip the weakest axis.
-  sign = jnp.where(jnp.linalg.det(u) * jnp.linalg.det(vt) < 0, -1.0, 1.0)
-  flip = jnp.stack([jnp.ones_like(sign), jnp.ones_like(sign), sign], axis=-1)
-  rotation = jnp.einsum('...ik,...k,...kj->...ij', u, flip, vt)
-  spread = (x * x * weight).sum((-1, -2))
-  scale = geometry.safe_divide((s * flip).sum(-1), spread)
-  aligned = jnp.einsum('...ni,...ij->...nj', x, rotation)
-  return scale[..., None, None] * aligned + centre_true
+  return joints - centre, joints_true - centre_true, weight, centre_true
 
 
 THRESHOLDS_MM = np.linspace(0, 50, 100)
@@ -124,6 +193,30 @@ def auc(
     )
   area = jnp.trapezoid(pck_curve, thresholds)
   return area / (thresholds[-1] - thresholds[0])
+
+
+def joint_mean(
+  values: Float[Array, 'b n'], mask: Float[Array, 'b n']
+) -> Float[Array, '']:
+  """The mean over joints of each joint's mean over hands.
+
+  So the public evaluation code averages. It differs from the mean of all values where
+  some joints have fewer labels than others. Joints without any are left out.
+  """
+  labelled = jnp.asarray(mask) > 0
+  means = jnp.mean(as_float(values), axis=0, where=labelled)
+  return jnp.mean(means, where=labelled.any(axis=0))
+
+
+def joint_mean_pck(
+  errors: Float[Array, 'b n'],
+  thresholds: Float[Array, ' t'],
+  mask: Float[Array, 'b n'],
+) -> Float[Array, ' t']:
+  """The mean over joints of each joint's PCK curve, see `joint_mean` and `pck`."""
+  curves = jax.vmap(pck, in_axes=(1, None, 1))(as_float(errors), thresholds, mask)
+  labelled = (jnp.asarray(mask) > 0).any(axis=0)
+  return jnp.mean(curves, axis=0, where=labelled[:, None])
 
 
 def _at_least_float32(x):

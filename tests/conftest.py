@@ -37,6 +37,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.repair',
     'bmc_jax.losses',
     'bmc_jax.metrics',
+    'bmc_jax.protocols',
   ],
   'beartype.beartype',
 )

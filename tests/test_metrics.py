@@ -102,6 +102,83 @@ def test_alignment_of_points_and_flat_hands_is_finite():
   assert np.isfinite(ALIGN(true, true, visibility=np.zeros(21, np.float32))).all()
 
 
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3)])
+def test_rescaling_gives_a_bone_its_length_and_moves_nothing_in_the_image(shape):
+  rng = np.random.default_rng(8)
+  joints = rng.normal(0, 1, (*shape, 21, 3)).astype(np.float32) + np.float32([0, 0, 9])
+  length = rng.uniform(20, 40, shape).astype(np.float32)
+  for reference in ((9, 10), (0, 9)):
+    got = np.asarray(metrics.rescale(joints, length, reference=reference))
+    bones = got[..., reference[1], :] - got[..., reference[0], :]
+    np.testing.assert_allclose(np.linalg.norm(bones, axis=-1), length, rtol=1e-5)
+    np.testing.assert_allclose(
+      got[..., :2] / got[..., 2:], joints[..., :2] / joints[..., 2:], rtol=1e-4
+    )
+  true = rng.normal(0, 1, joints.shape).astype(np.float32)
+  moved = np.asarray(metrics.root_align(joints, true, 4))
+  np.testing.assert_allclose(moved[..., 4, :], true[..., 4, :], atol=1e-5)
+  np.testing.assert_allclose(
+    np.diff(moved, axis=-2), np.diff(joints, axis=-2), atol=1e-5
+  )
+
+
+def test_no_other_shift_or_factor_brings_visible_joints_closer(x64):
+  joints, true = _pairs(9, 6)
+  visibility = np.ones((6, 21))
+  visibility[:, ::4] = 0
+
+  def distance(moved):
+    return (np.sum((moved - true) ** 2, axis=-1) * visibility).sum(axis=-1)
+
+  for with_scale in (False, True):
+    found = metrics.centroid_align(
+      joints, true, visibility=visibility, with_scale=with_scale
+    )
+    found = np.asarray(found)
+    best = distance(found)
+    for axis in range(3):
+      assert (distance(found + 1e-3 * np.eye(3)[axis]) > best).all()
+      assert (distance(found - 1e-3 * np.eye(3)[axis]) > best).all()
+    if with_scale:
+      # About the centre of the visible joints, which is in its place.
+      weight = visibility[..., None] / visibility.sum(axis=-1)[:, None, None]
+      centre = (found * weight).sum(axis=1, keepdims=True)
+      for factor in (0.999, 1.001):
+        assert (distance(centre + factor * (found - centre)) > best).all()
+
+
+def test_alignments_of_degenerate_hands_are_finite_with_their_gradients():
+  true = random_hands(10, 1).joints[0].astype(np.float32)
+  alignments = {
+    'root': metrics.root_align,
+    'size': lambda x, y: metrics.rescale(x, np.asarray(3, np.float32)),
+    'centroid': metrics.centroid_align,
+    'scale': lambda x, y: metrics.centroid_align(x, y, with_scale=True),
+  }
+  for hand in (np.zeros((21, 3)), np.ones((21, 3)), true * [1, 0, 0], true):
+    hand = hand.astype(np.float32)
+    for name, align in alignments.items():
+      aligned, pull = jax.vjp(lambda x, align=align: align(x, true), hand)
+      assert np.isfinite(aligned).all(), name
+      assert np.isfinite(pull(np.ones_like(aligned))[0]).all(), name
+  broken = true.copy()
+  broken[3] = np.nan
+  for align in alignments.values():
+    assert np.isnan(align(broken, true)[3]).all()
+
+
+def test_means_over_joints_weigh_joints_alike_and_leave_unlabelled_ones_out():
+  errors = np.float32([[1, 10, np.nan], [3, 10, np.nan], [5, 99, np.nan]])
+  mask = np.float32([[1, 1, 0], [1, 0, 0], [1, 0, 0]])
+  assert metrics.joint_mean(errors, mask) == (3 + 10) / 2
+  curve = metrics.joint_mean_pck(errors, np.float32([0, 2, 4, 10]), mask)
+  np.testing.assert_allclose(curve, [0, 1 / 6, 1 / 3, 1], rtol=1e-6)
+  assert np.isnan(metrics.joint_mean(errors, 0 * mask))
+  seen_and_broken = np.float32([[1, 1, 1], [1, 0, 0], [1, 0, 0]])
+  assert np.isnan(metrics.joint_mean(errors, seen_and_broken))
+  assert metrics.joint_mean_pck(errors, np.float32([1e9]), seen_and_broken) < 1
+
+
 def test_pck_and_auc_match_slow_loops():
   rng = np.random.default_rng(5)
   errors = rng.gamma(2, 15, (40, 21)).astype(np.float32)

@@ -1,0 +1,248 @@
+r"""Scores a prediction file by the protocol of a benchmark.
+
+    python -m bmc_jax.evaluate --predictions pred.zip --ground-truth FreiHAND_pub_v2 \
+        --protocol freihand
+    python -m bmc_jax.evaluate --predictions pred.json --ground-truth HO3D_v2 \
+        --protocol ho3d --subset EXTRAP=extrap.txt --subset INTERP=interp.txt
+
+Prints a table; writes the figures as PRED_scores.json and the PCK curves as
+PRED_pck.png beside the predictions. docs/evaluation.md defines the protocols, and
+`bmc_jax.submission` the form of the files.
+"""
+
+import argparse
+import collections
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from bmc_jax import protocols, skeleton, submission
+from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.ground_truth import GroundTruth, read_ground_truth
+from bmc_jax.limits_command import format_table
+from bmc_jax.protocols import ALIGNMENTS, PROTOCOLS, Protocol, Score
+from bmc_jax.results import write_json
+
+MM_PER_METRE = 1000.0
+ALL = 'all'
+
+# Of areas and of the errors that `protocols.decompose` gives: heading and format.
+_COLUMNS = {
+  'auc_0_50': ('AUC 0-50', '.4f'),
+  'auc_20_50': ('AUC 20-50', '.4f'),
+  'auc_hand3d': ('AUC 21-50', '.4f'),
+  'keypoints_2d_px': ('2D px', '.3f'),
+  'depth_mm': ('depth mm', '.3f'),
+  'relative_depth_mm': ('relative depth mm', '.3f'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command line; ends with exit status 2 for wrong input."""
+  flags = _parser().parse_args(argv)
+  try:
+    _run(flags)
+  except USER_ERRORS as error:
+    fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m bmc_jax.evaluate',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('--predictions', required=True, help='pred.json, or its archive')
+  parser.add_argument(
+    '--ground-truth', required=True, help='folder of original files, or a prepared one'
+  )
+  parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
+  parser.add_argument('--split', help='of the ground truth (see bmc_jax.ground_truth)')
+  parser.add_argument(
+    '--subset',
+    action='append',
+    default=[],
+    metavar='NAME=FILE',
+    help='also score the images that a file names, one a line',
+  )
+  parser.add_argument(
+    '--allow-reflection',
+    action='store_true',
+    help='let the Procrustes alignment mirror hands, as the public code does',
+  )
+  parser.add_argument('--out', help='folder to write to; else beside the predictions')
+  return parser
+
+
+def _run(flags: argparse.Namespace) -> None:
+  protocol = PROTOCOLS[flags.protocol]
+  if flags.allow_reflection:
+    protocol = protocol.with_reflections()
+  truth = read_ground_truth(flags.ground_truth, flags.protocol, flags.split)
+  subsets = {ALL: np.arange(len(truth.names))} | read_subsets(flags.subset, truth.names)
+  form = submission.FORMS[protocol.form]
+  joints = submission.read_predictions(flags.predictions, form, len(truth.names))
+  results = score_subsets(joints, truth, protocol, subsets)
+  print(f'{protocol.title}, {flags.predictions}')
+  for table in tables(results, protocol):
+    print(f'\n{format_table(table)}')
+  path = Path(flags.predictions).expanduser()
+  out = Path(flags.out).expanduser() if flags.out else path.parent
+  out.mkdir(parents=True, exist_ok=True)
+  about = {
+    'protocol': flags.protocol,
+    'predictions': flags.predictions,
+    'ground_truth': flags.ground_truth,
+  }
+  write_json(out / f'{path.stem}_scores.json', about | {'results': results})
+  draw_curves(out / f'{path.stem}_pck.png', results[ALL], protocol)
+  print(f'\n{out / path.stem}_scores.json\n{out / path.stem}_pck.png')
+
+
+def read_subsets(given: Sequence[str], names: np.ndarray) -> dict[str, np.ndarray]:
+  """Indices of the images of each subset.
+
+  Args:
+    given: 'NAME=FILE' each; the file names images, separated by white space.
+    names: (N,) of all images; what is before the first slash, such as the split of a
+      prepared dataset, may be left out where that makes no two alike.
+
+  Raises:
+    ValueError: another form, or a file names an image that there is not.
+    FileNotFoundError: a file is missing.
+  """
+  names = [str(name) for name in names]
+  short = [name.partition('/')[2] for name in names]
+  count = collections.Counter(short)
+  index = {name: number for number, name in enumerate(short) if count[name] == 1}
+  index |= {name: number for number, name in enumerate(names)}
+  subsets = {}
+  for text in given:
+    title, equals, file = text.partition('=')
+    if not (title and equals and file) or title == ALL:
+      raise ValueError(f'--subset is {text!r}; write NAME=FILE, such as INTERP=in.txt.')
+    wanted = Path(file).expanduser().read_text().split()
+    unknown = [name for name in wanted if name not in index]
+    if unknown or not wanted:
+      known = (
+        f'{unknown[0]!r} is none of the images' if unknown else 'it names no image'
+      )
+      raise ValueError(f'{file}: {known}; names are such as {names[0]!r}.')
+    subsets[title] = np.array([index[name] for name in wanted])
+  return subsets
+
+
+def score_subsets(
+  joints: np.ndarray,
+  truth: GroundTruth,
+  protocol: Protocol,
+  subsets: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+  """Figures of a protocol in float64, on the CPU, as plain numbers.
+
+  Args:
+    joints: (N, 21, 3) predictions in metres, canonical order, OpenCV axes, left hands
+      as they are.
+    truth: of the same images.
+    protocol: of `PROTOCOLS`.
+    subsets: name -> indices of the images that are scored.
+
+  Returns:
+    {subset: {'num_images', 'alignments': {alignment: {'epe_mm', areas and curves}},
+    'decomposition': errors in the image and along the depth, or None where they are not
+    defined}}.
+
+  Raises:
+    ValueError: a joint that the protocol aligns has no label.
+  """
+  _check_labels(truth, protocol)
+  right = truth.is_right[:, None, None]
+  joints = np.where(right, joints, skeleton.mirror(joints))
+  results = {}
+  score = jax.jit(lambda hands: protocols.score(hands, protocol))
+  with jax.enable_x64(True), jax.default_device(jax.devices('cpu')[0]):
+    for name, index in subsets.items():
+      hands = protocols.Hands(
+        joints=MM_PER_METRE * joints[index],
+        truth=MM_PER_METRE * truth.joints_3d[index],
+        visibility=truth.visibility[index].astype(np.float64),
+        scale=MM_PER_METRE * truth.scale[index],
+      )
+      scores = score(hands)
+      results[name] = {
+        'num_images': len(index),
+        'alignments': {k: _plain(scores[k], protocol) for k in protocol.alignments},
+        'decomposition': None,
+      }
+      # Root-relative predictions have no place in the image.
+      if truth.intrinsics is not None and (hands.joints[..., 2] > 0).all():
+        errors = protocols.decompose(hands, protocol, truth.intrinsics[index])
+        results[name]['decomposition'] = {k: float(v) for k, v in errors.items()}
+  return results
+
+
+def _check_labels(truth: GroundTruth, protocol: Protocol) -> None:
+  for joint in protocol.labels:
+    missing = int(np.sum(truth.visibility[:, joint] == 0))
+    if missing:
+      raise ValueError(
+        f'{missing} of {len(truth.names)} images have no label of joint {joint} '
+        f'({skeleton.JOINT_NAMES[joint]}), which {protocol.title} aligns.'
+      )
+
+
+def _plain(score: Score, protocol: Protocol) -> dict[str, Any]:
+  areas = {name: float(score.areas[name]) for name in protocol.thresholds}
+  curves = {
+    name: {
+      'thresholds_mm': thresholds.tolist(),
+      'pck': np.asarray(score.curves[name]).tolist(),
+    }
+    for name, thresholds in protocol.thresholds.items()
+  }
+  return {'epe_mm': float(score.epe_mm)} | areas | {'curves': curves}
+
+
+def tables(results: Mapping[str, Any], protocol: Protocol) -> list[list[list[str]]]:
+  """The figures as rows of text: by alignment, and the errors told apart."""
+  areas = list(protocol.thresholds)
+  heading = ['images', 'alignment', 'EPE mm', *(_COLUMNS[name][0] for name in areas)]
+  rows = [heading]
+  parts = {}
+  for subset, result in results.items():
+    label = f'{subset} ({result["num_images"]})'
+    for name, score in result['alignments'].items():
+      figures = [format(score[area], _COLUMNS[area][1]) for area in areas]
+      rows.append([label, ALIGNMENTS[name].title, f'{score["epe_mm"]:.3f}', *figures])
+    if result['decomposition']:
+      parts[label] = result['decomposition']
+  if not parts:
+    return [rows]
+  names = list(next(iter(parts.values())))
+  lines = [['images', *(_COLUMNS[name][0] for name in names)]] + [
+    [label, *(format(part[name], _COLUMNS[name][1]) for name in names)]
+    for label, part in parts.items()
+  ]
+  return [rows, lines]
+
+
+def draw_curves(path: Path, result: Mapping[str, Any], protocol: Protocol) -> None:
+  """Writes a PNG with the PCK curve of each alignment, of the protocol's first area."""
+  from matplotlib import figure
+
+  area = next(iter(protocol.thresholds))
+  drawing = figure.Figure(figsize=(5, 3.6), layout='constrained')
+  axes = drawing.add_subplot()
+  for name, score in result['alignments'].items():
+    curve = score['curves'][area]
+    label = f'{ALIGNMENTS[name].title} ({score[area]:.3f})'
+    axes.plot(curve['thresholds_mm'], 100 * np.array(curve['pck']), label=label)
+  axes.set(xlabel='distance threshold (mm)', ylabel='joints within it (%)')
+  axes.set(title=f'{protocol.title}: {_COLUMNS[area][0]}', ylim=(0, 101))
+  axes.set(xlim=np.array(protocol.thresholds[area])[[0, -1]])
+  axes.grid(alpha=0.3)
+  axes.legend(fontsize='small')
+  drawing.savefig(path, dpi=150)

@@ -1,0 +1,188 @@
+"""The truth that predictions are scored against, from original or prepared files.
+
+| folder | what is read |
+| --- | --- |
+| FreiHAND | `<split>_xyz.json`, `<split>_K.json`, `<split>_scale.json` |
+| HO-3D | `<split>_xyz.json` in HO-3D order and OpenGL axes, `<split>.txt` |
+| prepared by `data_prep` | the labels of a split, in their stored order |
+
+The default split of the first two is `evaluation`. All hands become right ones, as
+`bmc_jax.data.sources` gives them.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bmc_jax import pose25d, submission
+from bmc_jax.data import example, sources
+
+ORIGINAL_SPLIT = 'evaluation'
+
+
+class GroundTruth(NamedTuple):
+  """Labels of N images, in the order of the benchmark; left hands mirrored.
+
+  Attributes:
+    joints_3d: (N, 21, 3) metres, canonical order, OpenCV axes.
+    visibility: (N, 21) 1 where a joint is labelled.
+    scale: (N,) length in metres of the reference bone.
+    names: (N,) of the images.
+    intrinsics: (N, 3, 3), or None if the folder does not hold them.
+    is_right: (N,) bool, of the hands before they were mirrored.
+  """
+
+  joints_3d: np.ndarray
+  visibility: np.ndarray
+  scale: np.ndarray
+  names: np.ndarray
+  intrinsics: np.ndarray | None
+  is_right: np.ndarray
+
+
+def read_ground_truth(
+  folder: str | os.PathLike, protocol: str, split: str | None = None
+) -> GroundTruth:
+  """Reads the truth of a benchmark.
+
+  Args:
+    folder: of the original files (FreiHAND, HO-3D), or a prepared dataset.
+    protocol: a key of `protocols.PROTOCOLS`.
+    split: None is `evaluation` for original files, and all of a prepared dataset.
+
+  Raises:
+    FileNotFoundError: the folder or a file is missing.
+    ValueError: a file is damaged, files disagree, or there are no 3D labels.
+  """
+  path = Path(folder).expanduser()
+  if not path.is_dir():
+    raise FileNotFoundError(f'There is no folder of ground truth {folder}.')
+  readers = {'freihand': _read_freihand, 'ho3d': _read_ho3d}
+  if any(path.rglob('dataset_info.json')):
+    truth = read_prepared(path, split or 'all')
+    missing = int(np.sum(~truth.visibility.any(axis=1)))
+    if missing:
+      raise ValueError(
+        f'{folder}: {missing} of {len(truth.names)} examples have no 3D labels to '
+        'score against.'
+      )
+    return truth
+  if protocol not in readers:
+    raise FileNotFoundError(
+      f'{folder} holds no prepared dataset; prepare the original files of this '
+      'benchmark with `python -m data_prep.build`.'
+    )
+  return readers[protocol](path, split or ORIGINAL_SPLIT)
+
+
+def _read_freihand(folder: Path, split: str) -> GroundTruth:
+  joints = _read_numbers(folder / f'{split}_xyz.json', (21, 3))
+  count = len(joints)
+  example.check_unit(joints, str(folder / f'{split}_xyz.json'))
+  return GroundTruth(
+    joints_3d=joints,
+    visibility=np.ones((count, 21)),
+    scale=_read_numbers(folder / f'{split}_scale.json', (), count),
+    names=np.array([f'{number:08d}' for number in range(count)]),
+    intrinsics=_read_numbers(folder / f'{split}_K.json', (3, 3), count),
+    is_right=np.ones(count, bool),
+  )
+
+
+def _read_ho3d(folder: Path, split: str) -> GroundTruth:
+  path = folder / f'{split}_xyz.json'
+  joints = _read_numbers(path, (21, 3))
+  submission.check_joints(str(path), joints, submission.FORMS['ho3d'])
+  joints = submission.from_form(joints, submission.FORMS['ho3d'])
+  listing = folder / f'{split}.txt'
+  names = _read_bytes(listing).decode().split()
+  if len(names) != len(joints):
+    raise ValueError(
+      f'{listing} names {len(names)} images, but {path.name} holds joints of '
+      f'{len(joints)}.'
+    )
+  return GroundTruth(
+    joints_3d=joints,
+    visibility=np.ones(joints.shape[:2]),
+    scale=_reference_length(joints),
+    names=np.array(names),
+    intrinsics=None,
+    is_right=np.ones(len(joints), bool),
+  )
+
+
+def read_prepared(folder: str | os.PathLike, split: str = 'all') -> GroundTruth:
+  """The labels of a prepared split; examples without 3D labels have visibility 0."""
+  source = sources.open_source(
+    {'kind': 'tfds', 'path': str(folder), 'split': split, 'with_image': False}
+  )
+  labels = source.batch(range(len(source)))
+  joints = labels['joints_3d'].astype(np.float64)
+  return GroundTruth(
+    joints_3d=joints,
+    visibility=labels['visibility'] * labels['has_joints_3d'][:, None],
+    scale=_reference_length(joints),
+    names=labels['sample_id'],
+    intrinsics=labels['intrinsics'].astype(np.float64),
+    is_right=labels['is_right'] > 0,
+  )
+
+
+def read_scale(given: str, count: int) -> np.ndarray:
+  """Lengths (N,) in metres of the reference bone.
+
+  Args:
+    given: a JSON file with one number per image, such as FreiHAND's; or one number.
+    count: of the images.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: it holds something else, or lengths of no hand.
+  """
+  try:
+    lengths = np.full(count, float(given))
+  except ValueError:
+    lengths = _read_numbers(Path(given).expanduser(), (), count)
+  low, high = example.REFERENCE_BONE_RANGE
+  median = float(np.median(lengths))
+  if not low <= median <= high:
+    raise ValueError(
+      f'{given}: the middle MCP->PIP bone would measure {median:.4g} metres, outside '
+      f'{low:g}-{high:g}.'
+    )
+  return lengths
+
+
+def _reference_length(joints: np.ndarray) -> np.ndarray:
+  start, end = pose25d.REFERENCE
+  return np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
+
+
+def _read_numbers(path: Path, shape: tuple[int, ...], count: int | None = None):
+  """A JSON file with numbers of one shape for each image, (N, *shape) float64."""
+  try:
+    values = np.array(json.loads(_read_bytes(path)), np.float64)
+  except (ValueError, TypeError) as error:
+    raise ValueError(f'{path}: this is no JSON list of numbers ({error}).') from error
+  if values.ndim != len(shape) + 1 or values.shape[1:] != shape or not values.size:
+    raise ValueError(
+      f'{path}: found numbers of the shape {values.shape}, expected '
+      f'{("N", *shape)}, N images.'.replace("'", '')
+    )
+  if count is not None and len(values) != count:
+    raise ValueError(f'{path} is about {len(values)} images, not {count}.')
+  if not np.isfinite(values).all():
+    raise ValueError(f'{path}: a number is not finite.')
+  return values
+
+
+def _read_bytes(path: Path) -> bytes:
+  if not path.is_file():
+    raise FileNotFoundError(
+      f'{path.parent} has no {path.name}; name the folder with the original files of '
+      'the benchmark, labels included, or a prepared dataset.'
+    )
+  return path.read_bytes()
