@@ -8,6 +8,7 @@ import re
 import sys
 
 import matplotlib
+import pytest
 
 NOTEBOOKS = pathlib.Path(__file__).parent.parent / 'colab'
 
@@ -28,6 +29,7 @@ def run_notebook(name: str) -> dict:
   return variables
 
 
+@pytest.mark.usefixtures('quick_compilation')
 def test_the_constraints_notebook_repairs_the_broken_hand():
   matplotlib.use('agg')
   result = run_notebook('constraints.ipynb')

@@ -56,7 +56,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   def arguments(name):
     return (
       f'--config=tests/tiny_config.py:{poses}',
-      '--config.num_steps=150',
+      '--config.num_steps=100',
       '--config.checkpoint.every=7',  # falls between the rows of the log
       '--config.eval.every=50',
       f'--workdir={tmp_path / name}',
@@ -81,7 +81,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     whole, resumed = (tmp_path / n / 'rows' / row for n in ('straight', 'killed'))
     assert (whole / 'metrics.csv').read_text() == (resumed / 'metrics.csv').read_text()
     states = [
-      ocp.StandardCheckpointer().restore(folder / 'checkpoints' / '150' / 'state')
+      ocp.StandardCheckpointer().restore(folder / 'checkpoints' / '100' / 'state')
       for folder in (whole, resumed)
     ]
     jax.tree.map(np.testing.assert_array_equal, *states)
