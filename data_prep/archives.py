@@ -19,7 +19,15 @@ MAX_RATIO = 200
 """An archive that unpacks to more than this many times its size is refused: images
 hardly shrink, text some 10 times, but zeros 1,000 times."""
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+# What its readers raise; RuntimeError of encrypted or unknown compression.
+_DAMAGE = (
+  zipfile.BadZipFile,
+  tarfile.TarError,
+  zlib.error,
+  lzma.LZMAError,
+  EOFError,
+  RuntimeError,
+)
 _SMALL = 2**20  # bytes; the ratio says nothing of archives that hold so little
 
 
@@ -78,7 +86,9 @@ def _unpack(archive: Path, folder: Path) -> None:
         )
       _write(member, archive, folder)
   except _DAMAGE as error:
-    raise ValueError(f'{archive} is damaged ({error}); get a complete copy.') from error
+    raise ValueError(
+      f'{archive} cannot be unpacked ({error}); get a complete copy.'
+    ) from error
 
 
 def _write(member: _Member, archive: Path, folder: Path) -> None:

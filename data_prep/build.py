@@ -1,13 +1,14 @@
 r"""Prepares a dataset: reads its original files and writes ArrayRecord through TFDS.
 
-    python -m data_prep.build hand_graph_cnn_real --source DIR --out ~/data
+    python -m data_prep.build freihand --source FreiHAND_pub_v2 --out ~/data
+    python -m data_prep.build rhd --source RHD_v1-1.zip --out ~/data --workers 8
     python -m data_prep.build procedural_hands --out ~/data --image-size 80 \
         --examples studio_train=4000,studio_test=500
 
-The result lies in OUT/<dataset>/<version>, with a contact sheet of its first examples
-beside the data. What is already there is not built again. The data are written to a
-folder `incomplete...` that gets its name at the very end, so a build that was
-interrupted never looks complete.
+The result lies in OUT/<dataset>/<version>, with a contact sheet of some examples and a
+card beside the data. What is already there is not built again. The folder gets its name
+at the very end, so a build that was interrupted never looks complete; the next one goes
+on with the files that it had finished. docs/data.md lists the datasets and the checks.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bmc_jax.data import prepared, sources
+from bmc_jax.errors import USER_ERRORS
 from data_prep import archives, cards, checks, contact_sheet, folders
 from data_prep.registry import DATASETS, FLAGS, parse_names
 
@@ -193,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   start = time.perf_counter()
   try:
     path = build(name, **fixed, **options)
-  except (ValueError, OSError) as error:
+  except USER_ERRORS as error:
     print(f'error: {error}', file=sys.stderr)
     return EXIT_BAD_INPUT
   print_summary(path, time.perf_counter() - start)

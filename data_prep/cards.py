@@ -24,8 +24,8 @@ def _lines(info) -> Iterator[str]:
   for name, split in sorted(info.splits.items()):
     yield f'| {name} | {split.num_examples} | {split.num_shards} |'
   yield f'\nLicence: {info.redistribution_info.license}'
-  if info.homepage:
-    yield f'\nHomepage: {info.homepage}'
+  for url in info.as_proto.location.urls:  # info.homepage is never empty
+    yield f'\nHomepage: {url}'
   settings = {k: v for k, v in metadata.items() if k not in ('checks', 'skipped')}
   yield f'\nSettings: `{settings}`'
   if 'checks' in metadata:

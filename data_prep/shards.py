@@ -191,7 +191,9 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
   measured: list[checks.Measures] = []
   num_bytes = 0
   unfinished = shard.path.with_name(f'{shard.path.name}.{os.getpid()}')
-  writer = array_record_module.ArrayRecordWriter(str(unfinished), 'group_size:1')
+  # Images do not shrink any further, but the attempt takes time.
+  options = 'group_size:1,uncompressed'
+  writer = array_record_module.ArrayRecordWriter(str(unfinished), options)
   for record in shard.records:
     try:
       example, measures = shard.converter(record)

@@ -56,6 +56,7 @@ def test_a_sound_dataset_passes_and_its_card_says_so(source, capsys):
   assert '| train | 12 | 1 |' in card and 'Licence: None.' in card
   assert 'Examples left out: 0' in card and '@misc{toy}' in card
   assert 'right hands: bend to the palm, sine | 16 |' in card
+  assert 'Homepage' not in card, 'it has none'
 
 
 def _swap_order(order):

@@ -123,7 +123,8 @@ def validate_fields(example: Mapping[str, Any]) -> None:
     if not np.all(np.isfinite(value)):
       raise ValueError(f'{where}: {name} holds a value that is not finite.')
   for name in ('visibility', *FLAGS):
-    if not np.all(np.isin(example[name], (0, 1))):
+    value = np.asarray(example[name])
+    if not np.all((value == 0) | (value == 1)):
       raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
   _validate_camera(np.asarray(example['intrinsics']), where)
   _validate_image(example.get('image'), where)
