@@ -31,7 +31,7 @@ class Judgement:
     broken: by field of `violations.Violations`, (N, ...) whether a limit is broken.
     excess: by field, (N, ...) by how much: signed for lengths and the palm, in `units`.
     units: by field.
-    judged: (N,) False for hands with missing joints or without a reference bone.
+    judged: (N,) False for hands with missing joints or of no size.
   """
 
   poses: pose_flags.Poses
@@ -91,14 +91,10 @@ class Judgement:
 def judge(poses: pose_flags.Poses, limits: limits_lib.HandLimits) -> Judgement:
   """Compares hands with limits."""
   found = violations.measure_violations(poses.joints_3d, limits)
-  start, end = limits.metadata.reference
-  bone = poses.joints_3d[:, end] - poses.joints_3d[:, start]
-  scale = np.linalg.norm(bone, axis=-1)
   if poses.millimetres:
-    length, units = scale, (' mm', ' 1/m')
-    curvature = 1e3 / np.where(scale > 0, scale, np.nan)
+    length, curvature, units = found.scale, 1e3 / found.scale, (' mm', ' 1/m')
   else:
-    length, curvature = np.full_like(scale, 100.0), np.ones_like(scale)
+    length, curvature = np.full_like(found.scale, 100), np.ones_like(found.scale)
     units = (' % of the reference bone', ' / reference bone')
   return Judgement(
     poses=poses,
@@ -115,7 +111,7 @@ def judge(poses: pose_flags.Poses, limits: limits_lib.HandLimits) -> Judgement:
       'root_angles': '°',
       'joint_angles': '°',
     },
-    judged=np.isfinite(found.curvatures).all(axis=-1),
+    judged=found.judged,
   )
 
 
@@ -124,7 +120,8 @@ def summary(judgement: Judgement) -> str:
   judged = int(judgement.judged.sum())
   within = int(np.sum(judgement.judged & (judgement.num_broken == 0)))
   without = int(np.sum(judgement.poses.complete & ~judgement.judged))
-  flat = f' {without} without a reference bone are not judged.' if without else ''
+  verb = 'is' if without == 1 else 'are'
+  flat = f' {without} of no size {verb} not judged.' if without else ''
   share = f' ({within / judged:.1%})' if judged else ''
   return (
     f'{describe_poses(judgement.poses)}{flat} {within} of {judged} hands{share} keep '

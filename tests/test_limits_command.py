@@ -101,14 +101,14 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
     0.01 * (hands[4, 8] - hands[4, 7]) / np.linalg.norm(hands[4, 8] - hands[4, 7])
   )  # index tip bone, 10 mm too long
   hands[9, 5] = np.nan
-  hands[11, 10] = hands[11, 9]
+  hands[11] = hands[11, 9]
   np.savez('joints.npz', joints_canonical=hands, is_right=np.ones(30))
   limits.save_limits('exact.json', limits.fit_limits(HANDS, coverage=1.0))
   command = 'joints.npz --unit m --limits exact.json --out page.html'
   plausibility.main(command.split())
   text = capsys.readouterr().out
   assert '30 hands, 1 of them with missing joints, left out' in text
-  assert '1 without a reference bone are not judged. 27 of 28 hands' in text
+  assert '1 of no size is not judged. 27 of 28 hands' in text
   found = re.search(r'hand 4: index DIP-tip length \+([\d.]+) mm', text)
   scale = np.linalg.norm(hands[4, 10] - hands[4, 9])
   length = np.linalg.norm(hands[4, 8] - hands[4, 7]) / scale

@@ -75,11 +75,9 @@ class _Measured:
 
   def __init__(self, poses: Poses, limits: HandLimits):
     joints = poses.joints_3d[poses.complete]
-    start, end = limits.metadata.reference
-    scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
     found = violations.measure_violations(joints, limits)
-    judged = np.isfinite(found.curvatures).all(axis=-1)
-    unit = (joints - joints[:, :1])[judged] / scale[judged, None, None]
+    judged = found.judged
+    unit = (joints - joints[:, :1])[judged] / found.scale[judged, None, None]
     unit = unit.astype(np.float32)
     self.values = {
       'bone_lengths': np.asarray(jax.jit(kinematics.bone_lengths)(unit)),
