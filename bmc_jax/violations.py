@@ -46,6 +46,13 @@ NAMES = {
 }
 """What people call the limits, in the layout of `Violations`."""
 
+GROUPS = {
+  'bone_lengths': 'bone lengths',
+  'curvatures': 'palm curvatures',
+  'root_angles': 'palm angles',
+  'joint_angles': 'joint angles',
+}
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

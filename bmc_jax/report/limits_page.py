@@ -57,6 +57,8 @@ def figures(
 ) -> list[tuple[str, str, str]]:
   """Two sections, joint angles and ranges: (element id, title, content) of each."""
   measured = None if poses is None else _Measured(poses, next(iter(shown.values())))
+  if measured is not None and not len(measured.angles):
+    measured = None
   return [
     ('angles', 'Joint angles', _legend(shown, measured) + _angles(shown, measured)),
     ('ranges', 'Bones and palm', _legend(shown, None) + _ranges(shown, measured)),
