@@ -23,7 +23,9 @@ def measure(name: str) -> violations.Violations:
   if file.is_right is not None:
     right = file.is_right[:, None, None]
     joints = np.where(right, joints, skeleton.mirror(joints))
-  return violations.measure_violations(joints, limits.clinical_limits())
+  # As the loss does, in reference bones.
+  scale = np.linalg.norm(joints[:, 10] - joints[:, 9], axis=-1)
+  return violations.measure_violations(joints, limits.clinical_limits(), scale)
 
 
 def main() -> None:

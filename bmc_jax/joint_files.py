@@ -4,45 +4,43 @@
 | --- | --- |
 | `.npy` | (N, 21, 3), (N, 63), or one hand (21, 3) |
 | `.npz` | the same as the array `joints_<order>`, or the only array of such a shape; \
-with `is_right` or `side_is_right` (N,) |
-| `.csv` | 63 columns x, y, z of joint after joint, with or without a header; with a \
-header also a column `is_right` (1, 0) or `handedness` (right, left) |
+with `is_right`, `side_is_right` or `handedness` (N,) |
+| `.csv` | 63 columns x, y, z of joint after joint; or a header whose names tell joint \
+and axis (`wrist_x`, `x0`), in any order of the columns, and may add one of the sides |
 | `.json` | nested lists as in `.npy`, points also as {"x", "y", "z"}; or MediaPipe's \
-results, an object or a list of them, with `worldLandmarks` or `landmarks` and \
-`handedness` (with or without underscores) |
+results, an object or a list of them, with `worldLandmarks`, `landmarks` or `joints`, \
+and `handedness` or `is_right` (with or without underscores) |
 
-A missing value (an empty cell, `nan`, `null`) is NaN; no hand is left out.
+`is_right` is 1 or 0, `handedness` right or left. A missing value (an empty cell, `nan`,
+`null`) is NaN; no hand is left out.
 """
 
-import csv
-import json
 import math
 import os
+import tokenize
 import zipfile
-from collections.abc import Mapping
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from bmc_jax import kinematics, skeleton
+from bmc_jax.joint_arrays import Content, as_hands, as_sides, side
+from bmc_jax.joint_text import SIDE_NAMES, read_csv, read_json
 
 _ORDER_POSES = 10
-_ORDER_MARGIN = 0.95
-_SIDES = {'right': 1.0, 'left': 0.0}
-_SIDE_NAMES = ('is_right', 'side_is_right')
-# Of JSON objects, in lower case and without underscores; the first one found counts.
-_HAND_KEYS = (
-  'worldlandmarks',
-  'handworldlandmarks',
-  'multihandworldlandmarks',
-  'landmarks',
-  'handlandmarks',
-  'multihandlandmarks',
-  'joints3d',
-  'joints',
+_ORDER_MARGIN, _FEW_POSES_MARGIN = 0.95, 0.8
+_SHORT_THUMB = 0.9
+_PLAIN_NAMES = ('3d', 'xyz', 'world', 'cam', 'camera')
+_DAMAGE = (
+  EOFError,
+  SyntaxError,
+  tokenize.TokenError,
+  zipfile.BadZipFile,
+  zlib.error,
 )
-_HANDEDNESS_KEYS = ('handedness', 'multihandedness')
+"""What NumPy raises for archives and headers with wrong bytes, beside ValueErrors."""
 
 
 class JointFile(NamedTuple):
@@ -69,7 +67,8 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
   Args:
     path: the file.
     order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes it from the name of
-      an array `joints_<order>`, or else the canonical order.
+      an array `joints_<order>` (`joints_3d` names none) or from a header of
+      `skeleton.JOINT_NAMES`, or else the canonical order.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -77,20 +76,20 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
       order.
   """
   file = Path(path).expanduser()
-  readers = {'.npy': _read_npy, '.npz': _read_npz, '.csv': _read_csv}
-  readers['.json'] = _read_json
+  readers = {'.npy': _read_npy, '.npz': _read_npz, '.csv': read_csv, '.json': read_json}
   if not file.is_file():
     raise FileNotFoundError(f'There is no file of joints {path}.')
-  if file.suffix not in readers:
+  if file.suffix.lower() not in readers:
     raise ValueError(f'{path}: joints are read from {", ".join(readers)} files.')
   try:
-    values, is_right, named = readers[file.suffix](file)
-    joints = _as_hands(values)
-    sides = None if is_right is None else _as_sides(is_right, len(joints))
-    order = _agreed_order(order, named)
-    joints = skeleton.reorder(joints, order)
-  except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    content = readers[file.suffix.lower()](file)
+    sides = as_sides(content.sides, len(content.joints))
+    order = _agreed_order(order, content.order)
+    joints = skeleton.reorder(content.joints, order)
+  except ValueError as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error
+  except _DAMAGE as error:
+    raise ValueError(f'{path}: the file is damaged, or no {file.suffix}.') from error
   found = JointFile(joints, sides)
   check_order(
     path,
@@ -102,49 +101,35 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
 
 
 def _agreed_order(order: str | None, named: str | None) -> str:
-  """The order asked for, which must not contradict the array's name."""
-  agreed = order or named or 'canonical'
+  """The order asked for, which must not contradict the one that the file names."""
   known = skeleton.JOINT_ORDERS
-  if named and agreed in known and known[agreed] != known[named]:
-    raise ValueError(f'the order asked for is {order!r}, the array is joints_{named}')
+  if named and order is None and named not in known:
+    raise ValueError(
+      f'{named!r} in the name of its array is no known joint order; call the array '
+      f'joints_3d and name the order ({", ".join(sorted(known))})'
+    )
+  agreed = order or named or 'canonical'
+  if agreed in known and known.get(named or agreed, known[agreed]) != known[agreed]:
+    raise ValueError(f'the order asked for is {order!r}, the joints are named {named}')
   return agreed
 
 
-def _as_hands(values) -> np.ndarray:
-  """(N, 21, 3) from any of the shapes above."""
-  values = np.asarray(values)
-  if values.dtype.kind not in 'iufO':
-    raise ValueError(f'joints are of type {values.dtype}, expected numbers')
-  values = values.astype(np.float64)
-  if values.shape == (21, 3):
-    values = values[None]
-  if values.ndim == 2 and values.shape[1] == 63:
-    values = values.reshape(-1, 21, 3)
-  if values.ndim != 3 or values.shape[1:] != (21, 3) or not len(values):
-    raise ValueError(
-      f'joints have the shape {values.shape}, expected (N, 21, 3) or (N, 63) with N > 0'
-    )
-  return values
+def _load_numpy(file: Path):
+  try:
+    return np.load(file)
+  except ValueError as error:  # which advises to unpickle it
+    raise ValueError('it holds no arrays of numbers as NumPy saves them') from error
 
 
-def _as_sides(is_right, count: int) -> np.ndarray:
-  sides = np.asarray(is_right)
-  if sides.shape != (count,) or not np.isin(sides, (0, 1)).all():
-    raise ValueError(
-      f'which hands are right is not told by {count} values of 1 (right) and 0 (left)'
-    )
-  return sides.astype(bool)
-
-
-def _read_npy(file: Path):
-  content = np.load(file)
+def _read_npy(file: Path) -> Content:
+  content = _load_numpy(file)
   if not isinstance(content, np.ndarray):
     raise ValueError('by its content this is a .npz file; rename it')
-  return content, None, None
+  return Content(as_hands(content))
 
 
-def _read_npz(file: Path):
-  content = np.load(file)
+def _read_npz(file: Path) -> Content:
+  content = _load_numpy(file)
   if isinstance(content, np.ndarray):
     raise ValueError('by its content this is a .npy file; rename it')
   arrays = {name: content[name] for name in content.files}
@@ -159,110 +144,14 @@ def _read_npz(file: Path):
       f'expected one array of joints, found {", ".join(names) or "none"}; call it '
       'joints_<order>, such as joints_mediapipe'
     )
-  named = names[0].removeprefix('joints_')
-  sides = [arrays[name] for name in _SIDE_NAMES if name in arrays]
-  known = named if named in skeleton.JOINT_ORDERS else None
-  return arrays[names[0]], (sides[0] if sides else None), known
-
-
-def _read_csv(file: Path):
-  with file.open(newline='', encoding='utf-8-sig') as opened:
-    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
-  if not rows:
-    raise ValueError('the file is empty')
-  header, sides = None, None
-  if not all(_is_number(cell) for cell in rows[0]):
-    header, rows = [cell.strip().lower() for cell in rows[0]], rows[1:]
-  for number, row in enumerate(rows):
-    if len(row) != len(header or rows[0]):
-      raise ValueError(
-        f'hand {number} has {len(row)} values, the first line has others'
-      )
-  if header:
-    for name in ('is_right', 'handedness'):
-      if name in header:
-        column = header.index(name)
-        sides = [_side(row.pop(column)) for row in rows]
-        break
-  return [[_number(cell) for cell in row] for row in rows], sides, None
-
-
-def _number(cell: str) -> float:
-  if not _is_number(cell):
-    raise ValueError(f'{cell!r} is no number')
-  return float(cell) if cell.strip() else math.nan
-
-
-def _is_number(cell: str) -> bool:
-  try:
-    float(cell.strip() or 'nan')
-  except ValueError:
-    return False
-  return True
-
-
-def _side(value) -> float:
-  """1 for a right hand, 0 for a left one, from a name, a number or MediaPipe's form."""
-  while isinstance(value, list) and value:
-    value = value[0]
-  if isinstance(value, Mapping):
-    value = _plain_keys(value)
-    value = value.get('categoryname', value.get('label'))
-  if isinstance(value, str) and not _is_number(value):
-    return _SIDES.get(value.strip().lower(), math.nan)
-  return float(value) if value is not None else math.nan
-
-
-def _plain_keys(entry: Mapping) -> dict:
-  """An object whose keys are spelt alike, whichever language wrote it."""
-  return {key.lower().replace('_', ''): value for key, value in entry.items()}
-
-
-def _read_json(file: Path):
-  try:
-    content = json.loads(file.read_text())
-  except (json.JSONDecodeError, UnicodeDecodeError) as error:
-    raise ValueError(f'this is not valid JSON ({error})') from None
-  results = content if isinstance(content, list) else [content]
-  if not any(
-    isinstance(result, Mapping) and not _is_point(result) for result in results
-  ):
-    return _coordinates(content), None, None
-  hands, sides = [], []
-  for result in results:
-    if not isinstance(result, Mapping):
-      raise ValueError(f'expected objects with landmarks, found {result!r:.40}')
-    keys = _plain_keys(result)
-    key = next((name for name in _HAND_KEYS if name in keys), None)
-    if key is None:
-      raise ValueError(
-        f'expected an entry worldLandmarks, landmarks or joints, found '
-        f'{", ".join(result) or "none"}'
-      )
-    found = _coordinates(keys[key])
-    if found:  # an image without a hand has an empty list
-      found = _as_hands(found)
-      hands.append(found)
-      name = next((name for name in _HANDEDNESS_KEYS if name in keys), None)
-      told = keys[name] if name else [None] * len(found)
-      sides += [_side(one) for one in (told if isinstance(told, list) else [told])]
-  if not hands:
-    raise ValueError('it holds no hand')
-  unknown = np.isnan(sides).all()
-  return np.concatenate(hands), (None if unknown else sides), None
-
-
-def _is_point(value) -> bool:
-  return isinstance(value, Mapping) and {'x', 'y', 'z'} <= set(value)
-
-
-def _coordinates(value):
-  """Nested lists of numbers: points {x, y, z} become [x, y, z], null becomes NaN."""
-  if _is_point(value):
-    value = [value['x'], value['y'], value['z']]
-  if isinstance(value, list):
-    return [_coordinates(entry) for entry in value]
-  return math.nan if value is None else value
+  joints, sides = as_hands(arrays[names[0]]), None
+  for name in SIDE_NAMES:
+    if name in arrays:
+      told = arrays[name].ravel().tolist()
+      sides = [side(one) for one in told] * (len(joints) if len(told) == 1 else 1)
+  named = names[0].lower().removeprefix('joints_')
+  plain = not names[0].startswith('joints_') or named in _PLAIN_NAMES
+  return Content(joints, sides, None if plain else named)
 
 
 def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
@@ -271,16 +160,18 @@ def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
   A wrong order draws bones between joints that are no neighbours. A fist can hide that,
   so the ninth decile of the poses' summed bones counts: where public poses were given
   in a wrong order, the right one was shorter by 9% and more; where they were given
-  in the right one, no other was shorter by more than 3%. `canonical` and `stb` have the
-  same bones and cannot be told apart.
+  in the right one, no other was shorter by more than 3%. Of fewer than `_ORDER_POSES`
+  poses, other orders have to be shorter by 20%: for no single public pose in its right
+  order they were by more than 17%. `canonical` and `stb` have the same bones, but their
+  thumb is the other's little finger, which is shorter (public poses: by 21% and more).
 
   Args:
     path: named in the message.
-    joints: (N, 21, 3) in the given order; under `_ORDER_POSES` poses pass unseen.
+    joints: (N, 21, 3) in the given order.
     order: the given order.
     remedy: what to do, the end of the message.
   """
-  if len(joints) < _ORDER_POSES:
+  if not len(joints):
     return
   sample = joints[:: math.ceil(len(joints) / 1000)]  # plenty
   lengths = {}
@@ -288,12 +179,28 @@ def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
     bones = kinematics.bone_lengths(skeleton.reorder(sample, name))
     lengths[name] = float(np.quantile(np.sum(bones, axis=(1, 2)), 0.9))
   shortest = min(lengths.values())
-  if shortest < _ORDER_MARGIN * lengths[order]:
-    likely = [
-      name for name in lengths if math.isclose(lengths[name], shortest, rel_tol=1e-5)
-    ]
+  margin = _ORDER_MARGIN if len(joints) >= _ORDER_POSES else _FEW_POSES_MARGIN
+  if shortest < margin * lengths[order]:
     raise ValueError(
       f'{path}: in the joint order {order!r} the bones are '
       f'{lengths[order] / shortest - 1:.0%} longer than in the order '
-      f'{" or ".join(likely)}, which is probably the right one; {remedy}.'
+      f'{_alike(lengths, shortest)}, which is probably the right one; {remedy}.'
     )
+  own = skeleton.JOINT_ORDERS[order]
+  others = {n: lengths[n] for n, o in skeleton.JOINT_ORDERS.items() if o != own}
+  likely = _alike(others, lengths[order])
+  bones = np.asarray(kinematics.bone_lengths(skeleton.reorder(sample, order)))
+  thumb, *_, little = np.moveaxis(bones[..., 1:].sum(axis=-1), -1, 0)
+  if likely and np.median(thumb) < _SHORT_THUMB * np.median(little):
+    raise ValueError(
+      f'{path}: in the joint order {order!r} the thumb is shorter than the little '
+      f'finger, so that {likely} is probably the right one; {remedy}.'
+    )
+
+
+def _alike(lengths: dict[str, float], length: float) -> str:
+  """The orders of the same summed bones."""
+  names = [
+    n for n, other in lengths.items() if math.isclose(other, length, rel_tol=1e-5)
+  ]
+  return ' or '.join(names)

@@ -17,13 +17,6 @@ from bmc_jax import kinematics, pose_flags, violations
 from bmc_jax import limits as limits_lib
 from bmc_jax.errors import USER_ERRORS, fail
 
-GROUPS = {
-  'bone_lengths': 'bone lengths',
-  'curvatures': 'palm curvatures',
-  'root_angles': 'palm angles',
-  'joint_angles': 'joint angles',
-}
-
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
@@ -73,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fit(flags: argparse.Namespace) -> None:
   """Fits limits on the complete hands of a file and tells how many there are."""
+  pose_flags.check_out(flags.out, flags.poses)
   poses = pose_flags.read_poses(flags.poses, flags, limits_lib.clinical_limits())
   fitted = limits_lib.fit_limits(
     poses.joints_3d[poses.complete],
@@ -82,12 +76,13 @@ def _fit(flags: argparse.Namespace) -> None:
     source=flags.source or flags.poses,
   )
   limits_lib.save_limits(flags.out, fitted)
-  print(f'{describe_poses(poses)}\n{flags.out}')
+  print(f'{poses.describe()}\n{flags.out}')
 
 
 def _show(flags: argparse.Namespace) -> None:
   from bmc_jax.report import limits_page
 
+  pose_flags.check_out(flags.out, flags.limits, flags.poses)
   shown = {flags.limits: limits_lib.open_limits(flags.limits)}
   poses = _open_poses(flags, shown[flags.limits])
   print(limits_page.write_limits_page(flags.out, shown, poses))
@@ -95,6 +90,7 @@ def _show(flags: argparse.Namespace) -> None:
 
 def _diff(flags: argparse.Namespace) -> None:
   first, second = flags.limits
+  pose_flags.check_out(flags.out, first, second, flags.poses)
   shown = {first: limits_lib.open_limits(first)}
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)
@@ -102,7 +98,7 @@ def _diff(flags: argparse.Namespace) -> None:
   poses = _open_poses(flags, shown[first])
   tables = [limits_table(shown)]
   if poses is not None:
-    print(describe_poses(poses))
+    print(poses.describe())
     tables.insert(0, admission_table(shown, poses))
   print('\n\n'.join(map(format_table, tables)))
   if flags.out:
@@ -112,24 +108,17 @@ def _diff(flags: argparse.Namespace) -> None:
 
 
 def _check_comparable(shown):
-  for field in ('unit', 'reference', 'frames'):
+  for field in ('unit', 'reference', 'frames', 'handedness', 'joint_order'):
     first, second = (getattr(limits.metadata, field) for limits in shown.values())
     if first != second:
       raise ValueError(
         f'The limits {" and ".join(shown)} cannot be compared, since their {field} '
-        f'differ: {first!r} and {second!r}. Fit one of them anew.'
+        f'differs: {first!r} and {second!r}. Fit one of them anew.'
       )
 
 
 def _open_poses(flags, limits) -> pose_flags.Poses | None:
   return pose_flags.read_poses(flags.poses, flags, limits) if flags.poses else None
-
-
-def describe_poses(poses: pose_flags.Poses) -> str:
-  """How many hands there are, and what was done with them, in one sentence."""
-  missing = int(np.sum(~poses.complete))
-  dropped = f', {missing} of them with missing joints, left out' if missing else ''
-  return f'{len(poses.complete)} hands{dropped}; {poses.note}.'
 
 
 def admission_table(
@@ -142,7 +131,7 @@ def admission_table(
     within = violations.measure_violations(joints, limits).within()
     within['all'] = np.all(list(within.values()), axis=0)
     columns.append([f'{w.sum()} ({w.mean():.1%})' for w in within.values()])
-  rows = zip([*GROUPS.values(), 'all limits'], *columns, strict=True)
+  rows = zip([*violations.GROUPS.values(), 'all limits'], *columns, strict=True)
   return [['hands admitted', *shown], *map(list, rows)]
 
 

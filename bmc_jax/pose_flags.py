@@ -1,6 +1,7 @@
 """Flags of the commands that read hands: which file, order, unit and side."""
 
 import argparse
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,12 @@ class Poses(NamedTuple):
   millimetres: bool
   note: str
 
+  def describe(self) -> str:
+    """How many hands there are, and what was done with them, in one sentence."""
+    count, missing = len(self.complete), int(np.sum(~self.complete))
+    dropped = f', {missing} of them with missing joints, left out' if missing else ''
+    return f'{count} hand{"" if count == 1 else "s"}{dropped}; {self.note}.'
+
 
 def add_pose_flags(parser: argparse.ArgumentParser) -> None:
   """Adds --order, --unit and --handedness."""
@@ -46,6 +53,18 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
     default='auto',
     help='auto: what the file tells, or else the side that fits the limits better',
   )
+
+
+def check_out(out: str | None, *inputs: str | None) -> None:
+  """Raises a ValueError if a file that is read would be written over."""
+  for path in inputs:
+    if (
+      out
+      and path
+      and os.path.exists(path)
+      and os.path.realpath(path) == (os.path.realpath(out))
+    ):
+      raise ValueError(f'{out} is read, so it cannot be written: give another --out.')
 
 
 def read_poses(path: str, flags: argparse.Namespace, limits: HandLimits) -> Poses:

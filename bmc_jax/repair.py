@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from bmc_jax import constraints, geometry, kinematics, pose25d
+from bmc_jax import constraints, geometry
 from bmc_jax.limits import HandLimits
+from bmc_jax.scale_fit import fit_scale
 from bmc_jax.skeleton import Array, as_float, check_joints
 
 try:
@@ -112,11 +113,11 @@ def repair(
   confidence = 1 if confidence is None else confidence
   confidence = _broadcast('confidence', confidence, joints.shape[:-1], joints.dtype)
   if scale is None:
-    unit, before = _first_scale(joints, limits)
+    unit = fit_scale(joints, limits)
   else:
     unit = _broadcast('scale', scale, batch, joints.dtype)
-    before, _ = constraints.bmc_loss(_relative(joints, unit), limits)
   hand = _relative(joints, unit)
+  before, _ = constraints.bmc_loss(hand, limits)
   directions, axes = jnp.ones_like(joints), 3
   if keep == 'projection':
     directions, axes = geometry.normalize(joints), 1
@@ -168,21 +169,6 @@ def _broadcast(name, value, shape, dtype):
 def _relative(joints, unit):
   """Joints in the given unit, from the wrist on: near 0, where floats are dense."""
   return geometry.safe_divide(joints - joints[..., :1, :], unit[..., None, None])
-
-
-def _first_scale(joints, limits: HandLimits):
-  """The length (*b,) of the limits' unit, and the loss (*b,) of the hand at it.
-
-  It is the better of two guesses. The root bones are long, so that noise changes them
-  the least; but a plausible hand is plausible at the length of its reference bone.
-  """
-  middle = jnp.mean(jnp.asarray(limits.bone_lengths, joints.dtype), axis=0)[:, 0]
-  root_bones = kinematics.bone_lengths(joints)[..., 0]
-  by_roots = jnp.sum(root_bones, axis=-1) / jnp.sum(middle)
-  by_reference = pose25d.scale_of(joints, limits.metadata.reference)
-  guesses = jnp.stack([by_roots, by_reference])
-  losses, _ = constraints.bmc_loss(_relative(joints[None], guesses), limits)
-  return jnp.where(losses[1] < losses[0], guesses[1], guesses[0]), losses.min(0)
 
 
 def _violations(joints, limits: HandLimits):

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bmc_jax import constraints, kinematics
+from bmc_jax import constraints, geometry, kinematics
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.types import REFERENCE_UNIT
+from bmc_jax.scale_fit import fit_scale
 from bmc_jax.skeleton import FINGERS, Array, check_joints
 
 TOLERANCE = 1e-4
@@ -45,50 +46,65 @@ NAMES = {
 }
 """What people call the limits, in the layout of `Violations`."""
 
+GROUPS = {
+  'bone_lengths': 'bone lengths',
+  'curvatures': 'palm curvatures',
+  'root_angles': 'palm angles',
+  'joint_angles': 'joint angles',
+}
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Violations:
-  """How far hands are outside their limits; 0 within them, NaN for hands with NaN.
+  """How far hands are outside their limits; 0 within them, NaN for hands with NaN or
+  of no size.
 
   Attributes:
+    scale: (*b,) length of the reference bone at the hand's size, in the joints' unit.
     bone_lengths: (*b, 5, 4) in reference bones; negative if a bone is too short.
     curvatures: (*b, 4) in 1 / reference bone; negative if the palm is too hollow.
     root_angles: (*b, 4) radians; negative if root bones are too close.
     joint_angles: (*b, 5, 3) radians, the distance to the hull.
   """
 
+  scale: Float[Array, '*b']
   bone_lengths: Float[Array, '*b 5 4']
   curvatures: Float[Array, '*b 4']
   root_angles: Float[Array, '*b 4']
   joint_angles: Float[Array, '*b 5 3']
 
+  @property
+  def judged(self) -> Bool[np.ndarray, '*b']:
+    """Which hands were judged: all but those with NaN and those of no size."""
+    return np.asarray(np.isfinite(self.scale))
+
   def broken(self) -> dict[str, Bool[np.ndarray, '...']]:
-    """Which limits are broken, laid out as the fields; never for hands with NaN."""
-    fields = {
-      field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-    }
-    return {name: np.abs(value) > TOLERANCE for name, value in fields.items()}
+    """Which limits are broken, by group; never for hands that are not judged."""
+    return {name: np.abs(getattr(self, name)) > TOLERANCE for name in NAMES}
 
   def within(self) -> dict[str, Bool[np.ndarray, '*b']]:
     """Which hands keep all limits of each group; NaN keeps none."""
-    batch = np.ndim(self.curvatures) - 1
-    judged = np.isfinite(self.curvatures).all(axis=-1)
+    batch = np.ndim(self.scale)
     return {
-      name: np.asarray(judged & ~broken.any(axis=tuple(range(batch, broken.ndim))))
-      for name, broken in self.broken().items()
+      name: np.asarray(self.judged & ~b.any(axis=tuple(range(batch, b.ndim))))
+      for name, b in self.broken().items()
     }
 
 
 def measure_violations(
-  joints_3d: Float[Array, '*b 21 3'], limits: HandLimits
+  joints_3d: Float[Array, '*b 21 3'],
+  limits: HandLimits,
+  scale: Float[Array, '*b'] | None = None,
 ) -> Violations:
   """How far hands are outside their limits (paper section 3.1), on the host.
 
   Args:
-    joints_3d: (*b, 21, 3) canonical right-hand joints in any unit: each hand is divided
-      by its reference bone. A hand whose reference bone has no length becomes NaN.
+    joints_3d: (*b, 21, 3) canonical right-hand joints in any unit.
     limits: in units of the reference bone.
+    scale: (*b,) length of the reference bone that counts, in the unit of the joints.
+      None fits it to all bones, so that a wrong reference bone is found like any other:
+      `scale_fit.fit_scale`. Hands whose scale is 0 become NaN.
 
   Raises:
     ValueError: joints of another shape, or limits for another order, for left hands or
@@ -102,25 +118,30 @@ def measure_violations(
       f'of the reference bone ({REFERENCE_UNIT!r}).'
     )
   joints = np.asarray(joints_3d, np.float64)
-  start, end = limits.metadata.reference
-  scale = np.linalg.norm(joints[..., end, :] - joints[..., start, :], axis=-1)
   joints = joints - joints[..., :1, :]  # in float32 a far wrist would cost digits
+  extent = np.abs(joints).max(axis=(-1, -2))
   with np.errstate(divide='ignore', invalid='ignore'):
-    joints = joints / scale[..., None, None]
-  measured = _measure(joints.astype(np.float32), limits)
-  finite = np.isfinite(joints).all(axis=(-1, -2))
-  return jax.tree.map(lambda x: _nan_unless(finite, np.asarray(x)), measured)
+    joints = (joints / extent[..., None, None]).astype(np.float32)
+    given = None if scale is None else (scale / extent).astype(np.float32)
+  found = jax.tree.map(np.asarray, _measure(joints, limits, given))
+  valid = found.scale > 0  # not for NaN
+  found = jax.tree.map(lambda values: _nan_unless(valid, values), found)
+  return dataclasses.replace(found, scale=extent * found.scale)
 
 
 @jax.jit
-def _measure(joints, limits):
+def _measure(joints, limits, scale):
+  scale = fit_scale(joints, limits) if scale is None else scale
+  joints = geometry.safe_divide(joints, scale[..., None, None])
+
   def outside(value, bounds):
-    lower, upper = (
-      jnp.broadcast_to(jnp.asarray(bound, value.dtype), value.shape) for bound in bounds
-    )
-    return jnp.maximum(value - upper, 0) - jnp.maximum(lower - value, 0)
+    bounds = [
+      jnp.broadcast_to(jnp.asarray(b, value.dtype), value.shape) for b in bounds
+    ]
+    return value - jnp.clip(value, *bounds)
 
   return Violations(
+    scale=scale,
     bone_lengths=outside(kinematics.bone_lengths(joints), limits.bone_lengths),
     curvatures=outside(kinematics.root_bone_curvatures(joints), limits.curvatures),
     root_angles=outside(kinematics.root_bone_angles(joints), limits.root_angles),

@@ -39,7 +39,8 @@ def _write(path, form):
     sides = SIDES
   elif form == 'npz of an order':
     mano = skeleton.reorder(HANDS, 'canonical', 'mano')
-    np.savez(path, joints_mano=mano, side_is_right=SIDES.astype(int))
+    names = np.where(SIDES, 'right', 'left')
+    np.savez(path, joints_MANO=mano, handedness=names)
     sides = SIDES
   elif form == 'csv':
     np.savetxt(path, HANDS.reshape(12, 63), delimiter=',')
@@ -50,6 +51,15 @@ def _write(path, form):
       for hand, side in zip(HANDS, SIDES, strict=True):
         writer.writerow(['Right' if side else 'Left', *hand.ravel()])
     sides = SIDES
+  elif form == 'csv by axis':  # x of all joints, then y, then z; joints by name
+    names = [f'{name}_{axis}' for axis in 'xyz' for name in skeleton.JOINT_NAMES]
+    columns = HANDS.transpose(0, 2, 1).reshape(12, 63)
+    last_first = np.arange(63)[::-1]
+    with open(path, 'w', newline='') as file:
+      writer = csv.writer(file)
+      writer.writerow([*(names[i] for i in last_first), 'is_right'])
+      writer.writerows([*c[last_first], s] for c, s in zip(columns, SIDES, strict=True))
+    sides = SIDES
   elif form == 'json':
     path.write_text(json.dumps(HANDS.tolist()))
   elif form == 'json of points':
@@ -57,6 +67,20 @@ def _write(path, form):
   elif form == 'json of results':
     results = [_landmarker_result(*pair) for pair in zip(HANDS, SIDES, strict=True)]
     results.insert(3, {'landmarks': [], 'worldLandmarks': [], 'handedness': []})
+    path.write_text(json.dumps(results))
+    sides = SIDES
+  elif form == 'json of joints':
+    content = {'joints': HANDS.tolist(), 'is_right': SIDES.astype(int).tolist()}
+    path.write_text(json.dumps(content), encoding='utf-8-sig')
+    sides = SIDES
+  elif form == 'json of older results':
+    results = [
+      {
+        'multi_hand_world_landmarks': [{'landmark': _points(hand)}],
+        'multi_handedness': [{'classification': [{'label': 'Right' if side else 'L'}]}],
+      }
+      for hand, side in zip(HANDS, SIDES, strict=True)
+    ]
     path.write_text(json.dumps(results))
     sides = SIDES
   elif form == 'json in snake case':
@@ -72,9 +96,12 @@ FORMS = {
   'npz of an order': 'npz',
   'csv': 'csv',
   'csv with a header': 'csv',
+  'csv by axis': 'csv',
   'json': 'json',
   'json of points': 'json',
   'json of results': 'json',
+  'json of joints': 'json',
+  'json of older results': 'json',
   'json in snake case': 'json',
 }
 
@@ -115,6 +142,27 @@ def test_missing_values_are_kept_as_hands_with_nan(ending, tmp_path):
   np.testing.assert_array_equal(found.complete, np.arange(12) != 4)
 
 
+def _flat_points(path):
+  points = [{'x': 0.1, 'y': 0.2}] * 21
+  path.write_text(json.dumps({'joints': [points]}))
+
+
+def _csv_hands(path, header=None, **changes):
+  rows = [[str(value) for value in hand.ravel()] for hand in HANDS]
+  for place, cell in changes.values():
+    rows[place[0]][place[1]] = cell
+  rows = ([header] if header else []) + rows
+  path.write_text('\n'.join(map(','.join, rows)))
+
+
+def _json_results(*sides):
+  results = [
+    {'worldLandmarks': [_points(hand)], 'handedness': side}
+    for hand, side in zip(HANDS, sides, strict=False)
+  ]
+  return lambda path: path.write_text(json.dumps(results))
+
+
 def _csv_row(count):
   return lambda path: path.write_text('\n'.join([','.join(['1'] * count)] * 3))
 
@@ -134,9 +182,44 @@ BAD_FILES = {
   'short.csv': (_csv_row(62), r'shape \(3, 62\)'),
   'empty.csv': (lambda p: p.write_text('\n'), 'the file is empty'),
   'ragged.csv': (lambda p: p.write_text('1,2\n1,2,3'), 'hand 1 has 3 values'),
-  'word.csv': (lambda p: p.write_text('a,b\n1,word'), "'word' is no number"),
+  'word.csv': (lambda p: p.write_text('a,b\n1,word'), "'word', which is no number"),
+  'first.csv': (
+    lambda p: _csv_hands(p, cell=((0, 5), 'None')),
+    "hand 0 holds 'None', which is no number",
+  ),
+  'semicolons.csv': (
+    lambda p: np.savetxt(p, HANDS.reshape(12, 63), delimiter=';'),
+    r'is no number; values are separated by commas',
+  ),
+  'twice.csv': (lambda p: _csv_hands(p, [*'xyz'] * 21), 'two columns hold x of joint'),
+  'score.csv': (
+    lambda p: _csv_hands(p, [f'{a}{i}' for i in range(21) for a in 'xyz'][:62] + ['p']),
+    "the column 'p' is no coordinate",
+  ),
+  'axis.csv': (
+    lambda p: _csv_hands(p, ['0_x', '0_y', *(f'a{i}_z' for i in range(61))]),
+    "does not name x, y and z of joint '0'",
+  ),
   'broken.json': (lambda p: p.write_text('[1,'), 'not valid JSON'),
   'key.json': (lambda p: p.write_text('{"hand": []}'), 'expected an entry worldLand'),
+  'point.json': (_flat_points, "{'x': 0.1, 'y': 0.2} is no point with x, y and z"),
+  'joints.json': (lambda p: p.write_text('{"joints": {"a": 1}}'), 'is no point with x'),
+  'huge.json': (
+    lambda p: p.write_text(json.dumps([[[10**400, 2, 3]] * 21])),
+    'not all joints are numbers',
+  ),
+  'deep.json': (lambda p: p.write_text(100000 * '[' + 100000 * ']'), 'too deeply'),
+  'counts.json': (
+    _json_results(['Left', 'Right'], []),
+    'result 0 has 1 hands, but 2 sides',
+  ),
+  'some.json': (_json_results(['Left'], [[]]), 'is not told by 2 values'),
+  'side.json': (_json_results(['up']), "the side of a hand is 'up', expected right"),
+  'nimble.npz': (
+    lambda p: np.savez(p, joints_nimble=HANDS),
+    "'nimble' in the name of its array is no known joint order",
+  ),
+  'words.npy': (lambda p: p.write_text('hello'), 'no arrays of numbers as NumPy saves'),
   'nothing.json': (lambda p: p.write_text('{"landmarks": []}'), 'holds no hand'),
 }
 
@@ -151,6 +234,32 @@ def test_bad_files_are_refused_in_a_sentence_that_names_them(name, tmp_path):
   assert name in str(error.value) and '\n' not in str(error.value)
 
 
+def test_a_corrupt_archive_is_refused_whichever_byte_is_wrong(tmp_path):
+  whole, path = tmp_path / 'whole.npz', tmp_path / 'corrupt.npz'
+  np.savez_compressed(whole, joints=HANDS)
+  content = whole.read_bytes()
+  refused = 0
+  for start in range(0, len(content) - 60, 40):
+    path.write_bytes(content[:start] + bytes(60) + content[start + 60 :])
+    try:
+      joint_files.read_joints(path)
+    except (ValueError, OSError) as error:
+      refused += 'corrupt.npz' in str(error)
+  assert refused > 0.9 * (len(content) - 60) // 40
+
+
+def test_the_order_of_stb_is_told_from_the_canonical_one_even_for_one_hand(tmp_path):
+  path = tmp_path / 'hand.npy'
+  for hands in (HANDS, HANDS[:1]):
+    np.save(path, skeleton.reorder(hands, 'canonical', 'stb'))
+    with pytest.raises(ValueError, match='thumb is shorter .* so that stb is probably'):
+      joint_files.read_joints(path)
+    np.testing.assert_array_equal(joint_files.read_joints(path, 'stb').joints_3d, hands)
+    np.save(path, hands)
+    with pytest.raises(ValueError, match='so that canonical or .* is probably'):
+      joint_files.read_joints(path, 'stb')
+
+
 def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
   path = tmp_path / 'hands.npy'
   np.save(path, HANDS)
@@ -159,5 +268,5 @@ def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
   with pytest.raises(ValueError, match="Unknown joint order 'coco'"):
     joint_files.read_joints(path, 'coco')
   np.savez(tmp_path / 'hands.npz', joints_mano=HANDS)
-  with pytest.raises(ValueError, match="asked for is 'rhd', the array is joints_mano"):
+  with pytest.raises(ValueError, match="asked for is 'rhd', the joints are named mano"):
     joint_files.read_joints(tmp_path / 'hands.npz', 'rhd')

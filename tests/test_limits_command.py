@@ -1,5 +1,6 @@
 """The commands that fit, show and compare limits, and judge hands by them."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -8,7 +9,15 @@ import sys
 import numpy as np
 import pytest
 
-from bmc_jax import limits, limits_command, plausibility, skeleton, violations
+from bmc_jax import (
+  judgement,
+  limits,
+  limits_command,
+  plausibility,
+  pose_flags,
+  skeleton,
+  violations,
+)
 from tests.fixtures_hands import random_hands
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -56,7 +65,7 @@ def test_fit_writes_what_fit_limits_gives(folder, capsys):
 
 def _admitted(joints, each):
   """Slowly: one hand after the other."""
-  counts = {name: 0 for name in (*limits_command.GROUPS, 'all')}
+  counts = {name: 0 for name in (*violations.GROUPS, 'all')}
   for hand in joints:
     broken = violations.measure_violations(hand, each).broken()
     kept = {name: not value.any() for name, value in broken.items()}
@@ -75,7 +84,7 @@ def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
     _admitted(OTHERS, each)
     for each in (limits.clinical_limits(), limits.load_limits('fitted.json'))
   ]
-  names = [*limits_command.GROUPS.values(), 'all limits']
+  names = [*violations.GROUPS.values(), 'all limits']
   for name, first, second in zip(names, *wanted, strict=True):
     line = next(line for line in text.splitlines() if line.startswith(name))
     assert re.findall(r'(\d+) \(', line) == [str(first), str(second)]
@@ -101,14 +110,14 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
     0.01 * (hands[4, 8] - hands[4, 7]) / np.linalg.norm(hands[4, 8] - hands[4, 7])
   )  # index tip bone, 10 mm too long
   hands[9, 5] = np.nan
-  hands[11, 10] = hands[11, 9]
+  hands[11] = hands[11, 9]
   np.savez('joints.npz', joints_canonical=hands, is_right=np.ones(30))
   limits.save_limits('exact.json', limits.fit_limits(HANDS, coverage=1.0))
   command = 'joints.npz --unit m --limits exact.json --out page.html'
   plausibility.main(command.split())
   text = capsys.readouterr().out
   assert '30 hands, 1 of them with missing joints, left out' in text
-  assert '1 without a reference bone are not judged. 27 of 28 hands' in text
+  assert '1 of no size is not judged. 27 of 28 hands' in text
   found = re.search(r'hand 4: index DIP-tip length \+([\d.]+) mm', text)
   scale = np.linalg.norm(hands[4, 10] - hands[4, 9])
   length = np.linalg.norm(hands[4, 8] - hands[4, 7]) / scale
@@ -118,6 +127,35 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   assert 'hand 4' in page and page.count('class="hand blank"') == 2
   plausibility.main('joints.npz --limits exact.json'.split())
   assert '% of the reference bone' in capsys.readouterr().out, 'the unit is unknown'
+
+
+def test_the_worst_hand_breaks_limits_by_most_and_its_largest_violation_comes_first():
+  hands = HANDS[:20].copy()
+  root = hands[5, 5] - hands[5, 0]
+  along = np.linalg.norm(hands[5, 6:9] - hands[5, 5], axis=-1, keepdims=True)
+  hands[5, 6:9] = hands[5, 5] - along * root / np.linalg.norm(root)  # folded back
+  tips = hands[9, [4, 8, 12]] - hands[9, [3, 7, 11]]
+  hands[9, [4, 8, 12]] += 0.1 * tips
+  exact = limits.fit_limits(HANDS, coverage=1.0)
+  poses = pose_flags.Poses(hands, np.ones(20, bool), np.ones(20, bool), True, '')
+  found = judgement.judge(poses, exact)
+  assert found.worst().tolist() == [5, 9]
+  assert re.match(r'index MCP joint \+\d+', found.describe(5)[0])
+  for hand in (5, 9):
+    sizes = [
+      float(re.search(r'\+([\d.]+) mm|$', p)[1] or 0) for p in found.describe(hand)
+    ]
+    lengths = [size for size in sizes if size]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):
+  np.save('points.npy', np.zeros((3, 21, 3)))
+  plausibility.main('points.npy --limits clinical --out page.html'.split())
+  text = capsys.readouterr().out
+  assert '3 of no size are not judged. 0 of 0 hands keep all limits.' in text
+  assert 'limit  ' not in text, 'no table without rows'
+  limits_command.main('show clinical --poses points.npy --out page.html'.split())
 
 
 def test_sides_are_told_by_the_limits_where_the_file_does_not(folder, capsys):
@@ -130,6 +168,28 @@ def test_sides_are_told_by_the_limits_where_the_file_does_not(folder, capsys):
   )
   plausibility.main('mixed.npy --limits clinical --handedness right'.split())
   assert 'taken as right hands' in capsys.readouterr().out
+
+
+def test_no_command_writes_over_what_it_reads(folder, capsys):
+  limits.save_limits('left.json', _left(limits.load_limits('fitted.json')))
+  before = {path.name: path.read_bytes() for path in folder.iterdir()}
+  command, check = limits_command.main, plausibility.main
+  for main, arguments in (
+    (command, 'fit hands.npy --out ./hands.npy'),
+    (command, 'show fitted.json --out fitted.json'),
+    (command, 'show clinical --poses hands.npy --out hands.npy'),
+    (command, 'diff clinical fitted.json --out fitted.json'),
+    (check, 'hands.npy --limits fitted.json --out hands.npy'),
+  ):
+    assert 'is read, so it cannot be written' in _fails(capsys, main, arguments)
+  message = _fails(capsys, command, 'diff fitted.json left.json')
+  assert "their handedness differs: 'right' and 'left'" in message
+  assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _left(fitted):
+  metadata = dataclasses.replace(fitted.metadata, handedness='left')
+  return dataclasses.replace(fitted, metadata=metadata)
 
 
 def test_mistakes_end_with_one_sentence_and_status_2(folder, capsys):

@@ -205,7 +205,6 @@ def test_an_order_must_not_contradict_the_name_of_the_array(tmp_path):
 
 # Canonical and STB's order are the same bones, with the fingers in reverse.
 ORDERS = ('canonical', 'ho3d', 'rhd', 'stb', 'interhand', 'ait')
-TWINS = {'canonical', 'stb'}
 
 
 @pytest.mark.parametrize('poses', ['rhd', 'stb', 'dexycb'])
@@ -226,10 +225,12 @@ def test_a_wrong_joint_order_is_noticed_and_a_right_one_is_not(
     )
     for given in ORDERS:
       options = {'camera': CAMERA | {'width': 1e6, 'height': 1e6}, 'order': given}
-      if given == order or {given, order} == TWINS:
+      if given == order:
         assert len(sources.PoseSetSource(path, **options))
         continue
-      with pytest.raises(ValueError, match=f'in the order .*{order}.* probab') as error:
+      with pytest.raises(
+        ValueError, match=f'(in the order|so that) .*{order}.* probab'
+      ) as error:
         sources.PoseSetSource(path, **options)
       _one_sentence(error)
 

@@ -64,10 +64,34 @@ def test_excess_is_signed_and_in_reference_bones():
     np.testing.assert_allclose(excess, 0, atol=1e-5)
 
 
-def test_hands_with_nan_or_no_reference_bone_keep_no_limits_and_break_none():
+def test_the_bone_that_is_wrong_is_blamed_even_if_it_is_the_reference_bone():
+  hands = random_hands(4, 400, spread=10).joints
+  exact = limits.fit_limits(hands, coverage=1.0)
+  hands = hands[:30].copy()
+  bones = hands[:, 10] - hands[:, 9]
+  hands[:, 10] -= 0.3 * bones
+  found = violations.measure_violations(hands, exact)
+  excess = np.asarray(found.bone_lengths)
+  assert np.all(excess[:, 2, 1] < -0.2), 'the middle MCP-PIP bone is too short'
+  broken = found.broken()['bone_lengths']
+  touching = np.zeros((5, 4), bool)
+  touching[2, 1:3] = True
+  assert not broken[:, ~touching].any()
+  np.testing.assert_allclose(found.scale, np.linalg.norm(bones, axis=-1), rtol=0.1)
+
+
+def test_a_given_scale_is_the_ruler():
+  found = violations.measure_violations(HANDS, LIMITS, np.full(len(HANDS), 1.1))
+  lengths = np.stack([_slow_lengths(hand) for hand in HANDS]) / 1.1
+  low, high = LIMITS.bone_lengths
+  wanted = np.maximum(lengths - high, 0) - np.maximum(low - lengths, 0)
+  np.testing.assert_allclose(found.bone_lengths, wanted, atol=1e-5)
+
+
+def test_hands_with_nan_or_no_size_keep_no_limits_and_break_none():
   hands = HANDS[:3].copy()
   hands[0, 20, 1] = np.nan
-  hands[1, 10] = hands[1, 9]
+  hands[1] = hands[1, 9]
   found = violations.measure_violations(hands, LIMITS)
   assert (
     np.isnan(found.bone_lengths[:2]).all() and np.isfinite(found.curvatures[2]).all()
@@ -82,7 +106,9 @@ def test_hands_with_nan_or_no_reference_bone_keep_no_limits_and_break_none():
 def test_fitted_limits_admit_the_share_they_promise_in_every_constraint(coverage):
   hands = random_hands(6, 500, spread=15).joints
   fitted = limits.fit_limits(hands, coverage=coverage)
-  for name, broken in violations.measure_violations(hands, fitted).broken().items():
+  scale = np.linalg.norm(hands[:, 10] - hands[:, 9], axis=-1)
+  found = violations.measure_violations(hands, fitted, scale)
+  for name, broken in found.broken().items():
     admitted = 1 - broken.mean(axis=0)
     # A quantile may fall between two of 500 values, at both ends.
     assert admitted.min() >= coverage - 2 / 500 - 1e-9, name

@@ -57,6 +57,8 @@ def figures(
 ) -> list[tuple[str, str, str]]:
   """Two sections, joint angles and ranges: (element id, title, content) of each."""
   measured = None if poses is None else _Measured(poses, next(iter(shown.values())))
+  if measured is not None and not len(measured.angles):
+    measured = None
   return [
     ('angles', 'Joint angles', _legend(shown, measured) + _angles(shown, measured)),
     ('ranges', 'Bones and palm', _legend(shown, None) + _ranges(shown, measured)),
@@ -75,11 +77,9 @@ class _Measured:
 
   def __init__(self, poses: Poses, limits: HandLimits):
     joints = poses.joints_3d[poses.complete]
-    start, end = limits.metadata.reference
-    scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
     found = violations.measure_violations(joints, limits)
-    judged = np.isfinite(found.curvatures).all(axis=-1)
-    unit = (joints - joints[:, :1])[judged] / scale[judged, None, None]
+    judged = found.judged
+    unit = (joints - joints[:, :1])[judged] / found.scale[judged, None, None]
     unit = unit.astype(np.float32)
     self.values = {
       'bone_lengths': np.asarray(jax.jit(kinematics.bone_lengths)(unit)),

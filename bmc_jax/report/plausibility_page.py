@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 
-from bmc_jax import plausibility, skeleton, violations
+from bmc_jax import skeleton, violations
+from bmc_jax.judgement import NAMES, Judgement
 from bmc_jax.limits import HandLimits
-from bmc_jax.limits_command import GROUPS
 from bmc_jax.report import document, hands, hulls, limits_page, svg
 
 _NUM_WORST = 12
@@ -19,7 +19,7 @@ _VIEWS = (('front', (0, 1)), ('side', (2, 1)))
 def write_plausibility_page(
   path: str | os.PathLike[str],
   title: str,
-  judgement: plausibility.Judgement,
+  judgement: Judgement,
   limits: HandLimits,
 ) -> pathlib.Path:
   """Writes a page that needs no other file.
@@ -39,32 +39,31 @@ def write_plausibility_page(
     ('broken', 'Broken limits', _broken(judgement)),
     *figures,
   ]
-  header = f'<p>{html.escape(plausibility.summary(judgement))}</p>'
+  header = f'<p>{html.escape(judgement.summary())}</p>'
   return document.write_document(path, title, header, sections, command=_COMMAND)
 
 
-def _broken(judgement: plausibility.Judgement) -> str:
+def _broken(judgement: Judgement) -> str:
   """The share of hands that break each limit as bars, and the table."""
   table = judgement.table()
   if not table[1:]:
     return '<p>None.</p>'
   panels = ''.join(
-    f'<figure class="panel"><figcaption>{title}</figcaption>{drawing}</figure>'
-    for title, drawing in (
-      (title, _share_figure(judgement, group)) for group, title in GROUPS.items()
-    )
+    f'<figure class="panel"><figcaption>{title}</figcaption>'
+    f'{_share_figure(judgement, group)}</figure>'
+    for group, title in violations.GROUPS.items()
   )
   return f'<div class="panels logs">{panels}</div><br>{document.table(table)}'
 
 
-def _share_figure(judgement: plausibility.Judgement, group: str) -> str:
+def _share_figure(judgement: Judgement, group: str) -> str:
   """Percent of the judged hands that break each limit of a group."""
   names = violations.NAMES[group].ravel()
-  broken = judgement.broken[group].reshape(-1, len(names)).sum(axis=0)
+  broken = judgement.found.broken()[group].reshape(-1, len(names)).sum(axis=0)
   rows = np.arange(len(names))
   with svg.figure_style():
     drawing, axes = svg.new_axes(3.6, 0.7 + 0.23 * len(names))
-    shares = 100 * broken / max(judgement.judged.sum(), 1)
+    shares = 100 * broken / max(judgement.found.judged.sum(), 1)
     axes.barh(rows, shares, height=0.6, color=svg.series_color(hulls.OUTSIDE))
     axes.set_yticks(rows, [limits_page.short_name(name) for name in names])
     axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 100))
@@ -74,7 +73,7 @@ def _share_figure(judgement: plausibility.Judgement, group: str) -> str:
     return svg.to_svg(drawing, f'share-{group.replace("_", "-")}', 'broken limits')
 
 
-def _worst(judgement: plausibility.Judgement) -> str:
+def _worst(judgement: Judgement) -> str:
   """Cards of the hands that break most limits."""
   cards = ''.join(_card(judgement, hand) for hand in judgement.worst()[:_NUM_WORST])
   if not cards:
@@ -90,11 +89,12 @@ def _worst(judgement: plausibility.Judgement) -> str:
   )
 
 
-def _card(judgement: plausibility.Judgement, hand: int) -> str:
+def _card(judgement: Judgement, hand: int) -> str:
   joints = judgement.poses.joints_3d[hand]
   joints = joints / max(float(np.ptp(joints, axis=0).max()), 1e-9) * 200  # any unit
-  lengths = judgement.broken['bone_lengths'][hand]
-  angles = np.pad(judgement.broken['joint_angles'][hand], ((0, 0), (1, 0)))
+  broken = judgement.found.broken()
+  lengths = broken['bone_lengths'][hand]
+  angles = np.pad(broken['joint_angles'][hand], ((0, 0), (1, 0)))
   views = ''.join(
     f'<figure>{_view(joints, lengths | angles, columns, label)}'
     f'<figcaption>{label}</figcaption></figure>'
@@ -105,13 +105,9 @@ def _card(judgement: plausibility.Judgement, hand: int) -> str:
   more = f'<br>and {len(phrases) - 8} more' if len(phrases) > 8 else ''
   return (
     f'<div class="cell"><div class="views">{views}</div>'
-    f'<p><b>hand {hand}</b> ({len(phrases)} of {_num_limits()} limits)'
+    f'<p><b>hand {hand}</b> ({len(phrases)} of {len(NAMES)} limits)'
     f'<span class="soft">{shown}{more}</span></p></div>'
   )
-
-
-def _num_limits() -> int:
-  return sum(names.size for names in violations.NAMES.values())
 
 
 def _view(joints, broken, columns, label) -> str:
