@@ -5,6 +5,7 @@ import scipy.spatial
 from jaxtyping import Float
 
 from bmc_jax.hull.distance import TWO_PI
+from bmc_jax.hull.trimming import trim
 
 MIN_WIDTH = 1e-3
 """Radians. Points on a line, or a single point, get a polygon this thick."""
@@ -28,8 +29,8 @@ def fit_hull(
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
     num_vertices: corners of the result, at least 3.
-    coverage: share of the points to keep, in (0, 1]; below 1, those that are extreme
-      in some direction go first.
+    coverage: share of the points to keep, in (0, 1]; below 1, those go without which
+      the hull is least, see `trimming.trim`. The order of the points is of no account.
 
   Returns:
     (num_vertices, 2) float64, counter-clockwise, padded by repeating the last corner.
@@ -45,8 +46,9 @@ def fit_hull(
   check_options(num_vertices, coverage)
   if not np.isfinite(points).all():
     raise ValueError('points contains values that are not finite.')
-  points = _unwrap_flexion(points)
-  corners = _convex_hull(_trim(points, coverage))
+  # Sorted, so that neither ties nor the rounding of sums depend on their order.
+  points = _unwrap_flexion(points[np.lexsort(points.T)])
+  corners = _convex_hull(trim(points, coverage))
   if len(corners) > num_vertices:
     corners = _distinct(_circumscribe(corners, num_vertices))
   corners = _grow(corners, ROUNDING)
@@ -67,24 +69,6 @@ def _unwrap_flexion(points):
   centre = np.angle(np.exp(1j * points[:, 0]).mean())
   wrapped = (points[:, 0] - centre + np.pi) % TWO_PI - np.pi + centre
   return np.stack([wrapped, points[:, 1]], axis=1)
-
-
-def _trim(points, coverage, num_directions=64):
-  """Keeps at least a share of the points: those inside all directional quantiles."""
-  num_dropped = len(points) - int(np.ceil(coverage * len(points)))
-  if num_dropped == 0:
-    return points
-  scaled = points / np.maximum(points.std(axis=0), 1e-12)
-  # rank[i]: how many points are more extreme than i, in its most extreme direction.
-  # Dropping the lowest ranks drops outliers first. Only those that are among the
-  # `num_dropped` most extreme somewhere can go, so that nothing else need be sorted.
-  rank = np.full(len(points), num_dropped)
-  for angle in np.linspace(0, TWO_PI, num_directions, endpoint=False):
-    depth = -scaled @ [np.cos(angle), np.sin(angle)]
-    extreme = np.argpartition(depth, num_dropped - 1)[:num_dropped]
-    extreme = extreme[np.argsort(depth[extreme], kind='stable')]
-    rank[extreme] = np.minimum(rank[extreme], np.arange(num_dropped))
-  return points[np.argsort(rank, kind='stable')[num_dropped:]]
 
 
 def _convex_hull(points):

@@ -27,8 +27,8 @@ def fit_limits(
   Args:
     joints_3d: (n, 21, 3) hands in any unit: each is divided by its reference bone.
     num_vertices: corners of the angle hulls.
-    coverage: share of the values that each range, and of the points that each hull,
-      admits. Below 1 it drops label noise; 1 keeps everything.
+    coverage: least share of the values that each range, and of the points that each
+      hull, admits. Below 1 it drops label noise; 1 keeps everything.
     reference: the two joints of the reference bone.
     joint_order: the order that the joints are in.
     is_right: False mirrors left hands into right ones first; one value for all, or
@@ -111,6 +111,15 @@ def _measure(joints, frames):
 
 
 def _range(values, coverage):
-  """The middle share of values: (2, ...) quantiles over the first axis."""
-  tail = (1 - coverage) / 2
-  return np.quantile(np.asarray(values, np.float64), [tail, 1 - tail], axis=0)
+  """The middle share of values: (2, ...) quantiles over the first axis.
+
+  Of the two values beside a quantile the outer one is taken, so that no fewer than
+  the share are inside. Values between them would drop both extremes of any set.
+  """
+  values, tail = np.asarray(values, np.float64), (1 - coverage) / 2
+  return np.stack(
+    [
+      np.quantile(values, tail, axis=0, method='lower'),
+      np.quantile(values, 1 - tail, axis=0, method='higher'),
+    ]
+  )
