@@ -1,5 +1,7 @@
 """Fitting convex hulls in the (flexion, abduction) plane (paper section 3.1)."""
 
+import numbers
+
 import numpy as np
 import scipy.spatial
 from jaxtyping import Float
@@ -57,11 +59,11 @@ def fit_hull(
 
 
 def check_options(num_vertices: int, coverage: float) -> None:
-  """Raises ValueError for too few corners, or a share outside (0, 1]."""
-  if num_vertices < 3:
-    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
-  if not 0 < coverage <= 1:
-    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
+  """Raises ValueError for no whole number of corners from 3, or no share in (0, 1]."""
+  if not isinstance(num_vertices, numbers.Integral) or num_vertices < 3:
+    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices!r}.')
+  if not isinstance(coverage, numbers.Real) or not 0 < coverage <= 1:
+    raise ValueError(f'coverage is a share in (0, 1], not {coverage!r}.')
 
 
 def _unwrap_flexion(points):
@@ -81,7 +83,7 @@ def _convex_hull(points):
     grow = np.maximum(MIN_WIDTH - (high - low), 0) / 2
     (x0, y0), (x1, y1) = low - grow, high + grow
     box = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ axes + centre
-    return box if _area(box) > 0 else box[::-1]
+    return box if polygon_area(box) > 0 else box[::-1]
   return points[scipy.spatial.ConvexHull(points).vertices]
 
 
@@ -177,5 +179,6 @@ def _cross(u, v):
   return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
 
 
-def _area(corners):
-  return _cross(corners, np.roll(corners, -1, axis=0)).sum() / 2
+def polygon_area(corners: Float[np.ndarray, 'v 2']) -> float:
+  """Area of a polygon, positive if counter-clockwise."""
+  return float(_cross(corners, np.roll(corners, -1, axis=0)).sum() / 2)

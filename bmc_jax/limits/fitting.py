@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
+from bmc_jax.limits import checks
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
 
@@ -40,7 +41,7 @@ def fit_limits(
     ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
       no length or of unknown joints, too few corners, a bad coverage, unknown frames.
   """
-  pose25d.check_reference(reference)
+  start, end = checks.as_reference(reference)
   hull.check_options(num_vertices, coverage)
   joints = np.asarray(joints_3d, np.float64)
   if joints.ndim != 3:
@@ -54,7 +55,6 @@ def fit_limits(
     raise ValueError('joints_3d contains values that are not finite.')
   joints = reorder(joints, joint_order)
   joints = np.where(_per_pose(is_right, joints), joints, mirror(joints))
-  start, end = reference
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):
     raise ValueError(
@@ -79,9 +79,9 @@ def fit_limits(
       ]
     ),
     metadata=LimitsMetadata(
-      reference=(int(start), int(end)),
+      reference=(start, end),
       source=source,
-      coverage=float(coverage),
+      coverage=coverage,
       num_poses=len(joints),
       frames=frames,
     ),
