@@ -140,6 +140,21 @@ def test_points_on_a_line_are_trimmed_at_its_ends():
     assert np.ptp(corners @ direction) == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize('direction', [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+@pytest.mark.parametrize('num_vertices', [3, 4, 5])
+@pytest.mark.parametrize('noise', [0.0, 1e-4])
+def test_polygons_of_points_on_a_line_are_hardly_longer(direction, num_vertices, noise):
+  rng = np.random.default_rng(6)
+  points = np.outer(np.linspace(-0.9, 0.9, 400), direction)
+  points += rng.uniform(-noise, noise, points.shape)
+  corners = hull.fit_hull(points, num_vertices)
+  assert corners.shape == (num_vertices, 2) and _num_outside(points, corners) == 0
+  along, across = np.ptp(
+    corners @ np.transpose([direction, direction[::-1] * np.array([-1, 1])]), axis=0
+  )
+  assert along < 1.05 * 1.8 and across < 0.05
+
+
 def test_trimming_comes_near_the_best_of_all_choices():
   ratios = []
   for seed in range(60):

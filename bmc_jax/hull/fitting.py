@@ -36,7 +36,8 @@ def fit_hull(
 
   Returns:
     (num_vertices, 2) float64, counter-clockwise, padded by repeating the last corner.
-    A set without area gets a polygon `MIN_WIDTH` thick.
+    A set without area gets a polygon `MIN_WIDTH` thick; a triangle is thicker, so as
+    not to be far longer than the set.
 
   Raises:
     ValueError: too few corners asked for, a bad coverage, a wrong shape, no points,
@@ -50,7 +51,7 @@ def fit_hull(
     raise ValueError('points contains values that are not finite.')
   # Sorted, so that neither ties nor the rounding of sums depend on their order.
   points = _unwrap_flexion(points[np.lexsort(points.T)])
-  corners = _convex_hull(trim(points, coverage))
+  corners = _convex_hull(trim(points, coverage), num_vertices)
   if len(corners) > num_vertices:
     corners = _distinct(_circumscribe(corners, num_vertices))
   corners = _grow(corners, ROUNDING)
@@ -73,18 +74,35 @@ def _unwrap_flexion(points):
   return np.stack([wrapped, points[:, 1]], axis=1)
 
 
-def _convex_hull(points):
-  """Corners of the convex hull, counter-clockwise, of at least MIN_WIDTH."""
+def _convex_hull(points, num_vertices):
+  """Corners of the convex hull, counter-clockwise, or of a thin polygon around it."""
   centre = points.mean(axis=0)
   _, _, axes = np.linalg.svd(points - centre, full_matrices=len(points) < 2)
   coordinates = (points - centre) @ axes.T
   low, high = coordinates.min(axis=0), coordinates.max(axis=0)
   if np.any(high - low < MIN_WIDTH):
     grow = np.maximum(MIN_WIDTH - (high - low), 0) / 2
-    (x0, y0), (x1, y1) = low - grow, high + grow
-    box = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ axes + centre
-    return box if polygon_area(box) > 0 else box[::-1]
+    around = _thin_triangle if num_vertices == 3 else _box
+    corners = around(low - grow, high + grow) @ axes + centre
+    return corners if polygon_area(corners) > 0 else corners[::-1]
   return points[scipy.spatial.ConvexHull(points).vertices]
+
+
+def _box(low, high):
+  (x0, y0), (x1, y1) = low, high
+  return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _thin_triangle(low, high):
+  """Around a box of length L and width w, higher by sqrt(L w) and as much longer.
+
+  Those of least area are 2 L long: they admit twice the angles that were seen.
+  """
+  (x0, y0), (x1, y1) = low, high
+  more = np.sqrt((x1 - x0) * (y1 - y0))
+  return np.array(
+    [[x0 - more / 2, y0], [x1 + more / 2, y0], [(x0 + x1) / 2, y1 + more]]
+  )
 
 
 def _distinct(corners):
