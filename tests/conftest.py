@@ -29,6 +29,7 @@ jaxtyping.install_import_hook(
     'bmc_jax.kinematics',
     'bmc_jax.hull.distance',
     'bmc_jax.hull.fitting',
+    'bmc_jax.hull.trimming',
     # Not limits.types: the leaves of a pytree may be anything while JAX maps over it.
     'bmc_jax.limits.fitting',
     'bmc_jax.limits.files',

@@ -1,5 +1,7 @@
 """What fitted hulls promise, judged by the library's own distance in float32."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def _num_outside(points, corners):
   size = -(-len(points) // 15) * 15
   filled = np.resize(points, (size, 2)).reshape(-1, 5, 3, 2).astype(np.float32)
   hulls = np.broadcast_to(corners.astype(np.float32), (5, 3, *corners.shape))
-  return int(np.count_nonzero(DISTANCE(filled, hulls)))
+  return int(np.count_nonzero(np.ravel(DISTANCE(filled, hulls))[: len(points)]))
 
 
 @pytest.fixture(scope='module')
@@ -93,3 +95,75 @@ def test_more_corners_than_tangents_go_round_the_points_once(num_vertices):
   area = (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
   assert area == pytest.approx(np.pi * 0.27, rel=2e-3)  # twice that, if twice round
   assert _num_outside(points, corners) == 0
+
+
+OUTLIERS = {
+  'together': [2, 1] + 0.02 * np.random.default_rng(3).normal(size=(8, 2)),
+  'one place': np.tile([2.0, 1.0], (8, 1)),
+  'around': 2 * np.stack([np.cos(np.arange(8)), np.sin(np.arange(8))], axis=1),
+  'one': [[3.0, 1.5]],
+}
+
+
+@pytest.mark.parametrize('outliers', OUTLIERS)
+def test_outliers_below_the_trimmed_share_do_not_widen_the_hull(outliers):
+  inliers = 0.1 * np.random.default_rng(0).normal(size=(10_000, 2))
+  clean = ConvexHull(hull.fit_hull(inliers, 12)).volume
+  points = np.concatenate([inliers, OUTLIERS[outliers]])
+  assert ConvexHull(hull.fit_hull(points, 12)).volume > 2 * clean
+  assert ConvexHull(hull.fit_hull(points, 12, coverage=0.999)).volume < clean
+
+
+@pytest.mark.parametrize('coverage', [0.5, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize('shape', ['cloud', 'line', 'rounded', 'few'])
+def test_trimming_keeps_the_share_whatever_the_order_of_the_points(coverage, shape):
+  rng = np.random.default_rng(4)
+  points = rng.normal(size=(7 if shape == 'few' else 2000, 2)) * [0.5, 0.1]
+  if shape == 'line':
+    points[:, 1] = 0.3 * points[:, 0]
+  if shape == 'rounded':  # hundreds of ties
+    points = np.round(points, 1)
+  corners = hull.fit_hull(points, 12, coverage=coverage)
+  shuffled = hull.fit_hull(rng.permutation(points), 12, coverage=coverage)
+  np.testing.assert_array_equal(shuffled, corners)
+  inside = len(points) - _num_outside(points, corners)
+  assert inside >= coverage * len(points)
+
+
+def test_points_on_a_line_are_trimmed_at_its_ends():
+  along = np.concatenate(
+    [np.random.default_rng(5).uniform(-0.5, 0.5, 996), [1, 1, 1, 3]]
+  )
+  for direction in ([1.0, 0.0], [0.0, 1.0], [0.6, 0.8]):
+    points = along[:, None] * direction
+    corners = hull.fit_hull(points, 8, coverage=0.996)
+    assert np.ptp(corners @ direction) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize('direction', [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+@pytest.mark.parametrize('num_vertices', [3, 4, 5])
+@pytest.mark.parametrize('noise', [0.0, 1e-4])
+def test_polygons_of_points_on_a_line_are_hardly_longer(direction, num_vertices, noise):
+  rng = np.random.default_rng(6)
+  points = np.outer(np.linspace(-0.9, 0.9, 400), direction)
+  points += rng.uniform(-noise, noise, points.shape)
+  corners = hull.fit_hull(points, num_vertices)
+  assert corners.shape == (num_vertices, 2) and _num_outside(points, corners) == 0
+  along, across = np.ptp(
+    corners @ np.transpose([direction, direction[::-1] * np.array([-1, 1])]), axis=0
+  )
+  assert along < 1.05 * 1.8 and across < 0.05
+
+
+def test_trimming_comes_near_the_best_of_all_choices():
+  ratios = []
+  for seed in range(60):
+    points = np.random.default_rng(seed).normal(size=(12, 2))
+    best = min(
+      ConvexHull(np.delete(points, gone, axis=0)).volume
+      for gone in itertools.combinations(range(12), 3)
+    )
+    trimmed = hull.fit_hull(points, 64, coverage=0.75)  # 3 of 12 may go
+    ratios.append(ConvexHull(trimmed).volume / best)
+  assert min(ratios) > 1 - 1e-9
+  assert np.mean(ratios) < 1.05 and max(ratios) < 1.4

@@ -66,10 +66,6 @@ def _subjects_keep_their_own_limits(result):
       np.testing.assert_allclose(one, other, atol=1e-5)
   # Each fits its own limits, and not the other's.
   assert total.max() < 0.05 and bmc_loss(hands[1], fitted[0])[0].min() > 0.05
-  other = limits.LimitsMetadata(source='another')
-  unlike = result['dataclasses'].replace(fitted[0], metadata=other)
-  with pytest.raises(ValueError, match='metadata'):
-    jax.tree.map(lambda *leaves: leaves, unlike, fitted[1])
 
 
 def _values_of_limits_compile_nothing_anew(result):

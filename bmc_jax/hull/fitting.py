@@ -1,10 +1,13 @@
 """Fitting convex hulls in the (flexion, abduction) plane (paper section 3.1)."""
 
+import numbers
+
 import numpy as np
 import scipy.spatial
 from jaxtyping import Float
 
 from bmc_jax.hull.distance import TWO_PI
+from bmc_jax.hull.trimming import trim
 
 MIN_WIDTH = 1e-3
 """Radians. Points on a line, or a single point, get a polygon this thick."""
@@ -28,12 +31,13 @@ def fit_hull(
   Args:
     points: (n, 2) flexion and abduction, radians. Flexion may wrap around at +-pi.
     num_vertices: corners of the result, at least 3.
-    coverage: share of the points to keep, in (0, 1]; below 1, those that are extreme
-      in some direction go first.
+    coverage: share of the points to keep, in (0, 1]; below 1, those go without which
+      the hull is least, see `trimming.trim`. The order of the points is of no account.
 
   Returns:
     (num_vertices, 2) float64, counter-clockwise, padded by repeating the last corner.
-    A set without area gets a polygon `MIN_WIDTH` thick.
+    A set without area gets a polygon `MIN_WIDTH` thick; a triangle is thicker, so as
+    not to be far longer than the set.
 
   Raises:
     ValueError: too few corners asked for, a bad coverage, a wrong shape, no points,
@@ -45,8 +49,9 @@ def fit_hull(
   check_options(num_vertices, coverage)
   if not np.isfinite(points).all():
     raise ValueError('points contains values that are not finite.')
-  points = _unwrap_flexion(points)
-  corners = _convex_hull(_trim(points, coverage))
+  # Sorted, so that neither ties nor the rounding of sums depend on their order.
+  points = _unwrap_flexion(points[np.lexsort(points.T)])
+  corners = _convex_hull(trim(points, coverage), num_vertices)
   if len(corners) > num_vertices:
     corners = _distinct(_circumscribe(corners, num_vertices))
   corners = _grow(corners, ROUNDING)
@@ -55,11 +60,11 @@ def fit_hull(
 
 
 def check_options(num_vertices: int, coverage: float) -> None:
-  """Raises ValueError for too few corners, or a share outside (0, 1]."""
-  if num_vertices < 3:
-    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices}.')
-  if not 0 < coverage <= 1:
-    raise ValueError(f'coverage is a share in (0, 1], not {coverage}.')
+  """Raises ValueError for no whole number of corners from 3, or no share in (0, 1]."""
+  if not isinstance(num_vertices, numbers.Integral) or num_vertices < 3:
+    raise ValueError(f'A hull needs at least 3 vertices, not {num_vertices!r}.')
+  if not isinstance(coverage, numbers.Real) or not 0 < coverage <= 1:
+    raise ValueError(f'coverage is a share in (0, 1], not {coverage!r}.')
 
 
 def _unwrap_flexion(points):
@@ -69,36 +74,35 @@ def _unwrap_flexion(points):
   return np.stack([wrapped, points[:, 1]], axis=1)
 
 
-def _trim(points, coverage, num_directions=64):
-  """Keeps at least a share of the points: those inside all directional quantiles."""
-  num_dropped = len(points) - int(np.ceil(coverage * len(points)))
-  if num_dropped == 0:
-    return points
-  scaled = points / np.maximum(points.std(axis=0), 1e-12)
-  # rank[i]: how many points are more extreme than i, in its most extreme direction.
-  # Dropping the lowest ranks drops outliers first. Only those that are among the
-  # `num_dropped` most extreme somewhere can go, so that nothing else need be sorted.
-  rank = np.full(len(points), num_dropped)
-  for angle in np.linspace(0, TWO_PI, num_directions, endpoint=False):
-    depth = -scaled @ [np.cos(angle), np.sin(angle)]
-    extreme = np.argpartition(depth, num_dropped - 1)[:num_dropped]
-    extreme = extreme[np.argsort(depth[extreme], kind='stable')]
-    rank[extreme] = np.minimum(rank[extreme], np.arange(num_dropped))
-  return points[np.argsort(rank, kind='stable')[num_dropped:]]
-
-
-def _convex_hull(points):
-  """Corners of the convex hull, counter-clockwise, of at least MIN_WIDTH."""
+def _convex_hull(points, num_vertices):
+  """Corners of the convex hull, counter-clockwise, or of a thin polygon around it."""
   centre = points.mean(axis=0)
   _, _, axes = np.linalg.svd(points - centre, full_matrices=len(points) < 2)
   coordinates = (points - centre) @ axes.T
   low, high = coordinates.min(axis=0), coordinates.max(axis=0)
   if np.any(high - low < MIN_WIDTH):
     grow = np.maximum(MIN_WIDTH - (high - low), 0) / 2
-    (x0, y0), (x1, y1) = low - grow, high + grow
-    box = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ axes + centre
-    return box if _area(box) > 0 else box[::-1]
+    around = _thin_triangle if num_vertices == 3 else _box
+    corners = around(low - grow, high + grow) @ axes + centre
+    return corners if polygon_area(corners) > 0 else corners[::-1]
   return points[scipy.spatial.ConvexHull(points).vertices]
+
+
+def _box(low, high):
+  (x0, y0), (x1, y1) = low, high
+  return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _thin_triangle(low, high):
+  """Around a box of length L and width w, higher by sqrt(L w) and as much longer.
+
+  Those of least area are 2 L long: they admit twice the angles that were seen.
+  """
+  (x0, y0), (x1, y1) = low, high
+  more = np.sqrt((x1 - x0) * (y1 - y0))
+  return np.array(
+    [[x0 - more / 2, y0], [x1 + more / 2, y0], [(x0 + x1) / 2, y1 + more]]
+  )
 
 
 def _distinct(corners):
@@ -193,5 +197,6 @@ def _cross(u, v):
   return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
 
 
-def _area(corners):
-  return _cross(corners, np.roll(corners, -1, axis=0)).sum() / 2
+def polygon_area(corners: Float[np.ndarray, 'v 2']) -> float:
+  """Area of a polygon, positive if counter-clockwise."""
+  return float(_cross(corners, np.roll(corners, -1, axis=0)).sum() / 2)

@@ -7,8 +7,10 @@ import pathlib
 
 import numpy as np
 
+from bmc_jax import hull
+from bmc_jax.limits.checks import PAIRS, is_convex
 from bmc_jax.limits.clinical import clinical_limits
-from bmc_jax.limits.types import HandLimits, LimitsMetadata
+from bmc_jax.limits.types import REFERENCE_UNIT, HandLimits, LimitsMetadata
 from bmc_jax.skeleton import BONES, FINGERS
 
 FORMAT = 'bmc_jax hand limits 1'
@@ -19,11 +21,11 @@ _ABOUT = (
   'Hulls are corners [flexion, abduction] in degrees, convex and counter-clockwise, at '
   'least three, or {"flexion": [least, largest], "abduction": [least, largest]}.',
 )
-_PAIRS = tuple(f'{a}-{b}' for a, b in zip(FINGERS[:-1], FINGERS[1:], strict=True))
 _HULL_BONES = BONES[1:]
 # A hundredth of what hulls are grown by for the rounding of float32.
 _DEGREE_DIGITS, _DIGITS = 6, 8
-_MAX_DENT = 1e-6  # radians that a corner may lie inside its neighbours' line
+_MAX_VERTICES = 10_000
+_MIN_AREA = 1e-12
 
 
 def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
@@ -42,10 +44,10 @@ def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
       for f, finger in enumerate(FINGERS)
     },
     'palm_curvatures': {
-      pair: _rounded(curvatures[:, i], _DIGITS) for i, pair in enumerate(_PAIRS)
+      pair: _rounded(curvatures[:, i], _DIGITS) for i, pair in enumerate(PAIRS)
     },
     'root_angles_deg': {
-      pair: _rounded(angles[:, i], _DEGREE_DIGITS) for i, pair in enumerate(_PAIRS)
+      pair: _rounded(angles[:, i], _DEGREE_DIGITS) for i, pair in enumerate(PAIRS)
     },
     'hull_vertices': hulls.shape[2],
     'hulls_flexion_abduction_deg': {
@@ -53,7 +55,7 @@ def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
       for f, finger in enumerate(FINGERS)
     },
   }
-  pathlib.Path(path).write_text(_layout(content) + '\n')
+  pathlib.Path(path).write_text(_layout(content) + '\n', encoding='utf-8')
 
 
 def _rounded(values, digits):
@@ -94,8 +96,9 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it is not a limits file, something is missing, a range is empty, or a
-      polygon is not convex; the message names the place.
+    ValueError: it is not a limits file, something is missing or of another kind, a
+      range is empty or out of reach, or a polygon is not convex; the message names the
+      file and the place.
   """
   path = pathlib.Path(path)
   if not path.is_file():
@@ -104,7 +107,7 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
       'make one.'
     )
   try:
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding='utf-8-sig'))
   except (json.JSONDecodeError, UnicodeDecodeError) as error:
     raise ValueError(f'{path} is not valid JSON: {error}.') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
@@ -125,12 +128,17 @@ def open_limits(name: str) -> HandLimits:
 
 
 def _parse(content) -> HandLimits:
+  metadata = _metadata(content)
   lengths = [
-    [_range(content, 'bone_lengths', finger, bone) for bone in BONES]
+    [
+      _range(content, 'bone_lengths', finger, bone, within=(0, np.inf))
+      for bone in BONES
+    ]
     for finger in FINGERS
   ]
-  curvatures = [_range(content, 'palm_curvatures', pair) for pair in _PAIRS]
-  angles = [_range(content, 'root_angles_deg', pair) for pair in _PAIRS]
+  curvatures = [_range(content, 'palm_curvatures', pair) for pair in PAIRS]
+  angles = [_range(content, 'root_angles_deg', pair, within=(0, 180)) for pair in PAIRS]
+  _check_units(np.array(lengths), np.array(angles), metadata)
   hulls = [
     [
       _hull(content, 'hulls_flexion_abduction_deg', finger, bone)
@@ -140,7 +148,7 @@ def _parse(content) -> HandLimits:
   ]
   # Hulls may have different numbers of corners: short ones repeat their last.
   most = max(len(corners) for row in hulls for corners in row)
-  most = max(most, _whole_number(content.get('hull_vertices', 0)))
+  most = max(most, _num_vertices(content))
   padded = [
     [
       np.pad(corners, ((0, most - len(corners)), (0, 0)), mode='edge')
@@ -153,22 +161,51 @@ def _parse(content) -> HandLimits:
     curvatures=np.array(curvatures).T,
     root_angles=np.deg2rad(angles).T,
     hulls=np.array(padded),
-    metadata=_metadata(content),
+    metadata=metadata,
   )
 
 
 def _metadata(content) -> LimitsMetadata:
-  fields = _entry(content, 'metadata')
+  entries = _entry(content, 'metadata')
+  known = [field.name for field in dataclasses.fields(LimitsMetadata)]
+  if not isinstance(entries, dict):
+    raise ValueError(f'metadata is {entries!r:.60}, but a table of entries is needed.')
+  for name in entries:
+    if name not in known:
+      raise ValueError(f'metadata > {name} is unknown; known are {", ".join(known)}.')
+  _entry(content, 'metadata', 'reference')
   try:
-    return LimitsMetadata(**(fields | {'reference': tuple(fields['reference'])}))
-  except (KeyError, TypeError) as error:
-    raise ValueError(f'metadata is not as save_limits writes it: {error}.') from None
+    return LimitsMetadata(**entries)
+  except ValueError as error:
+    raise ValueError(f'metadata > {error}') from None
 
 
-def _whole_number(value) -> int:
-  if not isinstance(value, int):
-    raise ValueError(f'hull_vertices is {value!r}, but a whole number is needed.')
-  return value
+def _num_vertices(content) -> int:
+  count = content.get('hull_vertices', 3)
+  if type(count) is not int or not 3 <= count <= _MAX_VERTICES:
+    raise ValueError(
+      f'hull_vertices is {count!r:.60}, but a whole number from 3 to {_MAX_VERTICES} '
+      'is needed.'
+    )
+  return count
+
+
+def _check_units(lengths, angles, metadata):
+  """Of ranges (..., 2): are they in the units that the file says they are in?"""
+  start, end = metadata.reference
+  finger, bone = divmod(end - 1, 4)
+  is_bone = start == (end - 1 if bone else 0)
+  if metadata.unit == REFERENCE_UNIT and is_bone:
+    low, high = lengths[finger, bone]
+    if not low <= 1 + 1e-6 or not high >= 1 - 1e-6:
+      raise ValueError(
+        f'bone_lengths > {FINGERS[finger]} > {BONES[bone]} is [{low:g}, {high:g}], but '
+        'it is the reference bone, of length 1: divide all lengths by it.'
+      )
+  if angles.max() < np.pi:
+    raise ValueError(
+      'root_angles_deg are all below 3.15 degrees: they look like radians.'
+    )
 
 
 def _entry(content, *keys):
@@ -181,25 +218,35 @@ def _entry(content, *keys):
 
 
 def _numbers(value, where, form) -> np.ndarray:
+  """Nested lists of finite numbers as an array."""
   try:
-    return np.array(value, np.float64)
-  except (TypeError, ValueError):
-    raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.') from None
+    array = np.array(value)
+    is_numeric = array.dtype.kind in 'iuf' and not _holds_bool(value)
+  except (ValueError, OverflowError):
+    is_numeric = False
+  if not is_numeric or not np.isfinite(array).all():
+    raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
+  return array.astype(np.float64)
 
 
-def _range(content, *keys) -> np.ndarray:
+def _holds_bool(value) -> bool:
+  if isinstance(value, list):
+    return any(map(_holds_bool, value))
+  return isinstance(value, bool)
+
+
+def _range(content, *keys, within=(-np.inf, np.inf)) -> np.ndarray:
   """[least, largest] below these keys."""
-  return _checked_range(_entry(content, *keys), ' > '.join(keys))
-
-
-def _checked_range(value, where) -> np.ndarray:
-  form = '[least, largest], two numbers,'
+  value, where = _entry(content, *keys), ' > '.join(keys)
+  form = '[least, largest], two finite numbers,'
   bounds = _numbers(value, where, form)
   if bounds.shape != (2,):
     raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
-  if not bounds[0] <= bounds[1]:  # also true of NaN
+  if bounds[0] > bounds[1]:
+    raise ValueError(f'{where} is {value!r:.60}: the least value is above the largest.')
+  if bounds[0] < within[0] or bounds[1] > within[1]:
     raise ValueError(
-      f'{where} is {value!r:.60}: the least value is above the largest, or is none.'
+      f'{where} is {value!r:.60}, but such values lie in [{within[0]}, {within[1]}].'
     )
   return bounds
 
@@ -209,33 +256,21 @@ def _hull(content, *keys) -> np.ndarray:
   value, where = _entry(content, *keys), ' > '.join(keys)
   if isinstance(value, dict):
     corners = _box(
-      *(
-        _checked_range(_entry(value, axis), f'{where} > {axis}')
-        for axis in ('flexion', 'abduction')
-      )
+      _range(content, *keys, 'flexion', within=(-360, 360)),
+      # What is measured ends at 90; fitted boxes are a little wider than that.
+      _range(content, *keys, 'abduction', within=(-91, 91)),
     )
   else:
-    form = 'a list of at least 3 corners [flexion, abduction]'
+    form = 'a list of at least 3 corners [flexion, abduction], finite numbers,'
     corners = _numbers(value, where, form)
     if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
       raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
+    if corners[:, 1].min() > 90 or corners[:, 1].max() < -90:
+      raise ValueError(f'{where} is out of reach: abduction lies in [-90, 90].')
   corners = np.deg2rad(corners)
-  if not _is_convex(corners):
+  if not is_convex(corners) or hull.polygon_area(corners) < _MIN_AREA:
     raise ValueError(
       f'{where} is not convex and counter-clockwise in (flexion, abduction), or has no '
       'area: move or reverse its corners.'
     )
   return corners
-
-
-def _is_convex(corners) -> bool:
-  """Whether no corner lies right of an edge, and some lie left: false for NaN."""
-  edge = np.roll(corners, -1, axis=0) - corners
-  length = np.linalg.norm(edge, axis=1)
-  start, edge = corners[length > _MAX_DENT], edge[length > _MAX_DENT]
-  offset = corners - start[:, None]
-  side = edge[:, :1] * offset[..., 1] - edge[:, 1:] * offset[..., 0]
-  side = side / length[length > _MAX_DENT, None]
-  return len(start) > 2 and bool(
-    np.all(side >= -_MAX_DENT) and np.any(side > _MAX_DENT)
-  )

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
+from bmc_jax.limits import checks
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
 
@@ -27,8 +28,8 @@ def fit_limits(
   Args:
     joints_3d: (n, 21, 3) hands in any unit: each is divided by its reference bone.
     num_vertices: corners of the angle hulls.
-    coverage: share of the values that each range, and of the points that each hull,
-      admits. Below 1 it drops label noise; 1 keeps everything.
+    coverage: least share of the values that each range, and of the points that each
+      hull, admits. Below 1 it drops label noise; 1 keeps everything.
     reference: the two joints of the reference bone.
     joint_order: the order that the joints are in.
     is_right: False mirrors left hands into right ones first; one value for all, or
@@ -40,7 +41,7 @@ def fit_limits(
     ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
       no length or of unknown joints, too few corners, a bad coverage, unknown frames.
   """
-  pose25d.check_reference(reference)
+  start, end = checks.as_reference(reference)
   hull.check_options(num_vertices, coverage)
   joints = np.asarray(joints_3d, np.float64)
   if joints.ndim != 3:
@@ -54,7 +55,6 @@ def fit_limits(
     raise ValueError('joints_3d contains values that are not finite.')
   joints = reorder(joints, joint_order)
   joints = np.where(_per_pose(is_right, joints), joints, mirror(joints))
-  start, end = reference
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):
     raise ValueError(
@@ -79,9 +79,9 @@ def fit_limits(
       ]
     ),
     metadata=LimitsMetadata(
-      reference=(int(start), int(end)),
+      reference=(start, end),
       source=source,
-      coverage=float(coverage),
+      coverage=coverage,
       num_poses=len(joints),
       frames=frames,
     ),
@@ -111,6 +111,15 @@ def _measure(joints, frames):
 
 
 def _range(values, coverage):
-  """The middle share of values: (2, ...) quantiles over the first axis."""
-  tail = (1 - coverage) / 2
-  return np.quantile(np.asarray(values, np.float64), [tail, 1 - tail], axis=0)
+  """The middle share of values: (2, ...) quantiles over the first axis.
+
+  Of the two values beside a quantile the outer one is taken, so that no fewer than
+  the share are inside. Values between them would drop both extremes of any set.
+  """
+  values, tail = np.asarray(values, np.float64), (1 - coverage) / 2
+  return np.stack(
+    [
+      np.quantile(values, tail, axis=0, method='lower'),
+      np.quantile(values, 1 - tail, axis=0, method='higher'),
+    ]
+  )

@@ -1,20 +1,30 @@
 """The limits of a hand as data: a pytree of ranges and hulls."""
 
 import dataclasses
+import numbers
+import operator
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
+from bmc_jax.kinematics import FRAMES
+from bmc_jax.limits import checks
 from bmc_jax.pose25d import REFERENCE
-from bmc_jax.skeleton import Array
+from bmc_jax.skeleton import JOINT_ORDERS, Array
 
 REFERENCE_UNIT = 'reference bone'
+HANDEDNESS = ('right', 'left')
 
 
 @dataclasses.dataclass(frozen=True)
 class LimitsMetadata:
   """Where limits come from and what they apply to.
+
+  Where they come from (`source`, `coverage`, `num_poses`) is no part of what is
+  compared: limits of two subjects are trees of one structure for JAX, share a compiled
+  program and can be stacked. So what a jitted function returns carries the source of
+  the limits that it was compiled with.
 
   Attributes:
     unit: unit of lengths; curvatures are in its inverse.
@@ -22,19 +32,37 @@ class LimitsMetadata:
     joint_order: a key of `skeleton.JOINT_ORDERS`.
     handedness: 'right' or 'left'.
     source: free text: dataset, subjects, literature.
-    coverage: share of the source's values that each limit admits.
+    coverage: least share of the source's values that each limit admits.
     num_poses: how many poses they were fitted on; 0 if not fitted.
     frames: in which the hulls' angles are measured, see `kinematics.bone_frames`.
+
+  Raises:
+    ValueError: an entry of another type or an unknown name.
   """
 
   unit: str = REFERENCE_UNIT
   reference: tuple[int, int] = REFERENCE
   joint_order: str = 'canonical'
   handedness: str = 'right'
-  source: str = ''
-  coverage: float = 1.0
-  num_poses: int = 0
+  source: str = dataclasses.field(default='', compare=False)
+  coverage: float = dataclasses.field(default=1.0, compare=False)
+  num_poses: int = dataclasses.field(default=0, compare=False)
   frames: str = 'sequential'
+
+  def __post_init__(self):
+    _check_choice('joint_order', self.joint_order, tuple(JOINT_ORDERS))
+    _check_choice('handedness', self.handedness, HANDEDNESS)
+    _check_choice('frames', self.frames, FRAMES)
+    for name in ('unit', 'source'):
+      if not isinstance(getattr(self, name), str):
+        raise ValueError(f'{name} is {getattr(self, name)!r:.60}, but text is needed.')
+    plain = {
+      'reference': checks.as_reference(self.reference),
+      'coverage': _as_share(self.coverage),
+      'num_poses': _as_count(self.num_poses),
+    }
+    for name, value in plain.items():
+      object.__setattr__(self, name, value)
 
   def check_fits_canonical_right_hands(self) -> None:
     """Raises ValueError if the limits are for another joint order or for left hands."""
@@ -66,10 +94,36 @@ class LimitsMetadata:
       )
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+def _check_choice(name, value, choices):
+  if value not in choices:
+    raise ValueError(f'{name} is {value!r:.60}; choose one of {choices}.')
+
+
+def _as_share(value) -> float:
+  share = float(value) if isinstance(value, numbers.Real) else np.nan
+  if not 0 < share <= 1:
+    raise ValueError(f'coverage is {value!r:.60}, but a share in (0, 1] is needed.')
+  return share
+
+
+def _as_count(value) -> int:
+  try:
+    count = operator.index(value)
+  except TypeError:
+    count = -1
+  if count < 0:
+    raise ValueError(f'num_poses is {value!r:.60}, but a whole number is needed.')
+  return count
+
+
+@jax.tree_util.register_pytree_with_keys_class
+@dataclasses.dataclass(frozen=True, eq=False)
 class HandLimits:
   """Ranges and hulls of plausible right hands.
+
+  Arrays are checked where a person makes limits, also with `dataclasses.replace`; what
+  JAX makes of them (`jax.tree.map`, `jax.vmap`) may have any leaves. Limits are equal
+  if all numbers are and their metadata; see there what counts.
 
   Attributes:
     bone_lengths: (2, 5, 4) least and largest length of each bone.
@@ -77,15 +131,46 @@ class HandLimits:
     root_angles: (2, 4) least and largest angle between root bones, radians.
     hulls: (5, 3, v, 2) convex polygons in (flexion, abduction), radians.
     metadata: unit, reference bone, source.
+
+  Raises:
+    ValueError: arrays of another shape, bounds that are not in order, or hulls that are
+      not convex and counter-clockwise.
   """
 
   bone_lengths: Float[Array, '2 5 4']
   curvatures: Float[Array, '2 4']
   root_angles: Float[Array, '2 4']
   hulls: Float[Array, '5 3 v 2']
-  metadata: LimitsMetadata = dataclasses.field(
-    default=LimitsMetadata(), metadata={'static': True}
-  )
+  metadata: LimitsMetadata = LimitsMetadata()
+
+  def __post_init__(self):
+    checks.check_leaves(self._leaves())
+
+  def _leaves(self):
+    return {name: getattr(self, name) for name in checks.SHAPES}
+
+  def __eq__(self, other: object) -> bool:
+    if not isinstance(other, HandLimits):
+      return NotImplemented
+    return self.metadata == other.metadata and all(
+      np.array_equal(leaf, getattr(other, name))
+      for name, leaf in self._leaves().items()
+    )
+
+  def __hash__(self) -> int:
+    return hash((self.metadata, np.shape(self.hulls)))
+
+  def tree_flatten_with_keys(self):
+    keys = (jax.tree_util.GetAttrKey(name) for name in checks.SHAPES)
+    return tuple(zip(keys, self._leaves().values(), strict=True)), self.metadata
+
+  @classmethod
+  def tree_unflatten(cls, metadata, leaves):
+    limits = object.__new__(cls)  # unchecked
+    values = dict(zip(checks.SHAPES, leaves, strict=True), metadata=metadata)
+    for name, value in values.items():
+      object.__setattr__(limits, name, value)
+    return limits
 
 
 def as_boxes(limits: HandLimits) -> HandLimits:
@@ -102,6 +187,7 @@ def as_boxes(limits: HandLimits) -> HandLimits:
     Limits with hulls (5, 3, 4, 2), counter-clockwise.
   """
   low, high = limits.hulls.min(axis=-2), limits.hulls.max(axis=-2)
-  is_high = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
   low, high = low[..., None, :], high[..., None, :]
+  is_high = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+  is_high = is_high.reshape((1,) * (low.ndim - 2) + is_high.shape)
   return dataclasses.replace(limits, hulls=low + is_high * (high - low))
