@@ -103,12 +103,17 @@ def repair(
 
   Raises:
     ValueError: an argument of another shape, an unknown `keep`, or limits for another
-      joint order or for left hands.
+      joint order, for left hands or not in reference bones.
   """
   joints = as_float(joints)
   check_joints(joints)
   if keep not in KEEP:
     raise ValueError(f'keep is {keep!r}; it must be one of {", ".join(KEEP)}.')
+  if limits.metadata.unit_bone is None:
+    raise ValueError(
+      f'The limits are in the unit {limits.metadata.unit!r}, but repair needs them in '
+      'reference bones, as fit_limits gives them.'
+    )
   batch = joints.shape[:-2]
   confidence = 1 if confidence is None else confidence
   confidence = _broadcast('confidence', confidence, joints.shape[:-1], joints.dtype)
@@ -117,7 +122,7 @@ def repair(
   else:
     unit = _broadcast('scale', scale, batch, joints.dtype)
   hand = _relative(joints, unit)
-  before, _ = constraints.bmc_loss(hand, limits)
+  before = _loss(hand, limits)
   directions, axes = jnp.ones_like(joints), 3
   if keep == 'projection':
     directions, axes = geometry.normalize(joints), 1
@@ -142,7 +147,7 @@ def repair(
     jnp.where(is_plausible, 0, change.log_scale),
   )
   displacement = unit[..., None, None] * change.step * directions
-  after, _ = constraints.bmc_loss(judged(change), limits)
+  after = _loss(judged(change), limits)
   return Repaired(
     joints=joints + displacement,
     scale=unit * jnp.exp(change.log_scale),
@@ -169,6 +174,10 @@ def _broadcast(name, value, shape, dtype):
 def _relative(joints, unit):
   """Joints in the given unit, from the wrist on: near 0, where floats are dense."""
   return geometry.safe_divide(joints - joints[..., :1, :], unit[..., None, None])
+
+
+def _loss(joints, limits: HandLimits):
+  return constraints.bmc_loss(joints, limits, reference=limits.metadata.unit_bone)[0]
 
 
 def _violations(joints, limits: HandLimits):

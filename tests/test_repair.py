@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import sys
 
@@ -47,6 +48,17 @@ def _noisy_depth(joints, sigma=0.010, seed=0):
 
 def _error(joints, truth):
   return np.linalg.norm(np.asarray(joints) - truth, axis=-1).mean()
+
+
+def test_limits_may_have_another_reference_bone_but_no_other_unit(hands):
+  other = limits.fit_limits(HANDS, coverage=1.0, reference=(0, 9))
+  repaired = repair(_noisy_depth(hands), other)
+  assert repaired.penalty_after.mean() < 0.02 * repaired.penalty_before.mean()
+  palms = np.linalg.norm(hands[:, 9] - hands[:, 0], axis=-1)
+  assert np.median(np.abs(repaired.scale / palms - 1)) < 0.15
+  metres = dataclasses.replace(other.metadata, unit='m')
+  with as_users_call(), pytest.raises(ValueError, match="in the unit 'm', but repair"):
+    repair(hands, dataclasses.replace(other, metadata=metres))
 
 
 @pytest.mark.parametrize('keep', repair_lib.KEEP)

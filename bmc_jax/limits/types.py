@@ -77,6 +77,11 @@ class LimitsMetadata:
         'right hands: fit them on mirrored joints (bmc_jax.skeleton.mirror).'
       )
 
+  @property
+  def unit_bone(self) -> tuple[int, int] | None:
+    """The joints of the bone that lengths are measured in; None for another unit."""
+    return self.reference if self.unit == REFERENCE_UNIT else None
+
   def check_reference(self, reference: tuple[int, int] | None) -> None:
     """Raises ValueError if the limits are not in the unit of the joints.
 
@@ -84,8 +89,7 @@ class LimitsMetadata:
       reference: the bone that the joints were divided by; None if they were not.
     """
     joints = None if reference is None else tuple(reference)
-    own = self.reference if self.unit == REFERENCE_UNIT else None
-    if joints != own:
+    if joints != self.unit_bone:
       raise ValueError(
         f'The limits are in the unit {self.unit!r} with the reference bone '
         f'{self.reference}, but the joints are '
