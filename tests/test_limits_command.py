@@ -91,14 +91,29 @@ def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
   assert 0 < wanted[1][2] < 150 and 0 < wanted[1][3] < 150, 'both sides are tested'
   assert 'index PIP joint' in text and 'flexion 0 to 110°' in text
   page = (folder / 'diff.html').read_text()
-  assert page.count('class="plot"') == 18 and 'fitted.json (dashed)' in page
+  assert page.count('class="plot"') == 19 and 'fitted.json (dashed)' in page
+
+
+def test_diff_marks_what_an_edit_changed_however_small(folder, capsys):
+  content = json.loads((folder / 'fitted.json').read_text())
+  hulls = content['hulls_flexion_abduction_deg']
+  hulls['index']['dip'][0][0] -= 0.4
+  content['bone_lengths']['ring']['tip'][1] += 0.001
+  content['hull_vertices'] += 3  # the same hulls
+  (folder / 'edited.json').write_text(json.dumps(content))
+  limits_command.main('diff fitted.json edited.json --out diff.html'.split())
+  rows = capsys.readouterr().out.splitlines()
+  changed = [row.split('  ')[0] for row in rows if row.endswith('  yes')]
+  assert changed == ['ring DIP-tip length', 'index PIP joint']
+  page = (folder / 'diff.html').read_text()
+  assert page.count('<td>yes</td>') == 2 and 'limits diff LIMITS LIMITS' in page
 
 
 def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
   limits_command.main('show fitted.json --out page.html --poses hands.npy'.split())
   assert capsys.readouterr().out == 'page.html\n'
   page = (folder / 'page.html').read_text()
-  assert page.count('class="plot"') == 18 and page.count('flexion (°)') == 15
+  assert page.count('class="plot"') == 19 and page.count('flexion (°)') == 15
   assert not re.search(r'(src|href)="(?!#)', page), 'nothing is fetched'
   shares = re.findall(r'([\d.]+)% inside', page)
   assert len(shares) == 15 and min(map(float, shares)) >= 95

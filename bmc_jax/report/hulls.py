@@ -14,9 +14,14 @@ from bmc_jax import limits as limits_lib
 from bmc_jax.report import load, svg
 
 _MAX_POINTS = 150  # per row and bone, of the drawn points
+_MAX_HANDS = 300
 # A point counts as inside if it is nearer than this to the polygon (radians): the
 # limits and the predictions are rounded to float32.
 _TOLERANCE = 1e-4
+POINTS_NOTE = (
+  f'Dots are up to {_MAX_HANDS} hands, evenly chosen; those far from most and from the '
+  'hull stand at the edge.'
+)
 INSIDE, OUTSIDE = 2, 0  # series colours, blue and orange, told apart by everyone
 
 
@@ -131,14 +136,16 @@ def _draw_points(
   axes: matplotlib.axes.Axes, angles: np.ndarray, inside: np.ndarray | None
 ) -> None:
   """Draws some of the angles (N, 2) in degrees, in two colours if `inside` is told."""
+  chosen = np.arange(0, len(angles), -(-len(angles) // (_MAX_HANDS)))
+  angles = angles[chosen]  # evenly: neighbours are of one video
   layers = [(angles, svg.CHANCE, 0.6)]
   if inside is not None:
+    inside = inside[chosen]
     colors = svg.series_color(INSIDE), svg.series_color(OUTSIDE)
     layers = [(angles[inside], colors[0], 0.35), (angles[~inside], colors[1], 0.9)]
   for drawn, color, alpha in layers:
     if len(drawn):
-      step = -(-len(drawn) // _MAX_POINTS)  # evenly: neighbours are of one video
-      axes.add_patch(_dots(drawn[::step], color, 2.4, alpha))
+      axes.add_patch(_dots(drawn, color, 2.4, alpha))
 
 
 def _dots(points: np.ndarray, color: str, size: float, alpha: float) -> patches.Patch:
