@@ -75,10 +75,7 @@ def hull_figure(
     for each in points:
       angles = each.angles[:_MAX_POINTS, finger, bone]
       inside = each.inside[:_MAX_POINTS, finger, bone]
-      # Shift by full turns toward the hull, as the distance to it does.
-      turns = np.round((angles[:, :1] - (low + high)[0] / 2) / 360.0)
-      angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
-      angles = np.clip(angles, low - margin, high + margin)
+      angles = np.clip(_near(angles, low, high), low - margin, high + margin)
       for chosen, size, alpha in ((inside, 2.2, 0.45), (~inside, 3.2, 0.95)):
         if chosen.any():
           dots = _dots(angles[chosen], svg.series_color(each.row.color), size, alpha)
@@ -113,8 +110,7 @@ def limits_figure(
     drawing, axes = svg.new_axes(2.1, 1.8)
     if points is not None:
       angles, inside = points
-      turns = np.round((angles[:, :1] - (low + high)[0] / 2) / 360.0)
-      angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
+      angles = _near(angles, low, high)
       low = np.minimum(low, np.quantile(angles, 0.005, axis=0))
       high = np.maximum(high, np.quantile(angles, 0.995, axis=0))
       _draw_points(axes, np.clip(angles, low - margin, high + margin), inside)
@@ -130,6 +126,12 @@ def limits_figure(
     axes.set(xlabel='flexion (°)', ylabel='abduction (°)')
     axes.locator_params(nbins=5)
     return svg.to_svg(drawing, name, label)
+
+
+def _near(angles: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+  """Angles (N, 2) shifted by full turns towards the hull, as the distance to it is."""
+  turns = np.round((angles[:, 0] - (low + high)[0] / 2) / 360.0)
+  return angles - np.stack([360.0 * turns, 0 * turns], axis=1)
 
 
 def _draw_points(

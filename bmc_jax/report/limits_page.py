@@ -181,12 +181,13 @@ def _ranges(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
     panels.append(
       f'<figure class="panel"><figcaption>{title}</figcaption>{drawing}</figure>'
     )
-  note = (
-    ''
-    if measured is None
-    else '<p class="soft">Black lines reach from the 1st to the 99th percentile of the '
-    'hands, the dot is their median.</p>'
-  )
+  note = ''
+  if measured is not None:
+    fitted = ' the first limits' if len(shown) > 1 else ' the limits'
+    note = (
+      '<p class="soft">Black lines reach from the 1st to the 99th percentile of the '
+      f'hands at the size that fits{fitted}, the dot is their median.</p>'
+    )
   return f'{note}<div class="panels logs">{"".join(panels)}</div>'
 
 
@@ -208,7 +209,7 @@ def _range_figure(name, labels, bounds, values, unit) -> str:
       height = 0.62 / len(bounds)
       offset = (index - (len(bounds) - 1) / 2) * height
       color = svg.series_color(_COLORS[index]) if len(bounds) > 1 else svg.HULL
-      width = np.maximum(high - low, 0.004 * np.ptp([bounds[0]]))
+      width = np.maximum(high - low, 0.01 * np.ptp([bounds[0]]))
       axes.barh(rows + offset, width, left=low, height=0.9 * height, color=color)
     if values is not None and len(values):
       low, middle, high = np.quantile(values, [0.01, 0.5, 0.99], axis=0)
