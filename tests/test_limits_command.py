@@ -18,6 +18,7 @@ from bmc_jax import (
   skeleton,
   violations,
 )
+from bmc_jax.report import hulls
 from tests.fixtures_hands import random_hands
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -162,6 +163,19 @@ def test_the_worst_hand_breaks_limits_by_most_and_its_largest_violation_comes_fi
     ]
     lengths = [size for size in sizes if size]
     assert lengths == sorted(lengths, reverse=True)
+
+
+def test_dots_in_figures_keep_the_share_that_is_outside():
+  inside = np.arange(3000) % 10 > 0
+  angles = np.full((3000, 2), 30.0)
+  angles[inside] = 0
+  box = np.radians([[-9.0, -9], [9, -9], [9, 9], [-9, 9]])
+  figure = hulls.limits_figure('f', [(2, box)], (angles, inside), 'a hull')
+  dots = [
+    len(re.findall('M', figure_path))
+    for figure_path in re.findall(r'<path d="([^"]*)"[^>]*--s[02]', figure)
+  ]
+  assert len(dots) == 2 and sum(dots) == 300 and 15 <= min(dots) <= 45
 
 
 def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):

@@ -19,8 +19,8 @@ _MAX_HANDS = 300
 # limits and the predictions are rounded to float32.
 _TOLERANCE = 1e-4
 POINTS_NOTE = (
-  f'Dots are up to {_MAX_HANDS} hands, evenly chosen; those far from most and from the '
-  'hull stand at the edge.'
+  f'Dots are up to {_MAX_HANDS} hands, chosen at random; those far from most and from '
+  'the hull stand at the edge.'
 )
 INSIDE, OUTSIDE = 2, 0  # series colours, blue and orange, told apart by everyone
 
@@ -138,8 +138,8 @@ def _draw_points(
   axes: matplotlib.axes.Axes, angles: np.ndarray, inside: np.ndarray | None
 ) -> None:
   """Draws some of the angles (N, 2) in degrees, in two colours if `inside` is told."""
-  chosen = np.arange(0, len(angles), -(-len(angles) // (_MAX_HANDS)))
-  angles = angles[chosen]  # evenly: neighbours are of one video
+  chosen = np.random.default_rng(0).permutation(len(angles))[:_MAX_HANDS]
+  angles = angles[chosen]
   layers = [(angles, svg.CHANCE, 0.6)]
   if inside is not None:
     inside = inside[chosen]
