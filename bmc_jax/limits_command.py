@@ -138,34 +138,64 @@ def admission_table(
 def limits_table(shown: dict[str, limits_lib.HandLimits]) -> list[list[str]]:
   """All ranges side by side; of hulls their extent and area."""
   columns = [_ranges(limits) for limits in shown.values()]
-  names = columns[0]
-  return [['limit', *shown]] + [
-    [name, *(column[name] for column in columns)] for name in names
+  changed = _changed(*shown.values())
+  return [['limit', *shown, 'changed']] + [
+    [name, *(column[name] for column in columns), 'yes' if changed[name] else '']
+    for name in columns[0]
   ]
 
 
 def _ranges(limits: limits_lib.HandLimits) -> dict[str, str]:
-  """Each limit as text."""
+  """Each limit as text: three digits, or tenths of a degree."""
   found = {}
-  for group, digits, unit in (
-    ('bone_lengths', 2, ''),
-    ('curvatures', 2, ''),
-    ('root_angles', 0, '°'),
-  ):
-    values = np.asarray(getattr(limits, group))
-    values = np.rad2deg(values) if unit else values
+  for group, unit in (('bone_lengths', ''), ('curvatures', ''), ('root_angles', '°')):
+    values = np.asarray(getattr(limits, group), np.float64)
     for index in np.ndindex(values.shape[1:]):
-      low, high = (f'{value:.{digits}f}' for value in values[(slice(None), *index)])
-      found[str(violations.NAMES[group][index])] = f'{low} to {high}{unit}'
-  hulls = np.rad2deg(np.asarray(limits.hulls, np.float64))
-  low, high, area = hulls.min(axis=2), hulls.max(axis=2), _areas(hulls)
+      low, high = values[(slice(None), *index)]
+      text = (
+        f'{_degrees(low)} to {_degrees(high)}' if unit else f'{low:.3g} to {high:.3g}'
+      )
+      found[str(violations.NAMES[group][index])] = text + unit
+  hulls = np.asarray(limits.hulls, np.float64)
+  low, high, area = hulls.min(axis=2), hulls.max(axis=2), _areas(np.rad2deg(hulls))
   for index in np.ndindex(5, 3):
-    (f0, a0), (f1, a1) = low[index], high[index]
+    flexion, abduction = (
+      f'{_degrees(a)} to {_degrees(b)}°'
+      for a, b in zip(low[index], high[index], strict=True)
+    )
     found[str(violations.NAMES['joint_angles'][index])] = (
-      f'flexion {f0:.0f} to {f1:.0f}°, abduction {a0:.0f} to {a1:.0f}°, '
-      f'{area[index]:.0f} deg²'
+      f'flexion {flexion}, abduction {abduction}, {area[index]:.0f} deg²'
     )
   return found
+
+
+def _degrees(radians: float) -> str:
+  return f'{np.rad2deg(radians).round(1) + 0:g}'  # + 0: no -0
+
+
+def _changed(
+  first: limits_lib.HandLimits, second: limits_lib.HandLimits
+) -> dict[str, bool]:
+  """Which of the limits differ by more than rounding."""
+  ranges = {
+    group: [np.moveaxis(getattr(limits, group), 0, -1) for limits in (first, second)]
+    for group in ('bone_lengths', 'curvatures', 'root_angles')
+  }
+  pairs = ranges | {'joint_angles': _equally_many_corners(first.hulls, second.hulls)}
+  return {
+    str(violations.NAMES[group][index]): not np.allclose(a[index], b[index], 0, 1e-6)
+    for group, (a, b) in pairs.items()
+    for index in np.ndindex(violations.NAMES[group].shape)
+  }
+
+
+def _equally_many_corners(*hulls: np.ndarray) -> list[np.ndarray]:
+  """Hulls (5, 3, V, 2) with their last corner repeated, as it is in files."""
+  most = max(hull.shape[2] for hull in hulls)
+  return [
+    np.pad(hull, ((0, 0), (0, 0), (0, most - hull.shape[2]), (0, 0)), mode='edge')
+    for hull in hulls
+  ]
 
 
 def _areas(hulls):

@@ -18,6 +18,7 @@ from bmc_jax import (
   skeleton,
   violations,
 )
+from bmc_jax.report import hulls
 from tests.fixtures_hands import random_hands
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -91,14 +92,29 @@ def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
   assert 0 < wanted[1][2] < 150 and 0 < wanted[1][3] < 150, 'both sides are tested'
   assert 'index PIP joint' in text and 'flexion 0 to 110°' in text
   page = (folder / 'diff.html').read_text()
-  assert page.count('class="plot"') == 18 and 'fitted.json (dashed)' in page
+  assert page.count('class="plot"') == 19 and 'fitted.json (dashed)' in page
+
+
+def test_diff_marks_what_an_edit_changed_however_small(folder, capsys):
+  content = json.loads((folder / 'fitted.json').read_text())
+  hulls = content['hulls_flexion_abduction_deg']
+  hulls['index']['dip'][0][0] -= 0.4
+  content['bone_lengths']['ring']['tip'][1] += 0.001
+  content['hull_vertices'] += 3  # the same hulls
+  (folder / 'edited.json').write_text(json.dumps(content))
+  limits_command.main('diff fitted.json edited.json --out diff.html'.split())
+  rows = capsys.readouterr().out.splitlines()
+  changed = [row.split('  ')[0] for row in rows if row.endswith('  yes')]
+  assert changed == ['ring DIP-tip length', 'index PIP joint']
+  page = (folder / 'diff.html').read_text()
+  assert page.count('<td>yes</td>') == 2 and 'limits diff LIMITS LIMITS' in page
 
 
 def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
   limits_command.main('show fitted.json --out page.html --poses hands.npy'.split())
   assert capsys.readouterr().out == 'page.html\n'
   page = (folder / 'page.html').read_text()
-  assert page.count('class="plot"') == 18 and page.count('flexion (°)') == 15
+  assert page.count('class="plot"') == 19 and page.count('flexion (°)') == 15
   assert not re.search(r'(src|href)="(?!#)', page), 'nothing is fetched'
   shares = re.findall(r'([\d.]+)% inside', page)
   assert len(shares) == 15 and min(map(float, shares)) >= 95
@@ -147,6 +163,19 @@ def test_the_worst_hand_breaks_limits_by_most_and_its_largest_violation_comes_fi
     ]
     lengths = [size for size in sizes if size]
     assert lengths == sorted(lengths, reverse=True)
+
+
+def test_dots_in_figures_keep_the_share_that_is_outside():
+  inside = np.arange(3000) % 10 > 0
+  angles = np.full((3000, 2), 30.0)
+  angles[inside] = 0
+  box = np.radians([[-9.0, -9], [9, -9], [9, 9], [-9, 9]])
+  figure = hulls.limits_figure('f', [(2, box)], (angles, inside), 'a hull')
+  dots = [
+    len(re.findall('M', figure_path))
+    for figure_path in re.findall(r'<path d="([^"]*)"[^>]*--s[02]', figure)
+  ]
+  assert len(dots) == 2 and sum(dots) == 300 and 15 <= min(dots) <= 45
 
 
 def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):

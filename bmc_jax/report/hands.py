@@ -5,6 +5,7 @@ Hand-written SVG: a skeleton is six paths, and the page's style colours the fing
 
 import base64
 import dataclasses
+import html
 import io
 import json
 from collections.abc import Sequence
@@ -162,24 +163,32 @@ def depth_views(row: load.Row, index: int) -> str:
   return f'<div class="views">{"".join(views)}</div>'
 
 
-def viewer_data(group: load.Group, samples: list[Sample]) -> str:
-  """The 3D joints in millimetres that the turning skeletons show, as JSON text.
+def viewer(names: list[str], cells: str, samples: list[dict]) -> str:
+  """Skeletons that turn, all canvases together.
 
-  It is safe inside a `<script>` element.
+  Args:
+    names: what the samples are called, plain text; one is shown at a time.
+    cells: HTML with a `<canvas>` for each hand of a sample.
+    samples: of `viewer_sample`.
   """
-  shown = []
-  for sample in samples:
-    first = group.predicted[0].truth('joints_3d', sample.indices[0])
-    shown.append(
-      {
-        'true': _numbers(first),
-        'rows': [
-          _numbers(row.predictions['joints_3d'][index])
-          for row, index in zip(group.predicted, sample.indices, strict=True)
-        ],
-      }
-    )
-  return json.dumps(shown, separators=(',', ':')).replace('<', '\\u003c')
+  options = ''.join(f'<option>{html.escape(name)}</option>' for name in names)
+  # No `<` may end the script element.
+  data = json.dumps(samples, separators=(',', ':')).replace('<', '\\u003c')
+  return (
+    '<div class="viewer"><div class="controls">'
+    f'<select aria-label="sample">{options}</select>'
+    '<button type="button" class="turn">Turn</button>'
+    '<button type="button" data-yaw="0" data-pitch="0">Front</button>'
+    '<button type="button" data-yaw="1.5708" data-pitch="0">Side</button>'
+    '<button type="button" data-yaw="0" data-pitch="1.5">Top</button></div>'
+    f'<div class="cells">{cells}</div>'
+    f'<script type="application/json">{data}</script></div>'
+  )
+
+
+def viewer_sample(truth: np.ndarray, shown: list[np.ndarray]) -> dict:
+  """The true hand (21, 3), drawn grey, and those of the canvases, in millimetres."""
+  return {'true': _numbers(truth), 'rows': [_numbers(joints) for joints in shown]}
 
 
 def _numbers(joints: np.ndarray) -> list[float | None]:

@@ -14,9 +14,14 @@ from bmc_jax import limits as limits_lib
 from bmc_jax.report import load, svg
 
 _MAX_POINTS = 150  # per row and bone, of the drawn points
+_MAX_HANDS = 300
 # A point counts as inside if it is nearer than this to the polygon (radians): the
 # limits and the predictions are rounded to float32.
 _TOLERANCE = 1e-4
+POINTS_NOTE = (
+  f'Dots are up to {_MAX_HANDS} hands, chosen at random; those far from most and from '
+  'the hull stand at the edge.'
+)
 INSIDE, OUTSIDE = 2, 0  # series colours, blue and orange, told apart by everyone
 
 
@@ -70,10 +75,7 @@ def hull_figure(
     for each in points:
       angles = each.angles[:_MAX_POINTS, finger, bone]
       inside = each.inside[:_MAX_POINTS, finger, bone]
-      # Shift by full turns toward the hull, as the distance to it does.
-      turns = np.round((angles[:, :1] - (low + high)[0] / 2) / 360.0)
-      angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
-      angles = np.clip(angles, low - margin, high + margin)
+      angles = np.clip(_near(angles, low, high), low - margin, high + margin)
       for chosen, size, alpha in ((inside, 2.2, 0.45), (~inside, 3.2, 0.95)):
         if chosen.any():
           dots = _dots(angles[chosen], svg.series_color(each.row.color), size, alpha)
@@ -108,8 +110,7 @@ def limits_figure(
     drawing, axes = svg.new_axes(2.1, 1.8)
     if points is not None:
       angles, inside = points
-      turns = np.round((angles[:, :1] - (low + high)[0] / 2) / 360.0)
-      angles = angles - np.concatenate([360.0 * turns, 0 * turns], axis=1)
+      angles = _near(angles, low, high)
       low = np.minimum(low, np.quantile(angles, 0.005, axis=0))
       high = np.maximum(high, np.quantile(angles, 0.995, axis=0))
       _draw_points(axes, np.clip(angles, low - margin, high + margin), inside)
@@ -127,18 +128,26 @@ def limits_figure(
     return svg.to_svg(drawing, name, label)
 
 
+def _near(angles: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+  """Angles (N, 2) shifted by full turns towards the hull, as the distance to it is."""
+  turns = np.round((angles[:, 0] - (low + high)[0] / 2) / 360.0)
+  return angles - np.stack([360.0 * turns, 0 * turns], axis=1)
+
+
 def _draw_points(
   axes: matplotlib.axes.Axes, angles: np.ndarray, inside: np.ndarray | None
 ) -> None:
   """Draws some of the angles (N, 2) in degrees, in two colours if `inside` is told."""
+  chosen = np.random.default_rng(0).permutation(len(angles))[:_MAX_HANDS]
+  angles = angles[chosen]
   layers = [(angles, svg.CHANCE, 0.6)]
   if inside is not None:
+    inside = inside[chosen]
     colors = svg.series_color(INSIDE), svg.series_color(OUTSIDE)
     layers = [(angles[inside], colors[0], 0.35), (angles[~inside], colors[1], 0.9)]
   for drawn, color, alpha in layers:
     if len(drawn):
-      step = -(-len(drawn) // _MAX_POINTS)  # evenly: neighbours are of one video
-      axes.add_patch(_dots(drawn[::step], color, 2.4, alpha))
+      axes.add_patch(_dots(drawn, color, 2.4, alpha))
 
 
 def _dots(points: np.ndarray, color: str, size: float, alpha: float) -> patches.Patch:

@@ -10,15 +10,20 @@ import numpy as np
 
 from bmc_jax import kinematics, skeleton, violations
 from bmc_jax.limits import HandLimits
+from bmc_jax.limits.types import REFERENCE_UNIT
 from bmc_jax.pose_flags import Poses
 from bmc_jax.report import document, hulls, svg
 
 _COLORS = (2, 0)  # of the first and the second limits: blue and orange
-_COMMAND = 'python -m bmc_jax.limits show LIMITS --out PAGE'
+_COMMANDS = tuple(
+  f'python -m bmc_jax.limits {command} --out PAGE'
+  for command in ('show LIMITS', 'diff LIMITS LIMITS')
+)
 _RANGES = (
-  ('bone_lengths', 'Bone lengths', 'reference bones', 1.0),
-  ('curvatures', 'Palm curvature', '1 / reference bone', 1.0),
-  ('root_angles', 'Angles between root bones', 'degrees', 180 / np.pi),
+  ('bone_lengths', 'Palm: root bones', slice(0, 1), '{unit}s', 1.0),
+  ('bone_lengths', 'Fingers: other bones', slice(1, 4), '{unit}s', 1.0),
+  ('curvatures', 'Palm curvature', slice(None), '1 / {unit}', 1.0),
+  ('root_angles', 'Angles between root bones', slice(None), 'degrees', 180 / np.pi),
 )
 
 
@@ -45,11 +50,11 @@ def write_limits_page(
     sections.append(('tables', 'In numbers', content))
   header = ''.join(_facts(name, limits) for name, limits in shown.items())
   if poses is not None:
-    missing = int(np.sum(~poses.complete))
-    header += f'<p class="soft">{len(poses.complete)} hands drawn, {poses.note}.'
-    header += f' {missing} with missing joints are left out.</p>' if missing else '</p>'
+    header += f'<p class="soft">{poses.describe()}</p>'
   title = 'Limits of the hand: ' + ' and '.join(shown)
-  return document.write_document(path, title, header, sections, command=_COMMAND)
+  return document.write_document(
+    path, title, header, sections, command=_COMMANDS[len(shown) - 1]
+  )
 
 
 def figures(
@@ -94,6 +99,7 @@ class _Measured:
 
 def _facts(name: str, limits: HandLimits) -> str:
   about = limits.metadata
+  relative = about.unit == REFERENCE_UNIT
   a, b = (skeleton.JOINT_NAMES[joint].replace('_', ' ') for joint in about.reference)
   items = {
     'Limits': name,
@@ -101,7 +107,8 @@ def _facts(name: str, limits: HandLimits) -> str:
     'Poses': f'{about.num_poses}, coverage {about.coverage:g}'
     if about.num_poses
     else 'not fitted',
-    'Unit of length': f'{about.unit} ({a} to {b})',
+    'Unit of length': about.unit + (f' ({a} to {b})' if relative else ''),
+    'Hands': f'{about.handedness}, joint order {about.joint_order}',
     'Frames of the angles': about.frames.replace('_', ' '),
   }
   return document.facts(items)
@@ -147,9 +154,11 @@ def _angles(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
       f'<figure class="panel"><figcaption><span class="finger b{finger}">{title}</span>'
       f'</figcaption>{drawing}{shares}</figure>'
     )
+  note = '' if measured is None else f' {hulls.POINTS_NOTE}'
   return (
     '<p class="soft">Flexion (across) and abduction (up) of the bone beyond each '
-    'joint, in degrees; 0 is straight on, abduction towards the thumb is positive.</p>'
+    'joint, in degrees; 0 is straight on, abduction towards the thumb is positive.'
+    f'{note}</p>'
     f'<div class="panels hulls">{"".join(panels)}</div>'
   )
 
@@ -157,26 +166,28 @@ def _angles(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
 def _ranges(shown: dict[str, HandLimits], measured: _Measured | None) -> str:
   """One panel of bars for each kind of range."""
   panels = []
-  for field, title, unit, factor in _RANGES:
+  length_unit = next(iter(shown.values())).metadata.unit
+  for field, title, part, unit, factor in _RANGES:
     bounds = [factor * np.asarray(getattr(limits, field)) for limits in shown.values()]
-    names = violations.NAMES[field].ravel()
-    values = None if measured is None else factor * measured.values[field]
+    names = violations.NAMES[field][..., part].ravel()
+    values = None if measured is None else factor * measured.values[field][..., part]
     drawing = _range_figure(
-      field.replace('_', '-'),
+      title.split(':')[0].replace(' ', '-').lower(),
       [short_name(name) for name in names],
-      [b.reshape(2, -1) for b in bounds],
+      [b[..., part].reshape(2, -1) for b in bounds],
       None if values is None else values.reshape(len(values), -1),
-      unit,
+      unit.format(unit=length_unit),
     )
     panels.append(
       f'<figure class="panel"><figcaption>{title}</figcaption>{drawing}</figure>'
     )
-  note = (
-    ''
-    if measured is None
-    else '<p class="soft">Black lines reach from the 1st to the 99th percentile of the '
-    'hands, the dot is their median.</p>'
-  )
+  note = ''
+  if measured is not None:
+    fitted = ' the first limits' if len(shown) > 1 else ' the limits'
+    note = (
+      '<p class="soft">Black lines reach from the 1st to the 99th percentile of the '
+      f'hands at the size that fits{fitted}, the dot is their median.</p>'
+    )
   return f'{note}<div class="panels logs">{"".join(panels)}</div>'
 
 
@@ -193,19 +204,15 @@ def _range_figure(name, labels, bounds, values, unit) -> str:
   """Horizontal bars from least to largest, the first label on top."""
   rows = np.arange(len(labels))
   with svg.figure_style():
-    drawing, axes = svg.new_axes(3.6, 0.7 + 0.23 * len(labels))
+    drawing, axes = svg.row_axes(labels, unit)
     for index, (low, high) in enumerate(bounds):
       height = 0.62 / len(bounds)
       offset = (index - (len(bounds) - 1) / 2) * height
       color = svg.series_color(_COLORS[index]) if len(bounds) > 1 else svg.HULL
-      width = np.maximum(high - low, 0.004 * np.ptp([bounds[0]]))
+      width = np.maximum(high - low, 0.01 * np.ptp([bounds[0]]))
       axes.barh(rows + offset, width, left=low, height=0.9 * height, color=color)
     if values is not None and len(values):
       low, middle, high = np.quantile(values, [0.01, 0.5, 0.99], axis=0)
       axes.hlines(rows, low, high, color=svg.TEXT, linewidth=1.2)
       axes.plot(middle, rows, 'o', color=svg.TEXT, markersize=3)
-    axes.set_yticks(rows, labels)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlabel=unit)
-    axes.tick_params(axis='y', length=0)
-    axes.grid(False, axis='y')
     return svg.to_svg(drawing, name, f'ranges of {name.replace("-", " ")}')

@@ -204,25 +204,23 @@ def _millimetres(error: float) -> str:
 def _viewer(group: load.Group, samples: list[hands.Sample]) -> str:
   if not samples:
     return _NOT_RUN
-  options = ''.join(
-    f'<option>{html.escape(sample.sample_id)}: {sample.title}</option>'
-    for sample in samples
-  )
   cells = ''.join(
     f'<div class="cell s{row.color % 8}"><canvas></canvas><p>'
     f'<i class="swatch c{row.color % 8}"></i>{html.escape(row.name)}</p></div>'
     for row in group.predicted
   )
-  return (
-    '<div class="viewer"><div class="controls">'
-    f'<select aria-label="sample">{options}</select>'
-    '<button type="button" class="turn">Turn</button>'
-    '<button type="button" data-yaw="0" data-pitch="0">Front</button>'
-    '<button type="button" data-yaw="1.5708" data-pitch="0">Side</button>'
-    '<button type="button" data-yaw="0" data-pitch="1.5">Top</button></div>'
-    f'<div class="cells">{cells}</div><script type="application/json">'
-    f'{hands.viewer_data(group, samples)}</script></div>'
-  )
+  shown = [
+    hands.viewer_sample(
+      group.predicted[0].truth('joints_3d', sample.indices[0]),
+      [
+        row.predictions['joints_3d'][index]
+        for row, index in zip(group.predicted, sample.indices, strict=True)
+      ],
+    )
+    for sample in samples
+  ]
+  names = [f'{sample.sample_id}: {sample.title}' for sample in samples]
+  return hands.viewer(names, cells, shown)
 
 
 def _hulls(experiment: load.Experiment) -> str:

@@ -3,6 +3,7 @@
 import html
 import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from bmc_jax.limits import HandLimits
 from bmc_jax.report import document, hands, hulls, limits_page, svg
 
 _NUM_WORST = 12
+_NUM_PHRASES = 8
 _COMMAND = 'python -m bmc_jax.plausibility JOINTS --limits LIMITS --out PAGE'
 _VIEWS = (('front', (0, 1)), ('side', (2, 1)))
 
@@ -60,38 +62,43 @@ def _share_figure(judgement: Judgement, group: str) -> str:
   """Percent of the judged hands that break each limit of a group."""
   names = violations.NAMES[group].ravel()
   broken = judgement.found.broken()[group].reshape(-1, len(names)).sum(axis=0)
-  rows = np.arange(len(names))
   with svg.figure_style():
-    drawing, axes = svg.new_axes(3.6, 0.7 + 0.23 * len(names))
+    labels = [limits_page.short_name(name) for name in names]
+    drawing, axes = svg.row_axes(labels, 'hands that break it (%)')
     shares = 100 * broken / max(judgement.found.judged.sum(), 1)
-    axes.barh(rows, shares, height=0.6, color=svg.series_color(hulls.OUTSIDE))
-    axes.set_yticks(rows, [limits_page.short_name(name) for name in names])
-    axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 100))
-    axes.set_xlabel('hands that break it (%)')
-    axes.tick_params(axis='y', length=0)
-    axes.grid(False, axis='y')
+    color = svg.series_color(hulls.OUTSIDE)
+    axes.barh(np.arange(len(names)), shares, height=0.6, color=color)
+    axes.set_xlim(0, 100)
     return svg.to_svg(drawing, f'share-{group.replace("_", "-")}', 'broken limits')
 
 
 def _worst(judgement: Judgement) -> str:
-  """Cards of the hands that break most limits."""
-  cards = ''.join(_card(judgement, hand) for hand in judgement.worst()[:_NUM_WORST])
-  if not cards:
+  """The hands that break limits by most: turning, and as cards."""
+  worst = judgement.worst()[:_NUM_WORST]
+  if not len(worst):
     return '<p>No hand breaks a limit.</p>'
   key = ''.join(
     f'<span><i class="swatch b{number}"></i>{name}</span>'
     for number, name in enumerate(skeleton.FINGERS)
   )
+  names = [f'hand {hand}: {judgement.describe(hand)[0]}' for hand in worst]
+  sizes = [_same_size(judgement.poses.joints_3d[hand]) for hand in worst]
+  turning = hands.viewer(
+    names,
+    '<div class="cell"><canvas></canvas></div>',
+    [hands.viewer_sample(joints, [joints]) for joints in sizes],
+  )
+  cards = ''.join(_card(judgement, hand) for hand in worst)
   return (
-    '<p class="soft">The hands that break most limits, as right hands. Bones that are '
-    'too short or too long, or that bend too far at the joint they start from, have a '
-    f'broad grey band.</p><div class="key">{key}</div><div class="cells">{cards}</div>'
+    '<p class="soft">The hands whose violations sum up to most (in reference bones and '
+    'radians), as right hands; drag to turn. Bones that are too short or too long, or '
+    'that bend too far at the joint they start from, have a broad grey band.</p>'
+    f'<div class="key">{key}</div>{turning}<br><div class="cells">{cards}</div>'
   )
 
 
 def _card(judgement: Judgement, hand: int) -> str:
-  joints = judgement.poses.joints_3d[hand]
-  joints = joints / max(float(np.ptp(joints, axis=0).max()), 1e-9) * 200  # any unit
+  joints = _same_size(judgement.poses.joints_3d[hand])
   broken = judgement.found.broken()
   lengths = broken['bone_lengths'][hand]
   angles = np.pad(broken['joint_angles'][hand], ((0, 0), (1, 0)))
@@ -100,14 +107,29 @@ def _card(judgement: Judgement, hand: int) -> str:
     f'<figcaption>{label}</figcaption></figure>'
     for label, columns in _VIEWS
   )
-  phrases = judgement.describe(hand)
-  shown = ''.join(f'<br>{html.escape(phrase)}' for phrase in phrases[:8])
-  more = f'<br>and {len(phrases) - 8} more' if len(phrases) > 8 else ''
+  # A number keeps its unit beside it.
+  phrases = [
+    re.sub(r'(?<=\d) ', '\N{NO-BREAK SPACE}', p) for p in judgement.describe(hand)
+  ]
+  shown = ''.join(f'<br>{_phrase(phrase)}' for phrase in phrases[:_NUM_PHRASES])
+  more = len(phrases) - _NUM_PHRASES
+  rest = f'<br>and {more} more' if more > 0 else ''
   return (
     f'<div class="cell"><div class="views">{views}</div>'
     f'<p><b>hand {hand}</b> ({len(phrases)} of {len(NAMES)} limits)'
-    f'<span class="soft">{shown}{more}</span></p></div>'
+    f'<span class="soft">{shown}{rest}</span></p></div>'
   )
+
+
+def _phrase(phrase: str) -> str:
+  """As HTML, in which a number keeps its unit beside it."""
+  return re.sub(r'(?<=\d) ', '&nbsp;', html.escape(phrase))
+
+
+def _same_size(joints: np.ndarray) -> np.ndarray:
+  """The hand (21, 3) from the wrist on, 200 large, whatever its unit."""
+  joints = joints - joints[:1]
+  return joints / max(float(np.ptp(joints, axis=0).max()), 1e-9) * 200
 
 
 def _view(joints, broken, columns, label) -> str:

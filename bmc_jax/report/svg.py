@@ -72,6 +72,16 @@ def new_axes(width: float, height: float) -> tuple[figure.Figure, axes.Axes]:
   return drawing, drawing.add_subplot()
 
 
+def row_axes(labels: list[str], xlabel: str) -> tuple[figure.Figure, axes.Axes]:
+  """A figure of one row a label, the first on top; row k is at y = k."""
+  drawing, plot = new_axes(3.6, 0.7 + 0.23 * len(labels))
+  plot.set_yticks(range(len(labels)), labels)
+  plot.set(ylim=(len(labels) - 0.4, -0.6), xlabel=xlabel)
+  plot.tick_params(axis='y', length=0)
+  plot.grid(False, axis='y')
+  return drawing, plot
+
+
 def to_svg(drawing: figure.Figure, name: str, label: str) -> str:
   """Turns a figure into an `<svg>` element.
 
