@@ -79,8 +79,8 @@ def _check_values(name, leaf):
     mistake = 'is not convex and counter-clockwise in (flexion, abduction)'
   else:
     low, high = np.moveaxis(values, -places.ndim - 1, 0)
-    valid = np.isfinite(low) & np.isfinite(high) & (low <= high)
-    mistake = 'has a least value above the largest, or one that is not finite'
+    valid = low <= high  # not if one is NaN
+    mistake = 'has a least value above the largest, or one that is no number'
   if not valid.all():
     valid = valid.reshape(-1, *places.shape).all(axis=0)
     raise ValueError(f'{name} of the limits: {places[~valid][0]} {mistake}.')
