@@ -241,8 +241,8 @@ def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
   both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
   assert len(list(tmp_path.iterdir())) == 2
-  assert both['boxes'].metadata == boxes['boxes'].metadata
-  assert both['+ BMC'].metadata == both['again'].metadata != both['boxes'].metadata
+  assert both['boxes'] == boxes['boxes']
+  assert both['+ BMC'] == both['again'] != both['boxes']
 
 
 def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):

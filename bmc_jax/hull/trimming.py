@@ -31,7 +31,7 @@ def trim(points: Float[np.ndarray, 'n 2'], coverage: float) -> Float[np.ndarray,
     return points
   size = -(-budget // _NUM_CUTS)
   reach = _directions() @ (points / np.maximum(points.std(axis=0), _MARGIN)).T
-  # No other points can go, or come to the rim.
+  # The others neither go nor come to the rim.
   outer = np.unique(np.argpartition(-reach, budget, axis=1)[:, : budget + 1])
   reach = np.ascontiguousarray(reach[:, outer])
   order = np.argsort(-reach, axis=1, kind='stable')[:, : budget + 1]

@@ -75,31 +75,30 @@ def _check_values(name, leaf):
     is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
     rounding = 8 * float(jnp.finfo(leaf.dtype).eps) if is_float else 0.0
     max_dent = _MAX_DENT + rounding * np.abs(values).max(initial=0)
-    valid = np.isfinite(values).all(axis=(-1, -2)) & is_convex(values, max_dent)
+    polygons = values.reshape(-1, *values.shape[-2:])
+    valid = [np.isfinite(p).all() and is_convex(p, max_dent) for p in polygons]
+    valid = np.reshape(valid, values.shape[:-2])
     mistake = 'is not convex and counter-clockwise in (flexion, abduction)'
   else:
     low, high = np.moveaxis(values, -places.ndim - 1, 0)
-    valid = np.isfinite(low) & np.isfinite(high) & (low <= high)
-    mistake = 'has a least value above the largest, or one that is not finite'
+    valid = low <= high  # not if one is NaN
+    mistake = 'has a least value above the largest, or one that is no number'
   if not valid.all():
     valid = valid.reshape(-1, *places.shape).all(axis=0)
     raise ValueError(f'{name} of the limits: {places[~valid][0]} {mistake}.')
 
 
-def is_convex(corners: np.ndarray, max_dent: float = _MAX_DENT) -> np.ndarray:
-  """Which polygons (*b, v, 2) have no corner right of an edge; edges shorter than the
-  dent (radians) are passed over, since rounding turns them any way.
+def is_convex(corners: np.ndarray, max_dent: float = _MAX_DENT) -> bool:
+  """Whether no corner (v, 2) of a polygon lies right of an edge, but for a dent
+  (radians); edges shorter than that are passed over, since rounding turns them any way.
   """
-  edge = np.roll(corners, -1, axis=-2) - corners
-  length = np.linalg.norm(edge, axis=-1)
-  offset = corners[..., None, :, :] - corners[..., :, None, :]
-  ex, ey = edge[..., None, 0], edge[..., None, 1]
-  side = ex * offset[..., 1] - ey * offset[..., 0]
-  return np.all(
-    side >= -max_dent * length[..., None],
-    axis=(-1, -2),
-    where=(length > max_dent)[..., None],
-  )
+  edge = np.roll(corners, -1, axis=0) - corners
+  length = np.linalg.norm(edge, axis=1)
+  is_long = length > max_dent
+  start, edge, length = corners[is_long], edge[is_long], length[is_long]
+  offset = start - start[:, None]
+  side = edge[:, :1] * offset[..., 1] - edge[:, 1:] * offset[..., 0]
+  return bool(np.all(side >= -max_dent * length[:, None]))
 
 
 def as_reference(reference: Iterable[int]) -> tuple[int, int]:

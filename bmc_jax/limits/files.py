@@ -218,13 +218,13 @@ def _entry(content, *keys):
 
 
 def _numbers(value, where, form) -> np.ndarray:
-  """Nested lists of finite numbers as an array."""
+  """Nested lists of numbers as an array."""
   try:
     array = np.array(value)
     is_numeric = array.dtype.kind in 'iuf' and not _holds_bool(value)
   except (ValueError, OverflowError):
     is_numeric = False
-  if not is_numeric or not np.isfinite(array).all():
+  if not is_numeric or np.isnan(array).any():
     raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
   return array.astype(np.float64)
 
@@ -238,13 +238,14 @@ def _holds_bool(value) -> bool:
 def _range(content, *keys, within=(-np.inf, np.inf)) -> np.ndarray:
   """[least, largest] below these keys."""
   value, where = _entry(content, *keys), ' > '.join(keys)
-  form = '[least, largest], two finite numbers,'
+  form = '[least, largest], two numbers,'
   bounds = _numbers(value, where, form)
   if bounds.shape != (2,):
     raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
   if bounds[0] > bounds[1]:
     raise ValueError(f'{where} is {value!r:.60}: the least value is above the largest.')
-  if bounds[0] < within[0] or bounds[1] > within[1]:
+  is_out = (bounds < within[0]) | (bounds > within[1])
+  if np.any(is_out & np.isfinite(bounds)):  # infinite bounds leave a range open
     raise ValueError(
       f'{where} is {value!r:.60}, but such values lie in [{within[0]}, {within[1]}].'
     )
@@ -261,12 +262,14 @@ def _hull(content, *keys) -> np.ndarray:
       _range(content, *keys, 'abduction', within=(-91, 91)),
     )
   else:
-    form = 'a list of at least 3 corners [flexion, abduction], finite numbers,'
+    form = 'a list of at least 3 corners [flexion, abduction]'
     corners = _numbers(value, where, form)
     if corners.ndim != 2 or len(corners) < 3 or corners.shape[1] != 2:
       raise ValueError(f'{where} is {value!r:.60}, but {form} is needed.')
     if corners[:, 1].min() > 90 or corners[:, 1].max() < -90:
       raise ValueError(f'{where} is out of reach: abduction lies in [-90, 90].')
+  if not np.isfinite(corners).all():
+    raise ValueError(f'{where} is not finite: draw it as far as the joint moves.')
   corners = np.deg2rad(corners)
   if not is_convex(corners) or hull.polygon_area(corners) < _MIN_AREA:
     raise ValueError(

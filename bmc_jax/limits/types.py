@@ -126,8 +126,9 @@ class HandLimits:
   """Ranges and hulls of plausible right hands.
 
   Arrays are checked where a person makes limits, also with `dataclasses.replace`; what
-  JAX makes of them (`jax.tree.map`, `jax.vmap`) may have any leaves. Limits are equal
-  if all numbers are and their metadata; see there what counts.
+  JAX makes of them (`jax.tree.map`, `jax.vmap`) may have any leaves. Infinite bounds
+  leave a range open. Limits are equal if their numbers and metadata are, but for the
+  source in these.
 
   Attributes:
     bone_lengths: (2, 5, 4) least and largest length of each bone.
