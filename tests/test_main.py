@@ -147,13 +147,15 @@ def test_the_command_line_wins_over_the_overrides_of_rows(poses):
   assert experiment.row_config(config, 'source only').data.use_weak
 
 
-def test_the_command_line_sets_keys_of_sources_that_the_file_leaves_out(poses):
-  config = _parse(poses, '--config.data.test.order=mano', '--config.data.test.every=10')
+def test_the_command_line_sets_keys_of_sources_that_the_file_leaves_out(
+  poses, tmp_path
+):
+  joints, path = np.load(poses), tmp_path / 'poses.npy'
+  np.save(path, skeleton.reorder(joints, 'canonical', 'mano'))
+  config = _parse(path, '--config.data.test.order=mano', '--config.data.test.every=10')
   source = sources.open_source(config.data.test.to_dict())
   assert len(source) == 4
-  np.testing.assert_allclose(
-    source[1]['joints_3d'], skeleton.reorder(np.load(poses)[10], 'mano')
-  )
+  np.testing.assert_allclose(source[1]['joints_3d'], joints[10])
 
 
 BASE = 'from configs import base\ndef get_config():\n  c = base.get_config()\n'
