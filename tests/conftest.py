@@ -1,6 +1,5 @@
 """Settings of the test session and the fixtures that many tests share."""
 
-import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Read when JAX is imported, and inherited by the processes that tests start.
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache' / 'jax'))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+# Nearly all tests compile far longer than they run; `full_compilation` is for others.
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
@@ -67,20 +68,10 @@ def x64() -> Iterator[None]:
     yield
 
 
-@contextlib.contextmanager
-def compiling_quickly() -> Iterator[None]:
-  """For programs that take far longer to compile than to run."""
+@pytest.fixture(scope='module')
+def full_compilation() -> Iterator[None]:
+  """Lets XLA optimise as it does for users, for the tests of one file."""
   name = 'jax_disable_most_optimizations'
-  before = jax.config.read(name)
+  jax.config.update(name, False)
+  yield
   jax.config.update(name, True)
-  try:
-    yield
-  finally:
-    jax.config.update(name, before)
-
-
-@pytest.fixture
-def quick_compilation() -> Iterator[None]:
-  """`compiling_quickly` for the length of one test."""
-  with compiling_quickly():
-    yield

@@ -161,8 +161,12 @@ def test_what_are_no_limits_of_right_hands_is_refused_in_a_sentence(penalty):
 def test_nothing_is_promoted_where_jax_is_told_not_to():
   confidence = np.ones((8, 21), np.float32)
   with jax.numpy_dtype_promotion('strict'):
-    gradient = jax.grad(
-      lambda hands: constraints.bmc_loss(hands, LIMITS, confidence=confidence)[0].sum()
+    gradient = jax.jit(
+      jax.grad(
+        lambda hands: constraints.bmc_loss(hands, LIMITS, confidence=confidence)[
+          0
+        ].sum()
+      )
     )
     assert gradient(np.float32(HANDS)).dtype == jnp.float32
 

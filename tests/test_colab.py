@@ -8,7 +8,6 @@ import re
 import sys
 
 import matplotlib
-import pytest
 
 NOTEBOOKS = pathlib.Path(__file__).parent.parent / 'colab'
 
@@ -29,7 +28,6 @@ def run_notebook(name: str) -> dict:
   return variables
 
 
-@pytest.mark.usefixtures('quick_compilation')
 def test_the_constraints_notebook_repairs_the_broken_hand():
   matplotlib.use('agg')
   result = run_notebook('constraints.ipynb')

@@ -11,8 +11,6 @@ import pytest
 from bmc_jax import constraints, hull, kinematics, limits
 from tests.fixtures_hands import as_users_call, random_hands, wild_hands
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LIMITS = limits.clinical_limits()
 PENALTIES = {
   'bone_length': functools.partial(constraints.bone_length_penalty, limits=LIMITS),

@@ -18,8 +18,6 @@ from tests.fixtures_hands import (
   wild_hands,
 )
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LIMITS = limits.clinical_limits()
 PENALTIES = {
   'bone_length': functools.partial(constraints.bone_length_penalty, limits=LIMITS),

@@ -13,8 +13,6 @@ from bmc_jax.submission import FORMS, write_submission
 from tests import fixtures_data
 from tests.fixtures_hands import random_hands
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 COUNT = 12
 TRUTH = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]
 NOISY = TRUTH + np.random.default_rng(1).normal(0, 0.008, TRUTH.shape)

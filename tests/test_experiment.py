@@ -12,9 +12,6 @@ from bmc_jax import experiment, inputs, limits, results, train
 from bmc_jax.report.load import slug_of
 from configs import base
 from tests import tiny_config
-from tests.conftest import compiling_quickly
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
@@ -26,8 +23,7 @@ def poses(tmp_path_factory):
 def finished(poses, tmp_path_factory):
   """A workdir in which the tiny experiment has been run."""
   workdir = tmp_path_factory.mktemp('run')
-  with compiling_quickly():
-    experiment.run_experiment(tiny_config.get_config(poses), workdir)
+  experiment.run_experiment(tiny_config.get_config(poses), workdir)
   return workdir
 
 

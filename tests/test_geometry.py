@@ -10,6 +10,8 @@ from jax.test_util import check_grads
 from bmc_jax import geometry, vector
 from tests.fixtures_hands import INTRINSICS, random_hands
 
+pytestmark = pytest.mark.usefixtures('full_compilation')
+
 ANY_FLOAT = st.one_of(
   st.sampled_from([0.0, 1e-38, 1e-30, 1e-19, 1e-12, 1e-6, 1.0, 1e6, 1e12, 1e18]),
   st.floats(-(2.0**60), 2.0**60, width=32),

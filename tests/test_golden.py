@@ -6,6 +6,8 @@ import pytest
 
 from bmc_jax import constraints, hull, kinematics, limits, pose25d
 
+pytestmark = pytest.mark.usefixtures('full_compilation')
+
 KINEMATICS = {
   'bone_lengths': kinematics.bone_lengths,
   'palm_normals': kinematics.palm_normals,

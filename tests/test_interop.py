@@ -16,8 +16,6 @@ from jax.sharding import PartitionSpec as P
 
 from bmc_jax import constraints, limits
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / 'docs' / 'interop.md'
 FIRST = 'Hands to work with'

@@ -11,8 +11,6 @@ from bmc_jax import constraints, hull, joint_files, limits, skeleton, violations
 from bmc_jax.limits import literature
 from tests.fixtures_hands import as_users_call, random_hands
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 BMC_LOSS = jax.jit(constraints.bmc_loss)
 LEAVES = ('bone_lengths', 'curvatures', 'root_angles', 'hulls')
 

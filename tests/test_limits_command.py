@@ -21,8 +21,6 @@ from bmc_jax import (
 from bmc_jax.report import hulls
 from tests.fixtures_hands import random_hands
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 HANDS = 0.04 * random_hands(7, 200, spread=10).joints
 OTHERS = 0.04 * random_hands(8, 150, spread=14).joints
 

@@ -1,12 +1,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from bmc_jax import limits, losses, pose25d
 from tests.fixtures_hands import INTRINSICS, random_hands
-
-pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def _random(seed, *shapes):

@@ -30,7 +30,7 @@ def _start(*arguments):
   return subprocess.Popen(
     [sys.executable, '-m', 'bmc_jax.main', *map(str, arguments)],
     cwd=ROOT,
-    env=os.environ | {'PYTHONPATH': str(ROOT), 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
@@ -63,9 +63,8 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     )
 
   straight = _start(*arguments('straight'))
-  for row, seed in (('source_only', 1), ('plus_bmc', 2)):
-    killed = _start(*arguments('killed'))
-    _kill_at_random(killed, tmp_path / 'killed' / 'rows' / row, seed)
+  killed = _start(*arguments('killed'))
+  _kill_at_random(killed, tmp_path / 'killed' / 'rows' / 'plus_bmc', seed=2)
   first = tmp_path / 'killed' / 'rows' / 'source_only' / 'metrics.json'
   written = first.stat().st_mtime_ns
   last = _start(*arguments('killed'))

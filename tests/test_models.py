@@ -13,8 +13,6 @@ from bmc_jax.models.output import assemble
 from bmc_jax.models.refiner import RootRefiner
 from bmc_jax.models.resnet import ResNet, ResNetBlock
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 # torchvision's published counts, with a classifier of 1000 classes.
 TORCHVISION_PARAMETERS = {
   18: (11_689_512, 512),

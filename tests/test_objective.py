@@ -13,8 +13,6 @@ from bmc_jax.limits import as_boxes, fit_limits
 from configs import base
 from tests.tiny_config import WEIGHTS
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 LENGTHS = np.tile([2.7, 1.0, 0.7, 0.7], (5, 1)).astype(np.float32)
 ROOTS = np.array(
   [[-0.7, -0.7, 0.1], [-0.3, -1, 0.1], [0, -1, 0], [0.3, -1, 0], [0.6, -1, 0.1]]

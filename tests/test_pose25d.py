@@ -15,8 +15,6 @@ from tests.fixtures_hands import (
   random_hands,
 )
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 PARENTS = [0 if k % 4 == 1 else k - 1 for k in range(1, 21)]
 RANGES = np.array([[0.88], [1.12]])[..., None] * LENGTHS
 RANGES[:, 2, 1] = 1

@@ -14,6 +14,8 @@ from bmc_jax import constraints, geometry, kinematics, limits, skeleton
 from tests.fixtures_hands import random_hands
 from tests.fixtures_many_hands import KINDS, hands_of_all_kinds, procedural_hands
 
+pytestmark = pytest.mark.usefixtures('full_compilation')
+
 CLINICAL = limits.clinical_limits()
 
 

@@ -57,7 +57,6 @@ def test_joints_project_on_keypoints_after_preparation(name, test_data, tmp_path
   _check(data.batch(range(len(data))))
 
 
-@pytest.mark.usefixtures('quick_compilation')
 @pytest.mark.parametrize('name', REAL)
 def test_joints_project_on_keypoints_after_crops_and_augmentation(
   name, test_data, tmp_path, augment_batch

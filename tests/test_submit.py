@@ -14,8 +14,6 @@ from bmc_jax.train import train
 from tests import fixtures_data, tiny_config
 from tests.fixtures_hands import random_hands
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 COUNT = 6
 TRUTH = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]
 IS_RIGHT = np.arange(COUNT) % 2 == 0

@@ -15,8 +15,6 @@ from bmc_jax.limits import fit_limits
 from tests import tiny_config
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.usefixtures('quick_compilation')
-
 
 @pytest.fixture(scope='module')
 def poses(tmp_path_factory):
@@ -219,7 +217,6 @@ def test_four_devices_take_the_steps_of_one(images, tmp_path):
     env=os.environ
     | {
       'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
-      'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
     },
     capture_output=True,
     text=True,
