@@ -74,11 +74,6 @@ def share_inside(points: np.ndarray, polygon: np.ndarray) -> float:
   return float(np.mean(np.asarray(DISTANCE(points, hulls)) == 0))
 
 
-def polygon_area(corners: np.ndarray) -> float:
-  x, y = corners.T
-  return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
-
-
 def trim_by_depth(points: np.ndarray, coverage: float) -> np.ndarray:
   """Leaves out those that fewest others exceed, in their most extreme direction."""
   angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -118,7 +113,7 @@ def print_corners(angles: np.ndarray) -> None:
       [simplify(corners, count) for corners in exact],
     ):
       areas = [
-        polygon_area(polygon) / polygon_area(corners) - 1
+        hull.polygon_area(polygon) / hull.polygon_area(corners) - 1
         for polygon, corners in zip(polygons, exact, strict=True)
       ]
       padded = [np.pad(p, ((0, count - len(p)), (0, 0)), mode='edge') for p in polygons]
@@ -130,7 +125,9 @@ def print_corners(angles: np.ndarray) -> None:
 
 def print_trimming(angles: np.ndarray) -> None:
   bones = np.float64(angles.reshape(-1, 15, 2))
-  whole = [polygon_area(hull.fit_hull(bones[:, b], NUM_VERTICES)) for b in range(15)]
+  whole = [
+    hull.polygon_area(hull.fit_hull(bones[:, b], NUM_VERTICES)) for b in range(15)
+  ]
   print('\n| coverage | outliers | fit_hull: area | inside | by depth: area |')
   print('| --- | --- | --- | --- | --- |')
   for coverage in COVERAGES:
@@ -140,10 +137,10 @@ def print_trimming(angles: np.ndarray) -> None:
       for bone in range(15):
         points = with_outliers(bones[:, bone], share, place)
         polygon = hull.fit_hull(points, NUM_VERTICES, coverage=coverage)
-        areas.append(polygon_area(polygon) / whole[bone])
+        areas.append(hull.polygon_area(polygon) / whole[bone])
         inside.append(share_inside(points, polygon))
         polygon = hull.fit_hull(trim_by_depth(points, coverage), NUM_VERTICES)
-        by_depth.append(polygon_area(polygon) / whole[bone])
+        by_depth.append(hull.polygon_area(polygon) / whole[bone])
       cells = (f'{100 * np.mean(row):.1f} %' for row in (areas, inside, by_depth))
       print(f'| {coverage} | {place} |', ' | '.join(cells), '|', flush=True)
 

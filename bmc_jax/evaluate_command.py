@@ -22,9 +22,9 @@ import numpy as np
 from bmc_jax import protocols, skeleton, submission
 from bmc_jax.errors import USER_ERRORS, fail
 from bmc_jax.ground_truth import GroundTruth, read_ground_truth
-from bmc_jax.limits_command import format_table
 from bmc_jax.protocols import ALIGNMENTS, PROTOCOLS, Protocol, Score
 from bmc_jax.results import write_json
+from bmc_jax.text_table import format_table
 
 MM_PER_METRE = 1000.0
 ALL = 'all'

@@ -19,7 +19,7 @@ from bmc_jax.data import augment, sources
 from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
 from bmc_jax.models import create_model
 from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import claim, format_table, write_json, write_results
+from bmc_jax.results import claim, format_results, write_json, write_results
 from bmc_jax.train import (
   check_config,
   is_trained,
@@ -58,7 +58,7 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
     write_json(workdir / 'results.json', results)
   groups = {name: config.rows[name].group for name in records}
   chance = {groups[name]: record['chance'] for name, record in records.items()}
-  print(format_table(results, chance, groups))
+  print(format_results(results, chance, groups))
   print(f'Report: {(_results_dir(tested, workdir) / "report.html").resolve()}')
   return results
 

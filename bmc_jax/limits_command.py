@@ -16,6 +16,8 @@ import numpy as np
 from bmc_jax import kinematics, pose_flags, violations
 from bmc_jax import limits as limits_lib
 from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.hull import polygon_area
+from bmc_jax.text_table import format_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -157,7 +159,11 @@ def _ranges(limits: limits_lib.HandLimits) -> dict[str, str]:
       )
       found[str(violations.NAMES[group][index])] = text + unit
   hulls = np.asarray(limits.hulls, np.float64)
-  low, high, area = hulls.min(axis=2), hulls.max(axis=2), _areas(np.rad2deg(hulls))
+  low, high, area = (
+    hulls.min(axis=2),
+    hulls.max(axis=2),
+    polygon_area(np.rad2deg(hulls)),
+  )
   for index in np.ndindex(5, 3):
     flexion, abduction = (
       f'{_degrees(a)} to {_degrees(b)}°'
@@ -196,19 +202,3 @@ def _equally_many_corners(*hulls: np.ndarray) -> list[np.ndarray]:
     np.pad(hull, ((0, 0), (0, 0), (0, most - hull.shape[2]), (0, 0)), mode='edge')
     for hull in hulls
   ]
-
-
-def _areas(hulls):
-  """Areas (5, 3) of polygons (5, 3, V, 2)."""
-  x, y = np.moveaxis(hulls, -1, 0)
-  return (x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1) / 2
-
-
-def format_table(rows: list[list[str]]) -> str:
-  """Columns of text below each other, the first row ruled off."""
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  lines = [
-    '  '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-    for row in rows
-  ]
-  return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])

@@ -15,7 +15,7 @@ from bmc_jax import limits as limits_lib
 from bmc_jax import pose_flags
 from bmc_jax.errors import USER_ERRORS, fail
 from bmc_jax.judgement import judge
-from bmc_jax.limits_command import format_table
+from bmc_jax.text_table import format_table
 
 _NUM_WORST = 12
 _NUM_PHRASES = 5

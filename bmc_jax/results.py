@@ -146,7 +146,7 @@ COLUMNS = {
 }
 
 
-def format_table(results: Records, chance: Records, groups: Mapping[str, str]) -> str:
+def format_results(results: Records, chance: Records, groups: Mapping[str, str]) -> str:
   """The rows as a Markdown table, a line of chance under each group."""
   lines = [['row', *COLUMNS], ['---'] * (len(COLUMNS) + 1)]
   for group in dict.fromkeys(groups.values()):

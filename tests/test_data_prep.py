@@ -7,6 +7,7 @@ import pytest
 from bmc_jax.data import sources
 from data_prep import build as build_lib
 from data_prep import registry
+from tests import fixtures_readers
 from tests.fixtures_layouts import write_photos
 
 
@@ -32,13 +33,8 @@ def built(layout, tmp_path_factory):
 
 
 def _failure(source, out, capsys) -> str:
-  """Runs the command line, which must fail; its message."""
-  arguments = ['hand_graph_cnn_real', '--source', str(source), '--out', str(out)]
-  assert build_lib.main(arguments) == 2
-  message = capsys.readouterr().err.strip().splitlines()[-1]
-  assert message.startswith('error: ') and message.endswith('.')
-  assert not list(out.glob('**/dataset_info.json'))
-  return message
+  arguments = ['hand_graph_cnn_real', '--source', str(source)]
+  return fixtures_readers.failure(arguments, out, capsys)
 
 
 def test_images_are_stored_byte_for_byte(built, layout):

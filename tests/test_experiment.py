@@ -359,12 +359,12 @@ def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
   results.write_json(tmp_path / 'x.json', content)
   text = (tmp_path / 'x.json').read_text()
   assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
-  table = results.format_table({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
+  table = results.format_results({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
   assert 'None' not in table and 'nan' not in table
 
 
 def test_the_table_has_a_line_of_chance_under_each_group():
-  lines = results.format_table(
+  lines = results.format_results(
     {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
     {'x': {'depth_mm': 30}, 'y': {'depth_mm': 40}},
     {'a': 'x', 'b': 'y', 'c': 'x'},

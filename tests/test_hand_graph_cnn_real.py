@@ -6,6 +6,7 @@ import scipy.io
 
 from bmc_jax.data import sources
 from data_prep import build as build_lib
+from tests import fixtures_readers
 from tests.fixtures_layouts import BOX, CAMERA, write_params, write_photos
 
 
@@ -31,13 +32,8 @@ def built(layout, tmp_path_factory):
 
 
 def _failure(source, out, capsys) -> str:
-  """Runs the command line, which must fail and leave nothing; its message."""
-  arguments = ['hand_graph_cnn_real', '--source', str(source), '--out', str(out)]
-  assert build_lib.main(arguments) == 2
-  message = capsys.readouterr().err.strip().splitlines()[-1]
-  assert message.startswith('error: ') and message.endswith('.')
-  assert not out.exists()
-  return message
+  arguments = ['hand_graph_cnn_real', '--source', str(source)]
+  return fixtures_readers.failure(arguments, out, capsys)
 
 
 def test_every_fourth_block_of_twenty_neighbours_is_for_testing(built):

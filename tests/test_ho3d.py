@@ -10,6 +10,7 @@ import pytest
 from bmc_jax.data import sources
 from data_prep import build as build_lib
 from data_prep import ho3d
+from tests import fixtures_readers
 from tests.fixtures_data import make_joints
 
 CAMERA = np.array([[614.6, 0, 320.3], [0, 614.1, 238.5], [0, 0, 1]])
@@ -152,13 +153,8 @@ def test_evaluation_is_cropped_around_the_published_box(layout, tmp_path):
 
 
 def _failure(source, tmp_path, capsys, name='ho3d_v3') -> str:
-  """Runs the command line, which must fail; its message."""
-  out = tmp_path / 'out'
-  assert build_lib.main([name, '--source', str(source), '--out', str(out)]) == 2
-  message = capsys.readouterr().err.strip().splitlines()[-1]
-  assert message.startswith('error: ') and message.endswith('.')
-  assert not list(out.glob('**/dataset_info.json'))
-  return message
+  arguments = [name, '--source', str(source)]
+  return fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from bmc_jax.data import sources
 from data_prep import build as build_lib
 from data_prep import rhd
+from tests import fixtures_readers
 from tests.fixtures_data import make_joints
 
 CAMERA = np.array([[280, 0, 160], [0, 281, 161], [0, 0, 1]], np.float32)
@@ -167,15 +168,8 @@ def test_a_build_holds_what_the_readers_give(layout, tmp_path):
 
 
 def _failure(source, tmp_path, capsys, *flags) -> str:
-  """Runs the command line, which must fail; its message."""
-  out = tmp_path / 'out'
-  assert (
-    build_lib.main(['rhd', '--source', str(source), '--out', str(out), *flags]) == 2
-  )
-  message = capsys.readouterr().err.strip().splitlines()[-1]
-  assert message.startswith('error: ') and message.endswith('.')
-  assert not list(out.glob('**/dataset_info.json'))
-  return message
+  arguments = ['rhd', '--source', str(source), *flags]
+  return fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
 
 
 def _set(name, value):

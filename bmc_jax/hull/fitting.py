@@ -197,6 +197,6 @@ def _cross(u, v):
   return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
 
 
-def polygon_area(corners: Float[np.ndarray, 'v 2']) -> float:
-  """Area of a polygon, positive if counter-clockwise."""
-  return float(_cross(corners, np.roll(corners, -1, axis=0)).sum() / 2)
+def polygon_area(corners: Float[np.ndarray, '*b v 2']) -> Float[np.ndarray, '*b']:
+  """Area of polygons, positive if counter-clockwise."""
+  return np.asarray(_cross(corners, np.roll(corners, -1, axis=-2)).sum(axis=-1) / 2)
