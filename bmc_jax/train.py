@@ -73,7 +73,7 @@ def create_train_state(
     step=jnp.zeros((), jnp.int32),
     params=params,
     batch_stats=variables.get('batch_stats', {}),
-    opt_state=optimizer.init(params),
+    opt_state=jax.jit(optimizer.init)(params),
   )
 
 
@@ -195,11 +195,14 @@ def is_trained(config: Config, workdir: Path) -> bool:
   return (workdir / 'checkpoints' / str(config.num_steps)).is_dir()
 
 
+_norm = jax.jit(optax.tree.norm)  # one program, not one for each array
+
+
 def _check_finite(
   mean: RunningMean, state: TrainState, step: int, saved: int | None
 ) -> None:
   # The loss at `step` was that of the parameters before their last update.
-  if mean.is_finite and jnp.isfinite(optax.tree.norm(variables_of(state))):
+  if mean.is_finite and jnp.isfinite(_norm(variables_of(state))):
     return
   what = 'norm of the parameters' if mean.is_finite else 'loss'
   kept = f'the last good checkpoint is that of step {saved}'

@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Read when JAX is imported, and inherited by the processes that tests start.
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache' / 'jax'))
-os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+# The processes that tests start compile much of what other tests have compiled.
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
 # Nearly all tests compile far longer than they run; `full_compilation` is for others.
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 
