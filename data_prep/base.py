@@ -185,7 +185,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
   def _check(self, reports: Sequence[shards_lib.Report]) -> None:
     """Checks all examples together and keeps what was measured as metadata."""
     measures = {
-      name: [value for report in reports for value in report.measures.get(name, ())]
+      name: [value for report in reports for value in report.measures[name]]
       for name in checks.MEASURES
     }
     checks.check_dataset(measures, self.name)

@@ -25,8 +25,8 @@ MIN_HANDS = 10  # fewer cannot outvote a label
 # have their fingertips further off the palm's plane than this, all on the palm's side.
 MIN_BEND = 0.1
 
-Measures = dict[str, float]
-"""Of one example: keys of `MEASURES`."""
+Measures = dict[str, list[float]]
+"""By keys of `MEASURES`: the value of each example that has one."""
 
 MEASURES = {
   'reprojection_px': 'distance of the projected 3D joints from keypoints_2d, px',
@@ -36,38 +36,51 @@ MEASURES = {
 }
 
 
-def check_example(example: Mapping[str, Any]) -> Measures:
-  """Checks one example.
+def check_example(example: Mapping[str, Any], image_shape: Sequence[int]) -> None:
+  """Checks the labels of one example.
 
   Args:
-    example: whose image is decoded.
-
-  Returns:
-    What was measured.
+    example: whose image, if it is there, is ignored.
+    image_shape: (H, W, 3) of the image.
 
   Raises:
     ValueError: one sentence that names the example and the remedy.
   """
-  example_lib.validate_fields(example)
+  example_lib.validate_fields({**example, 'image': None})
   where = f'Example {example["sample_id"]!r}'
   labelled = example['visibility'] > 0
-  _check_inside(example['keypoints_2d'][labelled], example['image'].shape, where)
+  _check_inside(example['keypoints_2d'][labelled], image_shape, where)
   if not example['has_joints_3d'][0]:
-    return {}
-  measures = {}
+    return
   # Before the unit, which another order of the joints changes, too.
-  if np.all(example['joints_3d'][labelled, 2] > 0):
-    measures['reprojection_px'] = _check_projection(example, labelled, where)
+  if (example['joints_3d'][labelled, 2] > 0).all():
+    _check_projection(example, labelled, where)
   example_lib.validate_joints(example)
-  if labelled.all():
-    side = 'right' if example['is_right'][0] else 'left'
-    bend = palm_bend(example['joints_3d'])
-    if abs(bend) > MIN_BEND:
-      measures[f'palm_{side}'] = bend if side == 'right' else -bend
-  if labelled[list(pose25d.REFERENCE)].all():
-    a, b = example['joints_3d'][list(pose25d.REFERENCE)]
-    measures['bone_mm'] = float(np.linalg.norm(a - b)) * 1000
-  return measures
+
+
+def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
+  """Measures examples that have passed `check_example`; images are not needed."""
+  labels = {
+    name: np.stack([example[name] for example in examples])
+    for name in example_lib.LABEL_SHAPES
+  }
+  joints = labels['joints_3d']
+  labelled = (labels['visibility'] > 0) & (labels['has_joints_3d'] > 0)
+  distance = _reprojection(joints, labels['keypoints_2d'], labels['intrinsics'])
+  a, b = pose25d.REFERENCE
+  bone = np.linalg.norm(joints[:, a] - joints[:, b], axis=-1) * 1000
+  is_right = labels['is_right'][:, 0] > 0
+  bend = np.where(is_right, 1, -1) * palm_bend(joints)
+  tells = labelled.all(axis=-1) & (np.abs(bend) > MIN_BEND)
+  measures = {
+    'reprojection_px': np.max(distance, axis=-1, initial=0, where=labelled)[
+      labelled.any(axis=-1)
+    ],
+    'bone_mm': bone[labelled[:, a] & labelled[:, b]],
+    'palm_right': bend[tells & is_right],
+    'palm_left': bend[tells & ~is_right],
+  }
+  return {name: values.tolist() for name, values in measures.items()}
 
 
 def _check_inside(keypoints: np.ndarray, shape, where: str) -> None:
@@ -81,36 +94,40 @@ def _check_inside(keypoints: np.ndarray, shape, where: str) -> None:
     )
 
 
-def _check_projection(example, labelled: np.ndarray, where: str) -> float:
-  """The largest distance in px of a labelled keypoint from its projected joint."""
+def _check_projection(example, labelled: np.ndarray, where: str) -> None:
+  """Raises a ValueError if labelled joints do not project on their keypoints."""
   joints, keypoints = example['joints_3d'], example['keypoints_2d']
-  error = _reprojection(joints, keypoints, example['intrinsics'], labelled)
-  if error <= MAX_REPROJECTION:
-    return error
-  raise ValueError(
-    f'{where}: joints_3d project {error:.1f} px away from keypoints_2d, more than '
-    f'{MAX_REPROJECTION:g} px; {_find_remedy(example, labelled)}.'
-  )
+  error = _largest_error(joints, keypoints, example['intrinsics'], labelled)
+  if error > MAX_REPROJECTION:
+    raise ValueError(
+      f'{where}: joints_3d project {error:.1f} px away from keypoints_2d, more than '
+      f'{MAX_REPROJECTION:g} px; {_find_remedy(example, labelled)}.'
+    )
 
 
 def _find_remedy(example, labelled: np.ndarray) -> str:
   """What to do so that joints and keypoints agree."""
   for remedy, joints, keypoints in _remedies(example, labelled):
-    error = _reprojection(joints, keypoints, example['intrinsics'], labelled)
+    error = _largest_error(joints, keypoints, example['intrinsics'], labelled)
     if error <= MAX_REPROJECTION:
       return remedy
   return 'check the axes, the joint order, the crop and the intrinsics'
 
 
 def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-  points = joints @ intrinsics.T
+  """Pixels (*b, n, 2) of joints (*b, n, 3)."""
+  points = joints @ intrinsics.swapaxes(-1, -2)
   with np.errstate(all='ignore'):  # what is not labelled is zero
-    return points[:, :2] / points[:, 2:]
+    return points[..., :2] / points[..., 2:]
 
 
-def _reprojection(joints, keypoints, intrinsics, labelled) -> float:
-  projected = _project(joints[labelled], intrinsics)
-  distance = np.linalg.norm(projected - keypoints[labelled], axis=-1)
+def _reprojection(joints, keypoints, intrinsics) -> np.ndarray:
+  """Distances (*b, n) of the keypoints from the projected joints."""
+  return np.linalg.norm(_project(joints, intrinsics) - keypoints, axis=-1)
+
+
+def _largest_error(joints, keypoints, intrinsics, labelled) -> float:
+  distance = _reprojection(joints[labelled], keypoints[labelled], intrinsics)
   return float(np.max(distance, initial=0))
 
 
@@ -146,24 +163,24 @@ def _fit_crop(projected, keypoints, labelled):
   return scale, shift, (keypoints - shift) / scale
 
 
-def palm_bend(joints: np.ndarray) -> float:
+def palm_bend(joints: np.ndarray) -> np.ndarray:
   """Which way the fingers bend: positive for a right hand, negative for a left one.
 
   The fingertips lie on the palm's side of the plane through the wrist and the MCPs of
   index and little finger, and only chirality says which side of the plane that is.
 
   Args:
-    joints: (21, 3) in camera axes, canonical order, any unit.
+    joints: (*b, 21, 3) in camera axes, canonical order, any unit.
 
   Returns:
-    The sine of the angle between that plane and the line from the wrist to the middle
+    (*b,) sine of the angle between that plane and the line from the wrist to the middle
     of the tips.
   """
-  index, little = joints[5] - joints[0], joints[17] - joints[0]
-  normal = np.cross(index, little)
-  tips = joints[4::4].mean(axis=0) - joints[0]
-  length = np.linalg.norm(normal) * np.linalg.norm(tips)
-  return float(normal @ tips / max(length, 1e-12))
+  wrist, index, little = joints[..., 0, :], joints[..., 5, :], joints[..., 17, :]
+  normal = np.cross(index - wrist, little - wrist)
+  tips = joints[..., 4::4, :].mean(axis=-2) - wrist
+  length = np.linalg.norm(normal, axis=-1) * np.linalg.norm(tips, axis=-1)
+  return np.sum(normal * tips, axis=-1) / np.maximum(length, 1e-12)
 
 
 def summarize(values: Sequence[float]) -> dict[str, float]:

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from pathlib import Path
 
+from PIL import Image
+
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 _EXIF = 0x8769
@@ -32,20 +34,24 @@ def read_header(path: Path) -> Header:
   Raises:
     ValueError: it is no such file.
   """
-  from PIL import Image
-
   try:
     with Image.open(path, formats=('JPEG', 'PNG')) as image:
-      width, height = image.size
+      width, height = upright_size(image)
       exif = image.getexif()
       equivalent = float(exif.get_ifd(_EXIF).get(_FOCAL_LENGTH_35MM) or 0)
   except Exception as error:  # a damaged file makes Pillow raise almost anything
     raise ValueError(
       f'{path} cannot be read as a JPEG or PNG; get an intact copy, or convert it.'
     ) from error
-  if exif.get(_ORIENTATION) in _TURNED:
-    width, height = height, width
   focal_length = None
   if math.isfinite(equivalent) and equivalent > 0:
     focal_length = equivalent / _FILM_DIAGONAL * math.hypot(width, height)
   return Header(width, height, focal_length)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+  """Width and height of an opened image after the rotation that EXIF asks for."""
+  width, height = image.size
+  if 'exif' in image.info and image.getexif().get(_ORIENTATION) in _TURNED:
+    return height, width
+  return width, height

@@ -1,4 +1,4 @@
-"""Images: decoded if they are whole and not too large, and encoded."""
+"""Images: checked and decoded if they are whole and not too large, and encoded."""
 
 import io
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bmc_jax.data import example as example_lib
+from data_prep import image_headers
+
+Shape = Sequence[int | None]
 
 JPEG_QUALITY = 95
 MAX_PIXELS = 2**26
@@ -17,9 +19,33 @@ _REMEDY = 'get an intact copy, or leave it out with --max-bad'
 _JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 
-def decode(
-  encoded: bytes, where: str, shape: Sequence[int | None] = (None, None, 3)
-) -> np.ndarray:
+def check(
+  encoded: bytes, where: str, shape: Shape = (None, None, 3)
+) -> tuple[int, int, int]:
+  """Makes sure that an image can be decoded, in half the time that decoding takes.
+
+  Of a JPEG all data are read, but only one pixel in 8 x 8 is computed.
+
+  Args:
+    encoded: the content of a JPEG or PNG file.
+    where: what messages call it.
+    shape: (H, W, 3) that it must have; None where any will do.
+
+  Returns:
+    (H, W, 3) of the image that `decode` returns.
+
+  Raises:
+    ValueError: as `decode`.
+  """
+  header = _read_header(encoded, where)
+  if header.format == 'PNG':
+    return decode(encoded, where, shape).shape
+  _decode_whole(header, encoded, where, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+  width, height = image_headers.upright_size(header)
+  return _check_shape((height, width, 3), where, shape)
+
+
+def decode(encoded: bytes, where: str, shape: Shape = (None, None, 3)) -> np.ndarray:
   """Decodes an image after a look at its header, and only if all of it is there.
 
   Args:
@@ -33,6 +59,13 @@ def decode(
   Raises:
     ValueError: it is no JPEG or PNG, too large, of another size, cut off or damaged.
   """
+  header = _read_header(encoded, where)
+  image = _decode_whole(header, encoded, where, cv2.IMREAD_COLOR_RGB)
+  _check_shape(image.shape, where, shape)
+  return image
+
+
+def _read_header(encoded: bytes, where: str) -> Image.Image:
   try:
     header = Image.open(io.BytesIO(encoded), formats=('JPEG', 'PNG'))
   except Image.DecompressionBombError:
@@ -48,21 +81,32 @@ def decode(
     raise ValueError(
       f'{where} has {width}x{height}, more than {MAX_PIXELS} pixels; {_REMEDY}.'
     )
-  # OpenCV makes an image of any JPEG that is long enough, as one of a download that
-  # stopped often is. The end may be followed by anything, and a thumbnail before the
-  # scan has an end of its own.
-  is_whole = encoded.rfind(_JPEG_END) > encoded.rfind(_JPEG_SCAN)
+  return header
+
+
+def _decode_whole(header, encoded: bytes, where: str, mode: int) -> np.ndarray:
+  """Decodes in a mode of OpenCV, which makes an image of half a JPEG, too.
+
+  Such a JPEG, as one of a download that stopped often is, lacks its end. The end may be
+  followed by anything, and a thumbnail before the scan has an end of its own.
+  """
+  end = encoded.rfind(_JPEG_END)
+  is_whole = end >= 0 and encoded.find(_JPEG_SCAN, end) < 0
   image = None
   if header.format == 'PNG' or is_whole:
-    image = example_lib.decode_image(encoded)
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
   if image is None:
     raise ValueError(f'{where} cannot be decoded: it is cut off or damaged; {_REMEDY}.')
-  if any(b not in (None, a) for a, b in zip(image.shape, shape, strict=True)):
+  return image
+
+
+def _check_shape(found, where: str, shape: Shape) -> tuple[int, int, int]:
+  if any(b not in (None, a) for a, b in zip(found, shape, strict=True)):
     raise ValueError(
-      f'{where} has {image.shape[1]}x{image.shape[0]} pixels instead of '
+      f'{where} has {found[1]}x{found[0]} pixels instead of '
       f'{shape[1]}x{shape[0]}; get the original file.'
     )
-  return image
+  return found
 
 
 def encode(image: np.ndarray, encoding: str) -> bytes:

@@ -61,8 +61,8 @@ class Converter:
 
     return serialize
 
-  def __call__(self, record: Record) -> tuple[example_lib.Example, checks.Measures]:
-    """The example of a record and what its checks measured.
+  def __call__(self, record: Record) -> example_lib.Example:
+    """The checked example of a record; its image is encoded.
 
     Raises:
       ValueError: a check failed.
@@ -71,13 +71,14 @@ class Converter:
     example = dict(self.read_example(record))
     box = example.pop('hand_box', None)
     where = str(next(iter(_files(record)), example['sample_id']))
+    if not self.crop_size:
+      shape = images.check(example['image'], where, self.image_shape)
+      checks.check_example(example, shape)
+      return example
     image = images.decode(example['image'], where, self.image_shape)
-    decoded = {**example, 'image': image}
-    measures = checks.check_example(decoded)
-    if self.crop_size:
-      example = crops.crop_to_hand(decoded, self.crop_size, box)
-      example['image'] = images.encode(example['image'], self.encoding)
-    return example, measures
+    checks.check_example(example, image.shape)
+    example = crops.crop_to_hand({**example, 'image': image}, self.crop_size, box)
+    return example | {'image': images.encode(example['image'], self.encoding)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +114,14 @@ class Report:
     examples: their number.
     num_bytes: of all of them.
     skipped: for each example that was left out, what is wrong with it.
-    measures: by name, one number for each example that has it.
+    measures: `checks.measure` of them.
   """
 
   fingerprint: str
   examples: int
   num_bytes: int
   skipped: list[str]
-  measures: dict[str, list[float]]
+  measures: checks.Measures
 
   @classmethod
   def read(cls, path: Path) -> 'Report':
@@ -188,15 +189,15 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
     return report
   serialize = shard.converter.serializer()
   skipped: list[str] = []
-  measured: list[checks.Measures] = []
+  labels: list[example_lib.Example] = []
   num_bytes = 0
   unfinished = shard.path.with_name(f'{shard.path.name}.{os.getpid()}')
-  # Images do not shrink any further, but the attempt takes time.
-  options = 'group_size:1,uncompressed'
+  # Images do not shrink any further, but the attempt takes time, as do threads for it.
+  options = 'group_size:1,uncompressed,max_parallelism:1'
   writer = array_record_module.ArrayRecordWriter(str(unfinished), options)
   for record in shard.records:
     try:
-      example, measures = shard.converter(record)
+      example = shard.converter(record)
     except (ValueError, OSError) as error:
       if len(skipped) >= max_bad:
         raise
@@ -205,18 +206,15 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
       serialized = serialize(example)
       writer.write(serialized)
       num_bytes += len(serialized)
-      measured.append(measures)
+      example.pop('image')
+      labels.append(example)
     advance()
   writer.close()
-  if not measured:
+  if not labels:
     raise ValueError(
       f'All {len(skipped)} examples of {shard.path.name} are wrong: {skipped[0]}'
     )
-  columns = {
-    name: [row[name] for row in measured if name in row]
-    for name in sorted({name for row in measured for name in row})
-  }
-  report = Report(fingerprint, len(measured), num_bytes, skipped, columns)
+  report = Report(fingerprint, len(labels), num_bytes, skipped, checks.measure(labels))
   os.replace(unfinished, shard.path)
   unfinished.write_text(json.dumps(dataclasses.asdict(report)))
   os.replace(unfinished, shard.report_path)

@@ -196,13 +196,17 @@ def test_a_mirrored_hand_bends_the_other_way():
 
 def test_a_hand_without_3d_labels_needs_none():
   example = example_lib.drop_joints_3d(_hand())
-  assert checks.check_example(example) == {}
+  checks.check_example(example, (160, 160, 3))
+  assert not any(checks.measure([example]).values())
 
 
 def test_hidden_joints_may_project_anywhere():
   example = _hand()
   example['joints_3d'][8] += np.float32([0.1, 0, 0])
   with pytest.raises(ValueError, match='px away'):
-    checks.check_example(example)
+    checks.check_example(example, (160, 160, 3))
   example['visibility'][8] = 0
-  assert checks.check_example(example)['reprojection_px'] < 0.01
+  checks.check_example(example, (160, 160, 3))
+  measures = checks.measure([example, _hand()])
+  assert max(measures['reprojection_px']) < 0.01
+  assert [len(values) for values in measures.values()] == [2, 2, 1, 0]

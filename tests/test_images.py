@@ -1,7 +1,10 @@
 """Encoded images: whole ones pass, others are refused whatever OpenCV makes of them."""
 
+import io
+
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from data_prep import images
@@ -25,6 +28,7 @@ def _with_thumbnail(jpeg: bytes) -> bytes:
 )
 def test_whole_images_are_decoded(encoded):
   decoded = images.decode(encoded, 'a.jpg')
+  assert images.check(encoded, 'a.jpg') == decoded.shape == NOISE.shape
   expected = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
   np.testing.assert_array_equal(decoded, expected[..., ::-1])
 
@@ -33,29 +37,67 @@ def test_a_png_keeps_its_colours():
   np.testing.assert_array_equal(images.decode(PNG, 'a.png'), NOISE)
 
 
+READERS = pytest.mark.parametrize('read', [images.check, images.decode])
+
+
+@READERS
 @pytest.mark.parametrize('encoded', [JPEG, PNG, _with_thumbnail(JPEG)])
-def test_an_image_that_is_cut_off_anywhere_is_refused(encoded):
+def test_an_image_that_is_cut_off_anywhere_is_refused(encoded, read):
   for size in range(0, len(encoded), 97):
     with pytest.raises(ValueError, match='a.jpg cannot be decoded.*intact copy'):
-      images.decode(encoded[:size], 'a.jpg')
+      read(encoded[:size], 'a.jpg')
 
 
-def test_what_stands_in_for_the_end_of_a_download_is_noticed():
+@READERS
+def test_what_stands_in_for_the_end_of_a_download_is_noticed(read):
   for size in range(1000, len(JPEG), 500):
     padded = JPEG[:size] + bytes(len(JPEG) - size)
     assert cv2.imdecode(np.frombuffer(padded, np.uint8), cv2.IMREAD_COLOR) is not None
     with pytest.raises(ValueError, match='is cut off or damaged'):
-      images.decode(padded, 'a.jpg')
+      read(padded, 'a.jpg')
 
 
-def test_a_png_with_one_wrong_byte_is_refused():
+@READERS
+def test_a_png_with_one_wrong_byte_is_refused(read):
   spoilt = bytearray(PNG)
   spoilt[len(PNG) // 2] ^= 1
   with pytest.raises(ValueError, match='cannot be decoded'):
-    images.decode(bytes(spoilt), 'a.png')
+    read(bytes(spoilt), 'a.png')
 
 
-def test_another_size_than_expected_is_refused():
-  assert images.decode(PNG, 'a.png', (60, None, 3)).shape == (60, 80, 3)
+def test_checking_refuses_what_decoding_refuses():
+  rng, refused = np.random.default_rng(1), 0
+  for _ in range(300):
+    spoilt = bytearray(JPEG)
+    spoilt[rng.integers(2, 700)] = rng.integers(256)  # the tables, then the data
+    found = [_failure(read, bytes(spoilt)) for read in (images.check, images.decode)]
+    assert found[0] == found[1]
+    refused += found[0] is not None
+  assert refused > 20
+
+
+def _failure(read, encoded: bytes) -> str | None:
+  try:
+    read(encoded, 'a.jpg')
+  except ValueError as error:
+    return str(error)
+  return None
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_a_photo_is_as_large_as_it_is_when_it_is_turned_upright(orientation):
+  exif = PIL.Image.Exif()
+  exif[0x0112] = orientation
+  file = io.BytesIO()
+  PIL.Image.fromarray(NOISE).save(file, 'jpeg', exif=exif)
+  decoded = images.decode(file.getvalue(), 'a.jpg')
+  assert images.check(file.getvalue(), 'a.jpg') == decoded.shape
+  assert decoded.shape == ((80, 60, 3) if orientation >= 5 else (60, 80, 3))
+
+
+@READERS
+@pytest.mark.parametrize('encoded', [JPEG, PNG])
+def test_another_size_than_expected_is_refused(encoded, read):
+  read(encoded, 'a.png', (60, None, 3))
   with pytest.raises(ValueError, match='a.png has 80x60 pixels instead of 64x60'):
-    images.decode(PNG, 'a.png', (60, 64, 3))
+    read(encoded, 'a.png', (60, 64, 3))

@@ -80,7 +80,7 @@ def check_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
   """
   a, b = pose25d.REFERENCE
   bones = np.linalg.norm(joints_3d[..., b, :] - joints_3d[..., a, :], axis=-1)
-  bone = float(np.median(bones))
+  bone = float(np.median(bones) if bones.ndim else bones)  # of one it takes long
   low, high = REFERENCE_BONE_RANGE
   if low <= bone * UNITS[unit] <= high:
     return
@@ -120,11 +120,11 @@ def validate_fields(example: Mapping[str, Any]) -> None:
       raise ValueError(f'{where}: {name} has shape {value.shape}, expected {shape}.')
     if value.dtype != np.float32:
       raise ValueError(f'{where}: {name} is of type {value.dtype}, expected float32.')
-    if not np.all(np.isfinite(value)):
+    if not np.isfinite(value).all():
       raise ValueError(f'{where}: {name} holds a value that is not finite.')
   for name in ('visibility', *FLAGS):
     value = np.asarray(example[name])
-    if not np.all((value == 0) | (value == 1)):
+    if not ((value == 0) | (value == 1)).all():
       raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
   _validate_camera(np.asarray(example['intrinsics']), where)
   _validate_image(example.get('image'), where)
