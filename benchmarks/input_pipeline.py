@@ -30,6 +30,7 @@ SOURCE = 'data/hand_graph_cnn_real/real_world_testset'
 COPIES = 20  # of the 443 photos, for preparation
 BATCH = 64
 REPEATS = 5
+NUM_SHARDS = {1: 1, 2: 16}  # by the number of processes; 15 to 20 MB each
 
 
 def compare(
@@ -76,7 +77,7 @@ def decode_all(paths) -> int:
 def decode_in_processes(paths, processes: int) -> int:
   context = multiprocessing.get_context('spawn')
   with concurrent.futures.ProcessPoolExecutor(processes, context) as pool:
-    return sum(pool.map(decode_all, np.array_split(paths, 16)))
+    return sum(pool.map(decode_all, np.array_split(paths, NUM_SHARDS[processes])))
 
 
 def read_batch(paths) -> np.ndarray:
@@ -97,7 +98,7 @@ def prepare(records, processes: int) -> int:
   with tempfile.TemporaryDirectory() as folder:
     parts = [
       shards.Shard(pathlib.Path(folder) / str(i), part, converter)
-      for i, part in enumerate(np.array_split(records, 16))
+      for i, part in enumerate(np.array_split(records, NUM_SHARDS[processes]))
     ]
     reports = workers.write_all(parts, 0, processes)
   return sum(report.examples for report in reports)

@@ -50,14 +50,14 @@ class Converter:
   def serializer(self) -> Callable[[example_lib.Example], bytes]:
     """Makes a function that encodes examples as TFDS does.
 
-    But the fields are always in one order, which TFDS leaves to chance.
+    But the fields are always in one order, which TFDS leaves to chance. A checked
+    example is what the features would encode it as.
     """
-    features = self.features()
-    serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+    info = self.features().get_serialized_info()
+    serializer = example_serializer.ExampleSerializer(info)
 
     def serialize(example: example_lib.Example) -> bytes:
-      encoded = serializer.get_tf_example(features.encode_example(example))
-      return encoded.SerializeToString(deterministic=True)
+      return serializer.get_tf_example(example).SerializeToString(deterministic=True)
 
     return serialize
 

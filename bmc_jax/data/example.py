@@ -123,8 +123,7 @@ def validate_fields(example: Mapping[str, Any]) -> None:
     if not np.isfinite(value).all():
       raise ValueError(f'{where}: {name} holds a value that is not finite.')
   for name in ('visibility', *FLAGS):
-    value = np.asarray(example[name])
-    if not ((value == 0) | (value == 1)).all():
+    if not set(example[name].tolist()) <= {0, 1}:
       raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
   _validate_camera(np.asarray(example['intrinsics']), where)
   _validate_image(example.get('image'), where)
