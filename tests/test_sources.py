@@ -53,7 +53,10 @@ def test_a_batch_is_its_examples_stacked(prepared):
   batch = source.batch([4, 0])
   assert batch['is_right'].tolist() == [0, 1]
   assert batch['sample_id'].tolist() == ['hand_0004', 'hand_0000']
-  np.testing.assert_array_equal(batch['image'][0], source[4]['image'])
+  for row, index in enumerate((4, 0)):
+    for name in ('image', *example_lib.LABEL_SHAPES):
+      expected = np.reshape(source[index][name], batch[name][row].shape)
+      np.testing.assert_array_equal(batch[name][row], expected)
 
 
 def test_labels_alone_are_the_same_as_with_images(prepared):

@@ -207,23 +207,49 @@ def to_right_hand(example: Mapping[str, Any], width: int | None = None) -> Examp
   return example | mirror_labels(example, width)
 
 
-def mirror_labels(labels: Mapping[str, Any], width: int) -> dict[str, np.ndarray]:
+def turn_to_right_hands(batch: Batch, widths: np.ndarray) -> None:
+  """Mirrors the left hands of a batch in place, as `to_right_hand` does.
+
+  Args:
+    batch: of `stack_examples`.
+    widths: (B,) of the images, which the batch need not hold.
+  """
+  (left,) = np.nonzero(batch['is_right'] == 0)
+  mirrored = mirror_labels(
+    {name: batch[name][left] for name in ('joints_3d', 'keypoints_2d', 'intrinsics')},
+    widths[left],
+  )
+  for name, values in mirrored.items():
+    batch[name][left] = values
+  if 'image' in batch:
+    import cv2
+
+    for index in left:
+      cv2.flip(batch['image'][index], 1, batch['image'][index])
+
+
+def mirror_labels(
+  labels: Mapping[str, Any], width: int | np.ndarray
+) -> dict[str, np.ndarray]:
   """The mirrored joints_3d, keypoints_2d and intrinsics of an image `width` px wide.
 
   Args:
     labels: with leading batch dims: joints_3d (*b, 21, 3), keypoints_2d (*b, 21, 2),
       intrinsics (*b, 3, 3).
-    width: of the image, in pixels.
+    width: of the image, in pixels; one for all or (*b,).
 
   Returns:
     The three fields, so that the mirrored camera projects the mirrored joints onto the
     mirrored keypoints.
   """
-  flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]], np.float32)
+  flip = np.zeros((*np.shape(width), 3, 3), np.float32)
+  flip[..., [0, 1, 2], [0, 1, 2]] = -1, 1, 1
+  flip[..., 0, 2] = np.asarray(width) - 1
   mirror = np.diag([-1, 1, 1]).astype(np.float32)
+  shift = flip[..., None, :2, 2]
   return {
     'joints_3d': np.asarray(skeleton.mirror(labels['joints_3d'])),
-    'keypoints_2d': labels['keypoints_2d'] * flip[[0, 1], [0, 1]] + flip[:2, 2],
+    'keypoints_2d': labels['keypoints_2d'] * np.float32([-1, 1]) + shift,
     'intrinsics': flip @ labels['intrinsics'] @ mirror,
   }
 

@@ -85,27 +85,33 @@ class TfdsSource:
     self._weak = labels == '2d'
     self._data, self._image_shape = prepared.open_split(directory, split)
     self._where = f'{directory} ({split})'
-    example_lib.validate_example(self._convert(self._read([0])[0], weak=False))
+    example_lib.validate_example(self._read([0])[0][0])
 
   def __len__(self) -> int:
     return len(self._data)
 
   def __getitem__(self, index: int) -> example_lib.Example:
-    return self._convert(self._read([index])[0], weak=self._weak)
+    ((example, width),) = self._read([index])
+    example = example_lib.to_right_hand(example, width)
+    return example_lib.drop_joints_3d(example) if self._weak else example
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
-    records = self._read(indices)
-    return example_lib.stack_examples([self._convert(r, self._weak) for r in records])
+    examples, widths = zip(*self._read(indices), strict=True)
+    batch = example_lib.stack_examples(examples)
+    example_lib.turn_to_right_hands(batch, np.array(widths))
+    return example_lib.drop_joints_3d(batch) if self._weak else batch
 
-  def _read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+  def _read(self, indices: Sequence[int]) -> list[tuple[example_lib.Example, int]]:
+    """Examples of hands as they are stored, and the widths of their images."""
     try:
       stored = self._data.__getitems__([int(i) for i in indices])
-      return [prepared.parse_record(record) for record in stored]
+      records = [prepared.parse_record(record) for record in stored]
     except RuntimeError as error:
       raise prepared.damaged(f'{self._where} cannot be read', error) from error
+    return [self._convert(record) for record in records]
 
-  def _convert(self, record: Mapping[str, Any], weak: bool) -> example_lib.Example:
-    """Decodes a stored record into a right-handed example."""
+  def _convert(self, record: Mapping[str, Any]) -> tuple[example_lib.Example, int]:
+    """Decodes a stored record; the example and the width of its image."""
     labels = {name: record.get(name) for name in example_lib.LABEL_SHAPES}
     missing = [name for name, value in labels.items() if value is None]
     if missing:
@@ -122,10 +128,9 @@ class TfdsSource:
     if self._image_size is not None:
       example |= resize_example(example, shape, self._image_size)
       shape = (self._image_size, self._image_size, 3)
-    example = example_lib.to_right_hand(example, shape[1])
     if not self._with_image:
       example.pop('image', None)
-    return example_lib.drop_joints_3d(example) if weak else example
+    return example, shape[1]
 
   def _decode(self, encoded: bytes, sample_id: str) -> np.ndarray:
     image = example_lib.decode_image(encoded)
