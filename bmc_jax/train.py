@@ -265,7 +265,7 @@ def open_train_batches(
   return pipeline.train_batches(
     full,
     weak,
-    batch_size=config.batch_size // jax.process_count(),
+    batch_size=config.batch_size,
     seed=config.seed,
     num_threads=config.data.num_threads if num_threads is None else num_threads,
     process_index=jax.process_index(),

@@ -102,17 +102,28 @@ def test_restored_state_continues_with_the_very_next_batch():
   assert isinstance(resumed, grain.DatasetIterator)
 
 
-def test_hosts_share_an_epoch_without_overlap():
-  seen = [
-    _ids(
-      pipeline.train_batches(
-        _source('', 24), None, batch_size=4, seed=5, process_index=p, process_count=3
-      ),
-      2,
+@pytest.mark.parametrize('process_count', [2, 3, 6])
+def test_hosts_read_slices_of_the_batches_that_one_host_reads(process_count):
+  def make(index, count):
+    return pipeline.train_batches(
+      _source('a', 11),
+      _source('b', 7, labelled=False),
+      batch_size=12,
+      seed=5,
+      process_index=index,
+      process_count=count,
     )
-    for p in range(3)
-  ]
-  assert sorted(i for ids in seen for i in ids) == sorted(str(i) for i in range(24))
+
+  whole = make(0, 1)
+  hosts = [make(index, process_count) for index in range(process_count)]
+  for _ in range(4):
+    expected, parts = next(whole), [next(host) for host in hosts]
+    for name, values in expected.items():
+      joined = np.concatenate([part[name] for part in parts])
+      np.testing.assert_array_equal(joined, values)
+  hosts[-1].set_state(whole.get_state())  # goes on on another number of hosts
+  start = 12 - 12 // process_count
+  assert _ids(hosts[-1], 1) == _ids(whole, 1)[start:]
 
 
 def test_evaluation_reads_every_example_once_and_masks_the_padding():
@@ -123,14 +134,14 @@ def test_evaluation_reads_every_example_once_and_masks_the_padding():
   assert all(b['joints_3d'].shape == (4, 21, 3) for b in batches)
 
 
-def test_hosts_evaluate_equally_many_batches_and_every_example_once():
+def test_hosts_evaluate_slices_of_the_same_batches():
   hosts = [
-    list(pipeline.eval_batches(_source('', 10), 2, process_index=p, process_count=3))
+    list(pipeline.eval_batches(_source('', 10), 6, process_index=p, process_count=3))
     for p in range(3)
   ]
-  assert {len(batches) for batches in hosts} == {2}
-  ids = [i for h in hosts for b in h for i in b['sample_id'][b['mask'] > 0].tolist()]
-  assert sorted(ids, key=int) == [str(i) for i in range(10)]
+  ids = [i for parts in zip(*hosts, strict=True) for b in parts for i in b['sample_id']]
+  mask = [m for parts in zip(*hosts, strict=True) for b in parts for m in b['mask']]
+  assert ids == [*map(str, range(10)), '9', '9'] and mask == [1] * 10 + [0] * 2
 
 
 def test_an_odd_batch_cannot_be_halved():
@@ -138,9 +149,9 @@ def test_an_odd_batch_cannot_be_halved():
     pipeline.train_batches(_source('a', 9), _source('b', 9), batch_size=5, seed=0)
 
 
-def test_too_few_examples_for_the_hosts_are_refused():
-  with pytest.raises(ValueError, match='2 examples, too few for 4 hosts'):
-    pipeline.train_batches(_source('a', 2), None, batch_size=2, seed=0, process_count=4)
+def test_a_batch_that_does_not_divide_among_hosts_is_refused():
+  with pytest.raises(ValueError, match='8, which does not divide among 3 hosts'):
+    pipeline.train_batches(_source('a', 9), None, batch_size=8, seed=0, process_count=3)
 
 
 def test_images_of_two_prepared_datasets_share_a_batch_once_resized(tmp_path):
@@ -151,7 +162,7 @@ def test_images_of_two_prepared_datasets_share_a_batch_once_resized(tmp_path):
   full = sources.TfdsSource(small, 'train')
   with pytest.raises(ValueError, match='different sizes .* set image_size'):
     weak = sources.TfdsSource(large, 'train', labels='2d')
-    next(pipeline.train_batches(full, weak, batch_size=4, seed=0))
+    pipeline.train_batches(full, weak, batch_size=4, seed=0)
   weak = sources.TfdsSource(large, 'train', labels='2d', image_size=80)
   batch = next(pipeline.train_batches(full, weak, batch_size=4, seed=0))
   assert batch['image'].shape == (4, 80, 80, 3) and batch['image'].dtype == np.uint8
