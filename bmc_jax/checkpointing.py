@@ -48,7 +48,7 @@ class Checkpointer:
       step,
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(state),
-        data=grain.checkpoint.CheckpointSave(data),
+        data=ocp.args.JsonSave(data.get_state()),  # the same on every host
         log=ocp.args.JsonSave(log),
       ),
     )
@@ -70,9 +70,10 @@ class Checkpointer:
     """
     restored = self._restore(
       state=ocp.args.StandardRestore(state),
-      data=grain.checkpoint.CheckpointRestore(data),
+      data=ocp.args.JsonRestore(),
       log=ocp.args.JsonRestore(),
     )
+    data.set_state(restored['data'])
     return restored['state'], restored['log']
 
   def restore_state(self, state: Any) -> Any:

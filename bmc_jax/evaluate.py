@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import metrics, pose25d, sharding
+from bmc_jax import hosts, metrics, pose25d, sharding
 from bmc_jax.config import Config
 from bmc_jax.data import augment, pipeline
 from bmc_jax.data.sources import Source
@@ -74,11 +74,17 @@ def predict(
     'reference': tuple(config.reference),
   }
   parts = []
-  for batch in pipeline.eval_batches(source, config.eval.batch_size):
-    real = batch['mask'] > 0
+  for batch in pipeline.eval_batches(
+    source,
+    config.eval.batch_size,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+  ):
     outputs = _predict_batch(variables, sharding.put_batch(batch, mesh), **options)
-    outputs['sample_id'] = batch['sample_id']
-    parts.append({k: np.asarray(v)[real] for k, v in outputs.items()})
+    outputs |= {name: batch[name] for name in ('sample_id', 'mask')}
+    outputs = hosts.gather(outputs)
+    real = outputs.pop('mask') > 0
+    parts.append({name: value[real] for name, value in outputs.items()})
   return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
 
 

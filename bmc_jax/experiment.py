@@ -13,7 +13,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from bmc_jax import evaluate, report, weights
+from bmc_jax import evaluate, hosts, report, weights
 from bmc_jax.config import Config, check_known, flatten
 from bmc_jax.data import augment, sources
 from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
@@ -42,7 +42,7 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
 
   Returns:
     {row: {metric: value}} of all rows that are finished, in the config's order; those
-    that were run before count, too.
+    that were run before count, too. On the first host: the others return nothing.
 
   Raises:
     ValueError: a config value is wrong, or the workdir belongs to another config.
@@ -53,6 +53,8 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
   rows = row_configs(tested)
   with claim(workdir, config):
     records = _run_rows(tested, rows, workdir)
+    if not hosts.is_first():
+      return {}
     results = {name: record['metrics'] for name, record in records.items()}
     # The table of this call, whichever test set it was for.
     write_json(workdir / 'results.json', results)
@@ -64,16 +66,20 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
 
 
 def _run_rows(config, rows, workdir) -> dict[str, dict[str, Any]]:
-  """Runs the rows that are not finished; the records of all that are, in order."""
+  """Runs the rows that are not finished; the records of all that are, in order.
+
+  Only the first host has records.
+  """
   out = _results_dir(config, workdir)
   trained_in, tested_in = (
     {name: folder / 'rows' / slug_of(name) for name in rows}
     for folder in (workdir, out)
   )
-  todo = [
-    name for name in config.run_rows if not _finished(rows[name], tested_in[name])
-  ]
-  trained = {name for name in todo if is_trained(rows[name], trained_in[name])}
+  done = {name: bool(_finished(rows[name], tested_in[name])) for name in rows}
+  done = hosts.from_first(done)
+  todo = [name for name in config.run_rows if not done[name]]
+  begun = {name: is_trained(rows[name], trained_in[name]) for name in rows}
+  trained = {name for name, value in hosts.from_first(begun).items() if value}
   check_inputs({name: rows[name] for name in todo}, trained)
   limits = open_limits(rows, workdir, set(todo) - trained)
   records: dict[str, dict[str, Any]] = {}
@@ -84,6 +90,8 @@ def _run_rows(config, rows, workdir) -> dict[str, dict[str, Any]]:
       _run_row(rows[name], trained_in[name], tested_in[name], row_limits, label)
     elif number < len(config.run_rows):
       continue  # the tables need not be written yet
+    if not hosts.is_first():
+      continue
     found = {k: _finished(row, tested_in[k]) for k, row in rows.items()}
     records = {k: record for k, record in found.items() if record}
     shown = [k for k in rows if k in records or k in config.run_rows]
@@ -184,20 +192,28 @@ def _test_set(config) -> dict[str, Any]:
 
 
 def _run_row(config, row_dir, out, limits, label) -> None:
-  """Trains a row in `row_dir` and tests it in `out`, `metrics.json` last."""
+  """Trains a row in `row_dir` and tests it in `out`."""
   row_dir.mkdir(parents=True, exist_ok=True)
   out.mkdir(parents=True, exist_ok=True)
-  write_json(row_dir / 'config.json', _own_values(config))
+  if hosts.is_first():
+    write_json(row_dir / 'config.json', _own_values(config))
   test = sources.open_source(source_spec(config, 'test'))
   state = train(config, row_dir, limits, label=label)
   model = create_model(model_options(config))
   metrics, predictions = evaluate.evaluate(config, model, variables_of(state), test)
+  if hosts.is_first():
+    if config.save_weights:
+      weights.save_weights(config.save_weights, variables_of(state))
+    _copy_if_new(row_dir / 'metrics.csv', out)
+    _write_row(config, out, test, metrics, predictions)
+  hosts.wait('the row is written')
+
+
+def _write_row(config, out, test, metrics, predictions) -> None:
+  """Writes what a row is shown by, `metrics.json` last: with it the row is finished."""
   np.savez_compressed(out / 'predictions.npz', **predictions)
   if config.model.name == 'pose_network':
     _save_samples(out / 'samples.npz', test, config.image_size)
-  if config.save_weights:
-    weights.save_weights(config.save_weights, variables_of(state))
-  _copy_if_new(row_dir / 'metrics.csv', out)
   record = {
     'metrics': metrics,
     'chance': evaluate.chance(predictions, reference=tuple(config.reference)),

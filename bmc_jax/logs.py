@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from tensorboardX import SummaryWriter
 
+from bmc_jax import hosts
+
 
 class RunningMean:
   """Means of the terms of the steps since they were last taken.
@@ -49,7 +51,7 @@ class MetricLog:
   """Writes rows of metrics to `metrics.csv` and TensorBoard.
 
   A row may bring new columns, and a resumed run drops the rows after its checkpoint, so
-  that the file reads as if the run had never stopped.
+  that the file reads as if the run had never stopped. Only the first host writes.
   """
 
   def __init__(self, workdir: Path, *, resume_at: int = 0):
@@ -66,10 +68,15 @@ class MetricLog:
       with self._path.open(newline='') as file:
         rows = list(csv.DictReader(file))
       self._rows = [row for row in rows if int(row['step']) <= resume_at]
-    self._writer = SummaryWriter(str(workdir / 'tensorboard'), purge_step=resume_at + 1)
+    self._writer = None
+    if hosts.is_first():
+      folder = str(workdir / 'tensorboard')
+      self._writer = SummaryWriter(folder, purge_step=resume_at + 1)
 
   def write(self, step: int, metrics: Mapping[str, float]) -> None:
     """Adds a row; the file is replaced as a whole, so that it is never half written."""
+    if self._writer is None:
+      return
     self._rows.append({'step': step, **{k: f'{v:.6g}' for k, v in metrics.items()}})
     columns = list(dict.fromkeys(name for row in self._rows for name in row))
     partial = self._path.with_suffix('.csv.partial')
@@ -83,4 +90,5 @@ class MetricLog:
 
   def close(self) -> None:
     """Flushes TensorBoard's events."""
-    self._writer.close()
+    if self._writer is not None:
+      self._writer.close()

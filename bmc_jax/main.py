@@ -106,10 +106,12 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     fail(f'unknown argument {argv[1]!r}; values go as --config.KEY=VALUE.')
   # Imported here, so that wrong flags are told before JAX has started.
+  from bmc_jax import hosts
   from bmc_jax.experiment import run_experiment
 
   logging.set_verbosity(logging.WARNING)  # orbax tells every file at INFO
   try:
+    hosts.connect()
     run_experiment(_CONFIG.value, _WORKDIR.value)
   except USER_ERRORS as error:
     fail(f'{error}{_keep_traceback(Path(_WORKDIR.value))}')

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 
+from bmc_jax import hosts
 from bmc_jax.config import Config, flatten
 from bmc_jax.report.load import read_json
 
@@ -67,7 +68,7 @@ def claim(workdir: Path, config: Config) -> Iterator[None]:
     raise ValueError(f'The workdir {workdir} is a file; name a folder.')
   workdir.mkdir(parents=True, exist_ok=True)
   with (workdir / '.lock').open('a+') as file:
-    if jax.process_index() == 0:  # the processes of one run share a workdir
+    if hosts.is_first():
       try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
@@ -79,7 +80,8 @@ def claim(workdir: Path, config: Config) -> Iterator[None]:
       file.truncate(0)
       file.write(f'{os.getpid()}\n')
       file.flush()
-    record_config(workdir, config)
+      record_config(workdir, config)
+    hosts.wait('the workdir is claimed')
     yield
 
 

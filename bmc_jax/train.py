@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from tqdm import tqdm
 
-from bmc_jax import evaluate, sharding, weights
+from bmc_jax import evaluate, hosts, sharding, weights
 from bmc_jax.checkpointing import Checkpointer
 from bmc_jax.config import Config, check_values
 from bmc_jax.data import augment, pipeline, sources
@@ -163,7 +163,12 @@ def train(
   step_fn = make_train_step(config, model, optimizer, limits)
 
   bar = tqdm(
-    total=config.num_steps, initial=first, desc=label, unit='step', dynamic_ncols=True
+    total=config.num_steps,
+    initial=first,
+    desc=label,
+    unit='step',
+    dynamic_ncols=True,
+    disable=not hosts.is_first(),
   )
   # Closed on errors, too: a checkpoint that has been begun is finished.
   with closing(checkpoints), closing(log), bar:

@@ -1,0 +1,99 @@
+"""The hosts of one run: processes that train together, on one machine or on many.
+
+All run the same command and share a workdir. The first one writes files and decides
+what is left to do; with one process all of this does nothing.
+"""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+_TEXT_BYTES = 256
+
+
+def connect() -> None:
+  """Connects to the other processes of the run, if the environment tells of any.
+
+  JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID name them; on Cloud TPU,
+  under SLURM and under Open MPI JAX finds them by itself. To be called before anything
+  else is asked of JAX.
+
+  Raises:
+    ValueError: one of the variables is missing or no number.
+  """
+  address = os.environ.get('JAX_COORDINATOR_ADDRESS')
+  if address:
+    count, index = (_number(name) for name in ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID'))
+    if not 0 <= index < count:
+      raise ValueError(
+        f'JAX_PROCESS_ID is {index}; it must be from 0 to {count - 1}, since '
+        f'JAX_NUM_PROCESSES is {count}.'
+      )
+    jax.distributed.initialize(address, count, index)
+  elif _in_cluster():
+    jax.distributed.initialize()
+
+
+def _number(name: str) -> int:
+  value = os.environ.get(name, '')
+  if not value.isdecimal():
+    raise ValueError(
+      f'JAX_COORDINATOR_ADDRESS is set, but {name} is {value!r}: set it to a whole '
+      'number (docs/scaling.md).'
+    )
+  return int(value)
+
+
+def _in_cluster() -> bool:
+  """Whether this is one of several processes that SLURM, Open MPI or a TPU started."""
+  counts = ('SLURM_STEP_NUM_TASKS', 'OMPI_COMM_WORLD_SIZE')
+  if any(os.environ.get(name, '1') not in ('', '1') for name in counts):
+    return True
+  # What a Cloud TPU's own machine has; JAX asks it for the others.
+  is_tpu = any(os.path.exists(path) for path in ('/dev/accel0', '/dev/vfio/0'))
+  return is_tpu and importlib.util.find_spec('libtpu') is not None
+
+
+def is_first() -> bool:
+  """Whether this process writes the files that all share."""
+  return jax.process_index() == 0
+
+
+def from_first(values: Mapping[str, bool]) -> dict[str, bool]:
+  """What the first process found, for all: files may appear late on other hosts."""
+  if jax.process_count() == 1:
+    return dict(values)
+  found = multihost_utils.broadcast_one_to_all(np.array([*values.values()], np.int32))
+  return dict(zip(values, np.asarray(found).astype(bool).tolist(), strict=True))
+
+
+def wait(name: str) -> None:
+  """Waits until all processes have come here."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
+def gather(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """All hosts' parts of a batch, in their order, on every host.
+
+  Args:
+    batch: arrays split over the devices of all hosts; NumPy arrays, text among them, of
+      this host's part.
+  """
+  if jax.process_count() == 1:
+    return {name: np.asarray(value) for name, value in batch.items()}
+  return {name: _gather(value) for name, value in batch.items()}
+
+
+def _gather(value) -> np.ndarray:
+  if not isinstance(value, np.ndarray) or value.dtype.kind not in 'SU':
+    return np.asarray(multihost_utils.process_allgather(value, tiled=True))
+  encoded = np.char.encode(value, 'utf-8').astype(f'S{_TEXT_BYTES}')
+  numbers = encoded.view(np.uint8).reshape(len(value), _TEXT_BYTES)
+  gathered = np.asarray(multihost_utils.process_allgather(numbers, tiled=True))
+  return np.char.decode(gathered.view(f'S{_TEXT_BYTES}')[:, 0], 'utf-8')
