@@ -49,7 +49,7 @@ def load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
   _check_file(path)
   try:
-    content = scipy.io.loadmat(path)
+    content = scipy.io.loadmat(path, variable_names=names)  # others may be huge
   except Exception as error:  # a damaged file makes SciPy raise almost anything
     raise ValueError(
       f'{path} cannot be read as a MATLAB file ({error}); get a complete copy.'

@@ -38,7 +38,7 @@ from data_prep import checks, folders
 from data_prep import shards as shards_lib
 from data_prep import workers as workers_lib
 
-MIN_CROP_SIZE = 16  # px
+CROP_SIZES = (16, 4096)  # px, the least and the largest
 
 
 class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
@@ -109,9 +109,10 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       ValueError: a number is out of range, or `data_dir` holds the dataset made with
         other settings.
     """
-    if crop_size is not None and crop_size < MIN_CROP_SIZE:
+    low, high = CROP_SIZES
+    if crop_size is not None and not low <= crop_size <= high:
       raise ValueError(
-        f'crop_size is {crop_size}; it must be at least {MIN_CROP_SIZE} pixels.'
+        f'crop_size is {crop_size}; it must be from {low} to {high} pixels.'
       )
     if max_bad < 0 or workers < 1:
       raise ValueError(
@@ -152,6 +153,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     They are written beside it, since TFDS deletes its own when a build fails.
     """
     splits = self._read_splits(Path(dl_manager.manual_dir))
+    shards_lib.check_files(splits.values(), self._max_bad)
     folder = folders.shards_folder(Path(self.data_path).parent, str(self.version))
     folder.mkdir(exist_ok=True)
     names = {split: self._get_filename_template(split) for split in splits}

@@ -25,6 +25,7 @@ from data_prep import archives, cards, checks, contact_sheet, folders
 from data_prep.registry import DATASETS, FLAGS, parse_names
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # as shells say it
 CONTACT_SHEET = 'contact_sheet.png'
 CARD = 'README.md'
 # Of every dataset with original files.
@@ -198,6 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   except USER_ERRORS as error:
     print(f'error: {error}', file=sys.stderr)
     return EXIT_BAD_INPUT
+  except KeyboardInterrupt:
+    print('interrupted; the same command, run again, goes on.', file=sys.stderr)
+    return EXIT_INTERRUPTED
   print_summary(path, time.perf_counter() - start)
   return 0
 

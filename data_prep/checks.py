@@ -28,7 +28,12 @@ MIN_BEND = 0.1
 Measures = dict[str, list[float]]
 """By keys of `MEASURES`: the value of each example that has one."""
 
+# Hands are cut off by the border of an image, but not most hands half of the time.
+MIN_INSIDE = 60.0  # %
+MIN_KEYPOINTS = 5  # of fewer the share says little
+
 MEASURES = {
+  'inside_percent': 'labelled keypoints that lie in the image, %',
   'reprojection_px': 'distance of the projected 3D joints from keypoints_2d, px',
   'bone_mm': 'middle MCP->PIP bone, mm',
   'palm_right': 'right hands: bend to the palm, sine',
@@ -59,13 +64,20 @@ def check_example(example: Mapping[str, Any], image_shape: Sequence[int]) -> Non
 
 
 def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
-  """Measures examples that have passed `check_example`; images are not needed."""
+  """Measures examples that have passed `check_example`.
+
+  Args:
+    examples: with `image_shape`, (H, W, 3), in the place of the image.
+  """
   labels = {
     name: np.stack([example[name] for example in examples])
     for name in example_lib.LABEL_SHAPES
   }
-  joints = labels['joints_3d']
-  labelled = (labels['visibility'] > 0) & (labels['has_joints_3d'] > 0)
+  joints, visible = labels['joints_3d'], labels['visibility'] > 0
+  sizes = np.array([example['image_shape'][1::-1] for example in examples])
+  inside = _is_inside(labels['keypoints_2d'], sizes[:, None]) & visible
+  share = 100 * inside.sum(axis=-1) / np.maximum(visible.sum(axis=-1), 1)
+  labelled = visible & (labels['has_joints_3d'] > 0)
   distance = _reprojection(joints, labels['keypoints_2d'], labels['intrinsics'])
   a, b = pose25d.REFERENCE
   bone = np.linalg.norm(joints[:, a] - joints[:, b], axis=-1) * 1000
@@ -73,6 +85,7 @@ def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
   bend = np.where(is_right, 1, -1) * palm_bend(joints)
   tells = labelled.all(axis=-1) & (np.abs(bend) > MIN_BEND)
   measures = {
+    'inside_percent': share[visible.sum(axis=-1) >= MIN_KEYPOINTS],
     'reprojection_px': np.max(distance, axis=-1, initial=0, where=labelled)[
       labelled.any(axis=-1)
     ],
@@ -86,12 +99,16 @@ def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
 def _check_inside(keypoints: np.ndarray, shape, where: str) -> None:
   """Raises a ValueError if all of the keypoints (n, 2) are outside of the image."""
   size = np.array([shape[1], shape[0]])
-  inside = np.all((keypoints > -0.5) & (keypoints < size - 0.5), axis=-1)
-  if keypoints.size and not inside.any():
+  if keypoints.size and not _is_inside(keypoints, size).any():
     raise ValueError(
       f'{where}: all keypoints lie outside of the image of {size[0]}x{size[1]} pixels; '
       'they belong to another size, crop or image.'
     )
+
+
+def _is_inside(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
+  """Whether keypoints (*b, 2) lie in images of `size` (*b, 2), width and height."""
+  return np.all((keypoints > -0.5) & (keypoints < size - 0.5), axis=-1)
 
 
 def _check_projection(example, labelled: np.ndarray, where: str) -> None:
@@ -190,15 +207,22 @@ def summarize(values: Sequence[float]) -> dict[str, float]:
 
 
 def check_dataset(measures: Mapping[str, Sequence[float]], where: str) -> None:
-  """Checks what only many examples can tell: whether left and right are what they say.
+  """Checks what only many examples can tell: left and right, and the camera.
 
   Args:
     measures: by name, those of all examples (`Measures`).
     where: names the dataset.
 
   Raises:
-    ValueError: most hands of one side bend like those of the other.
+    ValueError: most hands of one side bend like those of the other, or lie for the most
+      part outside of their images.
   """
+  share = float(np.median(measures['inside_percent'] or [100.0]))
+  if share < MIN_INSIDE:
+    raise ValueError(
+      f'{where}: of the keypoints of most hands no more than {share:.0f} % lie in the '
+      'image; the intrinsics or the keypoints are those of another size or crop.'
+    )
   for side, other in (('right', 'left'), ('left', 'right')):
     bends = np.asarray(measures.get(f'palm_{side}', ()))
     wrong = int(np.sum(bends < 0))

@@ -58,7 +58,8 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
     except Exception:  # an interruption is none
       _remove([kept])
       for path in new:
-        path.rmdir()
+        with contextlib.suppress(OSError):  # somebody's file has come in between
+          path.rmdir()
       raise
     _remove([kept])
   finally:

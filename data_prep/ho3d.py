@@ -133,16 +133,12 @@ def _read_list(path: Path, ending: str) -> list[Frame]:
 
 
 def _check_files(path: Path, frames: list[Frame]) -> None:
-  """Raises a FileNotFoundError unless all images and annotations are there."""
-  files = [file for frame in frames for file in (frame.image, frame.meta)]
-  folders = {file.parent for file in files}
-  there = {file for folder in folders for file in folder.glob('*')}
-  missing = [file for file in files if file not in there]
-  if missing:
+  """Raises a FileNotFoundError if none of the images is there."""
+  if not any(frame.image.is_file() for frame in frames):
     raise FileNotFoundError(
-      f'{path} lists {len(frames)} frames, but {len(missing)} of their files are '
-      f'missing, the first of them {missing[0]}; get a complete copy (the images of '
-      'version 2 are .png files, those of version 3 are .jpg files).'
+      f'{path} lists {len(frames)} frames, but none of their images is there, such as '
+      f'{frames[0].image}; the images of version 2 are .png files, those of version 3 '
+      '.jpg files.'
     )
 
 
@@ -158,10 +154,21 @@ def read_example(frame: Frame) -> example_lib.Example:
   intrinsics = read('camMat', 3, 3)
   if np.shape(meta.get('handJoints3D')) == (3,):
     wrist, box = read('handJoints3D', 3), read('handBoundingBox', 4)
+    _check_box(box, frame.meta)
     record = _wrist_record(frame, intrinsics, wrist) | {'hand_box': box}
   else:
     record = _hand_record(frame, intrinsics, read('handJoints3D', 21, 3))
   return records.read_example(record)
+
+
+def _check_box(box: np.ndarray, path: Path) -> None:
+  """Raises a ValueError unless a box has a size and touches the image."""
+  low, high = np.maximum(box[:2], 0), np.minimum(box[2:], IMAGE_SHAPE[1::-1])
+  if np.any(high - low < 1):
+    raise ValueError(
+      f'{path}: handBoundingBox is {box.tolist()}, no left, top, right and bottom in '
+      f'an image of {IMAGE_SHAPE[1]}x{IMAGE_SHAPE[0]}; get a complete copy.'
+    )
 
 
 def _hand_record(frame: Frame, intrinsics, joints) -> records.Record:
@@ -182,8 +189,13 @@ def _wrist_record(frame: Frame, intrinsics, wrist) -> records.Record:
   joints = np.zeros((21, 3), np.float32)
   joints[0] = skeleton.change_axes(wrist[None], 'opengl')[0]
   keypoints = np.asarray(_project(joints, intrinsics))
+  if joints[0, 2] <= 0:
+    raise ValueError(
+      f'{frame.meta}: the wrist lies behind the camera (depth {joints[0, 2]:.4g} m); '
+      "the file must have HO-3D's axes, y up and z backward."
+    )
   limit = np.array(IMAGE_SHAPE[1::-1]) - 0.5
-  in_image = joints[0, 2] > 0 and np.all((keypoints[0] > -0.5) & (keypoints[0] < limit))
+  in_image = np.all((keypoints[0] > -0.5) & (keypoints[0] < limit))
   record = records.make_record(
     frame.image,
     frame.sample_id,

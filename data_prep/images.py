@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import Image
 
 from data_prep import image_headers
@@ -15,14 +16,14 @@ JPEG_QUALITY = 95
 MAX_PIXELS = 2**26
 """A larger image is refused unopened: 67 megapixels are 200 MB when decoded."""
 
-_REMEDY = 'get an intact copy, or leave it out with --max-bad'
-_JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
+REMEDY = 'get an intact copy, or leave it out with --max-bad'
+_SPACES = {'CMYK': 'CMYK', 'YCCK': 'CMYK'}  # those without a grey channel of their own
 
 
 def check(
   encoded: bytes, where: str, shape: Shape = (None, None, 3)
 ) -> tuple[int, int, int]:
-  """Makes sure that an image can be decoded, in half the time that decoding takes.
+  """Makes sure that an image is whole, in half the time that decoding takes.
 
   Of a JPEG all data are read, but only one pixel in 8 x 8 is computed.
 
@@ -35,78 +36,74 @@ def check(
     (H, W, 3) of the image that `decode` returns.
 
   Raises:
-    ValueError: as `decode`.
-  """
-  header = _read_header(encoded, where)
-  if header.format == 'PNG':
-    return decode(encoded, where, shape).shape
-  _decode_whole(header, encoded, where, cv2.IMREAD_REDUCED_GRAYSCALE_8)
-  width, height = image_headers.upright_size(header)
-  return _check_shape((height, width, 3), where, shape)
-
-
-def decode(encoded: bytes, where: str, shape: Shape = (None, None, 3)) -> np.ndarray:
-  """Decodes an image after a look at its header, and only if all of it is there.
-
-  Args:
-    encoded: the content of a JPEG or PNG file.
-    where: what messages call it.
-    shape: (H, W, 3) that it must have; None where any will do.
-
-  Returns:
-    (H, W, 3) uint8 RGB.
-
-  Raises:
     ValueError: it is no JPEG or PNG, too large, of another size, cut off or damaged.
   """
   header = _read_header(encoded, where)
-  image = _decode_whole(header, encoded, where, cv2.IMREAD_COLOR_RGB)
-  _check_shape(image.shape, where, shape)
-  return image
-
-
-def _read_header(encoded: bytes, where: str) -> Image.Image:
-  try:
-    header = Image.open(io.BytesIO(encoded), formats=('JPEG', 'PNG'))
-  except Image.DecompressionBombError:
-    raise ValueError(
-      f'{where} is larger than {MAX_PIXELS} pixels; {_REMEDY}.'
-    ) from None
-  except Exception as error:  # a damaged header makes Pillow raise almost anything
-    raise ValueError(
-      f'{where} cannot be decoded as a JPEG or PNG image; {_REMEDY}.'
-    ) from error
-  width, height = header.size
-  if width * height > MAX_PIXELS:
-    raise ValueError(
-      f'{where} has {width}x{height}, more than {MAX_PIXELS} pixels; {_REMEDY}.'
-    )
-  return header
-
-
-def _decode_whole(header, encoded: bytes, where: str, mode: int) -> np.ndarray:
-  """Decodes in a mode of OpenCV, which makes an image of half a JPEG, too.
-
-  Such a JPEG, as one of a download that stopped often is, lacks its end. The end may be
-  followed by anything, and a thumbnail before the scan has an end of its own.
-  """
-  end = encoded.rfind(_JPEG_END)
-  is_whole = end >= 0 and encoded.find(_JPEG_SCAN, end) < 0
-  image = None
-  if header.format == 'PNG' or is_whole:
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
-  if image is None:
-    raise ValueError(f'{where} cannot be decoded: it is cut off or damaged; {_REMEDY}.')
-  return image
-
-
-def _check_shape(found, where: str, shape: Shape) -> tuple[int, int, int]:
+  if header.format == 'PNG':
+    found = _decode(encoded, where).shape
+  else:
+    _check_jpeg(encoded, where)
+    width, height = image_headers.upright_size(header)
+    found = (height, width, 3)
   if any(b not in (None, a) for a, b in zip(found, shape, strict=True)):
     raise ValueError(
       f'{where} has {found[1]}x{found[0]} pixels instead of '
       f'{shape[1]}x{shape[0]}; get the original file.'
     )
   return found
+
+
+def decode(encoded: bytes, where: str, shape: Shape = (None, None, 3)) -> np.ndarray:
+  """Decodes an image after `check`, with the same arguments and errors.
+
+  Returns:
+    (H, W, 3) uint8 RGB.
+  """
+  check(encoded, where, shape)
+  return _decode(encoded, where)
+
+
+def _read_header(encoded: bytes, where: str) -> Image.Image:
+  try:
+    header = Image.open(io.BytesIO(encoded), formats=('JPEG', 'PNG'))
+  except Image.DecompressionBombError:
+    raise ValueError(f'{where} is larger than {MAX_PIXELS} pixels; {REMEDY}.') from None
+  except Exception as error:  # a damaged header makes Pillow raise almost anything
+    raise ValueError(
+      f'{where} cannot be decoded as a JPEG or PNG image; {REMEDY}.'
+    ) from error
+  width, height = header.size
+  if width * height > MAX_PIXELS:
+    raise ValueError(
+      f'{where} has {width}x{height}, more than {MAX_PIXELS} pixels; {REMEDY}.'
+    )
+  return header
+
+
+def _check_jpeg(encoded: bytes, where: str) -> None:
+  """Raises a ValueError unless all data are there and make sense.
+
+  OpenCV and Pillow make an image of half a JPEG, too, as of a download that stopped.
+  What follows the end, such as the video of a motion photo, does not matter.
+  """
+  try:
+    *_, space, _ = simplejpeg.decode_jpeg_header(encoded)
+    simplejpeg.decode_jpeg(
+      encoded, _SPACES.get(space, 'GRAY'), min_height=1, min_width=1, min_factor=8
+    )
+  except ValueError as error:
+    raise _damaged(where, str(error)) from error
+
+
+def _decode(encoded: bytes, where: str) -> np.ndarray:
+  image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+  if image is None:
+    raise _damaged(where, 'not all of it can be read')
+  return image
+
+
+def _damaged(where: str, reason: str) -> ValueError:
+  return ValueError(f'{where} is cut off or damaged ({reason}); {REMEDY}.')
 
 
 def encode(image: np.ndarray, encoding: str) -> bytes:

@@ -21,6 +21,9 @@ from typing import Any
 import numpy as np
 
 _MAX_DEPTH = 16  # of containers in containers
+# Values in all containers, for each byte of the file: a container that is named again
+# in others takes few bytes, but each time all of its values.
+_MAX_VALUES_PER_BYTE = 8
 _NUMBERS_OR_TEXT = re.compile('b1|[iu][1248]|f[248]|[US][0-9]{1,6}')
 
 
@@ -35,14 +38,18 @@ def load(path: Path) -> Any:
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: the file is damaged, or asks for anything else.
+    ValueError: the file is damaged.
+    HostileFileError: it asks for anything else.
   """
   data = path.read_bytes()
   try:
     _check_opcodes(data)
-    return _plain(_Unpickler(io.BytesIO(data), encoding='latin1').load(), {})
+    result = _plain(_Unpickler(io.BytesIO(data), encoding='latin1').load(), {})
+    if _count(result, {}) > _MAX_VALUES_PER_BYTE * len(data):
+      raise _RefusedError('containers that repeat each other without end')
+    return result
   except _RefusedError as error:
-    raise ValueError(
+    raise HostileFileError(
       f'{path} was not read, because it asks for {error}; annotations need only arrays '
       "of numbers and plain containers, so get the file from the dataset's own site."
     ) from None
@@ -51,6 +58,10 @@ def load(path: Path) -> Any:
     raise ValueError(
       f'{path} cannot be read as a pickle ({reason}); get a complete copy.'
     ) from error
+
+
+class HostileFileError(ValueError):
+  """A file that asks for what no annotation needs; never one to be left out only."""
 
 
 class _RefusedError(Exception):
@@ -174,3 +185,13 @@ def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
     raise _RefusedError(f'a value of type {type(value).__name__.lstrip("_")}')
   done[id(value)] = result
   return result
+
+
+def _count(value: Any, done: dict[int, int]) -> int:
+  """The values in nested containers, each as often as it occurs."""
+  if not isinstance(value, dict | list | tuple):
+    return 1
+  if id(value) not in done:
+    items = value.values() if isinstance(value, dict) else value
+    done[id(value)] = 1 + sum(_count(item, done) for item in items)
+  return done[id(value)]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
 from bmc_jax.data import example as example_lib
-from data_prep import checks, crops, images
+from data_prep import checks, crops, images, pickles
 
 Record = Any
 """What annotation files say of one example: a dataclass or a mapping; picklable."""
@@ -61,24 +61,28 @@ class Converter:
 
     return serialize
 
-  def __call__(self, record: Record) -> example_lib.Example:
-    """The checked example of a record; its image is encoded.
+  def __call__(self, record: Record) -> tuple[example_lib.Example, Sequence[int]]:
+    """The checked example of a record, its image encoded, and (H, W, 3) of the image.
 
     Raises:
       ValueError: a check failed.
       OSError: a file cannot be read.
     """
+    missing = [file for file in _files(record) if not file.is_file()]
+    if missing:
+      raise FileNotFoundError(f'The file {missing[0]} is missing; {images.REMEDY}.')
     example = dict(self.read_example(record))
     box = example.pop('hand_box', None)
     where = str(next(iter(_files(record)), example['sample_id']))
     if not self.crop_size:
       shape = images.check(example['image'], where, self.image_shape)
       checks.check_example(example, shape)
-      return example
+      return example, shape
     image = images.decode(example['image'], where, self.image_shape)
     checks.check_example(example, image.shape)
     example = crops.crop_to_hand({**example, 'image': image}, self.crop_size, box)
-    return example | {'image': images.encode(example['image'], self.encoding)}
+    encoded = images.encode(example['image'], self.encoding)
+    return example | {'image': encoded}, example['image'].shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Shard:
 
   def fingerprint(self) -> str:
     """Changes with the records, their files, the settings and this package."""
-    files = [file.stat() for record in self.records for file in _files(record)]
+    files = [file.stat() for file in _existing(self.records)]
     content = (
       pickle.dumps((self.records, self.converter)),
       json.dumps([(file.st_size, file.st_mtime_ns) for file in files]).encode(),
@@ -151,7 +155,7 @@ def plan(
   Raises:
     ValueError: there are fewer records than shards.
   """
-  size = sum(file.stat().st_size for record in records for file in _files(record))
+  size = sum(file.stat().st_size for file in _existing(records))
   number = shard_utils.ShardConfig(num_shards).get_number_shards(size, len(records))
   if number > len(records):
     raise ValueError(
@@ -197,17 +201,16 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
   writer = array_record_module.ArrayRecordWriter(str(unfinished), options)
   for record in shard.records:
     try:
-      example = shard.converter(record)
+      example, shape = shard.converter(record)
     except (ValueError, OSError) as error:
-      if len(skipped) >= max_bad:
+      if len(skipped) >= max_bad or isinstance(error, pickles.HostileFileError):
         raise
       skipped.append(str(error))
     else:
       serialized = serialize(example)
       writer.write(serialized)
       num_bytes += len(serialized)
-      example.pop('image')
-      labels.append(example)
+      labels.append(example | {'image': None, 'image_shape': shape})
     advance()
   writer.close()
   if not labels:
@@ -227,6 +230,22 @@ def _finished(shard: Shard, fingerprint: str) -> Report | None:
     return None
   report = Report.read(shard.report_path)
   return report if report.fingerprint == fingerprint else None
+
+
+def check_files(splits: Iterable[Sequence[Record]], max_bad: int) -> None:
+  """Raises a FileNotFoundError if more than `max_bad` files of records are missing."""
+  files = {file for records in splits for record in records for file in _files(record)}
+  missing = sorted(file for file in files if not file.is_file())
+  if len(missing) > max_bad:
+    raise FileNotFoundError(
+      f'{len(missing)} of the {len(files)} files that the annotations name are '
+      f'missing, the first of them {missing[0]}; get a complete copy.'
+    )
+
+
+def _existing(records: Sequence[Record]) -> Iterator[Path]:
+  for record in records:
+    yield from (file for file in _files(record) if file.is_file())
 
 
 def _files(record: Record) -> list[Path]:

@@ -4,6 +4,7 @@ import concurrent.futures
 import concurrent.futures.process
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Sequence
 
@@ -78,6 +79,7 @@ def _start_worker(counter) -> None:
   """Keeps the counter, and ends this process when the one that started it is gone."""
   global _done
   _done = counter
+  signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C reaches all processes
 
   def follow_parent() -> None:
     multiprocessing.parent_process().join()

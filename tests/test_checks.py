@@ -125,7 +125,7 @@ def _bomb() -> bytes:
   [
     (b'', 'cannot be decoded as a JPEG or PNG image'),
     (b'GIF89a' + bytes(100), 'cannot be decoded as a JPEG or PNG image'),
-    (encode_png(_hand()['image'])[:-30], 'it is cut off or damaged'),
+    (encode_png(_hand()['image'])[:-30], 'is cut off or damaged'),
     (_bomb(), 'has 9000x9000, more than 67108864 pixels'),
   ],
 )
@@ -197,7 +197,22 @@ def test_a_mirrored_hand_bends_the_other_way():
 def test_a_hand_without_3d_labels_needs_none():
   example = example_lib.drop_joints_3d(_hand())
   checks.check_example(example, (160, 160, 3))
-  assert not any(checks.measure([example]).values())
+  measures = checks.measure([example | {'image_shape': (160, 160, 3)}])
+  assert [name for name, values in measures.items() if values] == ['inside_percent']
+
+
+def test_a_camera_of_another_size_is_told_though_the_joints_project(source, capsys):
+  for index in range(12):
+    example = toy_dataset.make_right_hand(index)
+    example['intrinsics'][:2] *= 2
+    example['keypoints_2d'] *= 2
+    example['keypoints_2d'][0] = 80  # one lies inside
+    example['joints_3d'][0, :2] = (
+      (80 - example['intrinsics'][:2, 2]) * example['joints_3d'][0, 2]
+    ) / example['intrinsics'][[0, 1], [0, 1]]
+    toy_dataset.write_example(source / 'train' / f'{index:03d}', example)
+  message = _failure(source, capsys)
+  assert 'lie in the image; the intrinsics or the keypoints are those of' in message
 
 
 def test_hidden_joints_may_project_anywhere():
@@ -207,6 +222,7 @@ def test_hidden_joints_may_project_anywhere():
     checks.check_example(example, (160, 160, 3))
   example['visibility'][8] = 0
   checks.check_example(example, (160, 160, 3))
-  measures = checks.measure([example, _hand()])
+  shape = {'image_shape': (160, 160, 3)}
+  measures = checks.measure([example | shape, _hand() | shape])
   assert max(measures['reprojection_px']) < 0.01
-  assert [len(values) for values in measures.values()] == [2, 2, 1, 0]
+  assert [len(values) for values in measures.values()] == [2, 2, 2, 1, 0]

@@ -119,13 +119,19 @@ def test_evaluation_has_the_wrist_alone_in_the_order_of_the_list(layout):
     assert not example['joints_3d'][1:].any() and example['has_joints_3d'] == 0
 
 
-@pytest.mark.parametrize('wrist', [(0.4, 0, -0.5), (0, -0.3, -0.5), (0, 0, 0.5)])
+@pytest.mark.parametrize('wrist', [(0.4, 0, -0.5), (0, -0.3, -0.5)])
 def test_a_wrist_outside_of_the_image_is_not_visible(damaged, wrist):
   _write_frame(damaged / 'evaluation' / 'SM1', 0, np.array(wrist), '.jpg')
   (damaged / 'evaluation.txt').write_text('SM1/0000')
   (example,) = _examples(ho3d.read_records_v3(damaged)['evaluation']).values()
   assert not example['visibility'].any()
   np.testing.assert_allclose(example['joints_3d'][0], np.array(wrist) * [1, -1, -1])
+
+
+def test_a_wrist_behind_the_camera_is_told(damaged, tmp_path, capsys):
+  _write_frame(damaged / 'evaluation' / 'SM1', 0, np.array([0, 0, 0.5]), '.jpg')
+  message = _failure(damaged, tmp_path, capsys)
+  assert '0000.pkl: the wrist lies behind the camera (depth -0.5 m)' in message
 
 
 def test_a_build_holds_both_splits(layout, tmp_path):
@@ -197,7 +203,7 @@ def test_a_hostile_pickle_is_not_run(damaged, tmp_path, capsys):
     ('MC1/0000 ABF10/0001 MC1/0000', 'train.txt names a frame twice'),
     ('../../other/0000', "'../../other/0000' is not of the form SEQUENCE/NNNN"),
     ('/MC1/0000', "'/MC1/0000' is not of the form"),
-    ('MC1/0000 MC1/0001', 'lists 2 frames, but 2 of their files are missing'),
+    ('MC1/0000 MC1/0001', '2 of the 8 files that the annotations name are missing'),
   ],
 )
 def test_wrong_lists_are_one_sentence(damaged, tmp_path, capsys, content, expected):
@@ -210,15 +216,16 @@ def test_a_missing_file_is_named(damaged, tmp_path, capsys, file):
   path = damaged / 'train' / 'ABF10' / file
   path.unlink()
   message = _failure(damaged, tmp_path, capsys)
-  assert (
-    f'lists 3 frames, but 1 of their files are missing, the first of them {path}'
-    in (message)
-  )
+  assert 'files that the annotations name are missing' in message
+  assert f'the first of them {path}; get a complete copy.' in message
+  arguments = ['ho3d_v3', '--source', str(damaged), '--out', str(tmp_path / 'out')]
+  assert build_lib.main([*arguments, '--max-bad', '1']) == 0
+  assert f'left out: The file {path} is missing' in capsys.readouterr().out
 
 
 def test_the_other_version_or_folder_is_one_sentence(damaged, tmp_path, capsys):
   message = _failure(damaged, tmp_path, capsys, 'ho3d_v2')
-  assert '0000.png' in message and 'those of version 3 are .jpg files' in message
+  assert '0000.png' in message and 'version 3 .jpg files' in message
   shutil.rmtree(damaged / 'evaluation')
   message = _failure(damaged / 'train', tmp_path, capsys)
   assert (

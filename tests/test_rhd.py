@@ -214,7 +214,7 @@ def test_a_missing_mask_is_told_only_if_masks_are_needed(damaged, tmp_path, caps
   mask = damaged / 'training' / 'mask' / '00000.png'
   mask.write_bytes(mask.read_bytes()[:60])
   message = _failure(damaged, tmp_path, capsys, '--hands', 'dominant')
-  assert f'{mask}' in message and 'cannot be decoded' in message
+  assert f'{mask}' in message and 'is cut off or damaged' in message
   mask.unlink()
   message = _failure(damaged, tmp_path, capsys, '--hands', 'dominant')
   assert f'{mask.parent} and the 4 entries of anno_training.pickle' in message

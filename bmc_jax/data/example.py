@@ -111,6 +111,8 @@ def validate_fields(example: Mapping[str, Any]) -> None:
   sample_id = example.get('sample_id')
   if not isinstance(sample_id, str | bytes) or not sample_id:
     raise ValueError(f'sample_id is {sample_id!r}; it must be a non-empty text.')
+  if isinstance(sample_id, str) and not sample_id.isascii():
+    _check_utf8(sample_id)
   where = _where(example)
   for name, shape in LABEL_SHAPES.items():
     if name not in example:
@@ -127,6 +129,15 @@ def validate_fields(example: Mapping[str, Any]) -> None:
       raise ValueError(f'{where}: {name} holds a value other than 0 and 1.')
   _validate_camera(np.asarray(example['intrinsics']), where)
   _validate_image(example.get('image'), where)
+
+
+def _check_utf8(sample_id: str) -> None:
+  try:
+    sample_id.encode()
+  except UnicodeEncodeError:  # names of files may hold any bytes
+    raise ValueError(
+      f'sample_id is {sample_id!r}, which is no UTF-8; rename the file.'
+    ) from None
 
 
 def _where(example: Mapping[str, Any]) -> str:
