@@ -227,10 +227,9 @@ def write_legacy(path, pickled: bytes, data: dict[str, np.ndarray]) -> None:
 
 def save_safetensors(path, arrays: dict[str, np.ndarray]) -> None:
   """Writes arrays with the package of the format's authors."""
-  safetensors_numpy = pytest.importorskip('safetensors.numpy')
-  safetensors_numpy.save_file(
-    {name: np.ascontiguousarray(array) for name, array in arrays.items()}, path
-  )
+  from safetensors.numpy import save_file
+
+  save_file({k: np.ascontiguousarray(array) for k, array in arrays.items()}, path)
 
 
 BFLOAT16 = jnp.bfloat16

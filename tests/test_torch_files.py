@@ -157,7 +157,7 @@ def test_a_file_cannot_change_how_the_next_one_is_read(tmp_path):
     b'ctorch._utils\n_rebuild_tensor_v2\n',
     b'ctorch\nFloatStorage\n',
   ):
-    hostile = name + b"}S'__defaults__'\nNsS'func'\nNs}S'newbyteorder'\nNsb."
+    hostile = name + b"}}S'__defaults__'\nNs\x86b."
     ft.write_zip(tmp_path / 'w.pth', hostile, {})
     _refusal(tmp_path / 'w.pth')
   ft.save_zip(tmp_path / 'w.pth', ft.tensors(_arrays()))
@@ -231,10 +231,8 @@ def test_an_archive_whose_members_share_bytes_is_refused(tmp_path):
 
 
 def test_a_pickle_of_large_sizes_takes_little_memory(tmp_path):
-  for code in (
-    b'Nr' + struct.pack('<I', 2**31 - 2),
-    b'\x8e' + struct.pack('<Q', 2**36),
-  ):
+  # Sizes that a machine would grant.
+  for code in (b'Nr' + struct.pack('<I', 2**22), b'\x8e' + struct.pack('<Q', 2**26)):
     ft.write_zip(tmp_path / 'w.pth', code + b'.', {})
     assert _peak_memory(_refusal, tmp_path / 'w.pth') < 1e6
     ft.write_legacy(tmp_path / 'w.pth', code + b'.', {})
