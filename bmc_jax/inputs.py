@@ -13,12 +13,12 @@ from absl import logging
 from bmc_jax import hosts
 from bmc_jax.config import Config
 from bmc_jax.data import sources
+from bmc_jax.initial_values import check_weights
 from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
 from bmc_jax.models import create_model
 from bmc_jax.objective import uses_limits
 from bmc_jax.report.load import slug_of
 from bmc_jax.train import (
-  init_variables,
   model_options,
   open_train_batches,
   source_spec,
@@ -88,8 +88,8 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
     return opened(json.dumps(spec, sort_keys=True))
 
   @functools.cache
-  def check_weights(path: str, options: str, size: int) -> None:
-    init_variables(create_model(json.loads(options)), size, init_from=path)
+  def check_start(path: str, options: str, size: int) -> None:
+    check_weights(create_model(json.loads(options)), size, path)
 
   for name, config in rows.items():
     _check_labels(config)
@@ -103,7 +103,7 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
       next(open_train_batches(config, open_source, num_threads=0))
       if config.init_from:
         options = json.dumps(model_options(config))
-        check_weights(config.init_from, options, config.image_size)
+        check_start(config.init_from, options, config.image_size)
 
 
 def _check_labels(config) -> None:

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import optax
 from tqdm import tqdm
 
-from bmc_jax import evaluate, hosts, sharding, weights
+from bmc_jax import evaluate, hosts, sharding
 from bmc_jax.checkpointing import Checkpointer
 from bmc_jax.config import Config, check_values
 from bmc_jax.data import augment, pipeline, sources
+from bmc_jax.initial_values import init_variables
 from bmc_jax.limits import HandLimits
 from bmc_jax.logs import MetricLog, RunningMean
 from bmc_jax.models import create_model
@@ -36,27 +37,6 @@ class TrainState(flax.struct.PyTreeNode):
   params: Any
   batch_stats: Any
   opt_state: Any
-
-
-def init_variables(
-  model: nn.Module, image_size: int, *, seed: int = 0, init_from: str = ''
-) -> Mapping[str, Any]:
-  """A model's variables: random ones, or those of the weights in `init_from`."""
-  example = {
-    'image': jnp.zeros((2, image_size, image_size, 3)),
-    'keypoints_2d': jnp.zeros((2, 21, 2)),
-    'intrinsics': jnp.eye(3)[None] * jnp.ones((2, 1, 1)),
-  }
-
-  def init(key):
-    variables = model.init(key, example, train=False)
-    return {k: v for k, v in variables.items() if k in ('params', 'batch_stats')}
-
-  # JAX's default random numbers take 10 s longer to compile for a ResNet on a CPU.
-  key = jax.random.key(seed, impl='rbg')
-  if init_from:
-    return weights.load_weights(init_from, jax.eval_shape(init, key))
-  return jax.jit(init)(key)
 
 
 def create_train_state(

@@ -28,7 +28,9 @@ def get_config() -> ml_collections.ConfigDict:
 
   c.image_size = 128
   c.model = _model()
-  # A weights file, or package:NAME; empty for random ones.
+  # A weights file of ours (.npz), or package:NAME; empty for random ones. Or the state
+  # dict of a ResNet of torchvision or timm (.pth, .pt, .bin, .safetensors), which fills
+  # the pose network's backbone alone: see docs/training.md.
   c.init_from = ''
   # Where to write the trained weights in half precision; empty for nowhere.
   c.save_weights = ''

@@ -2,9 +2,9 @@
 
 | check | limit |
 | --- | --- |
-| image whole, of an allowed and the expected size (`images.decode`) | `MAX_PIXELS` |
+| image whole, of an allowed and the expected size (`images.check`) | `MAX_PIXELS` |
 | format, finite values, positive depth, unit | `example.validate_example` |
-| labelled keypoints in the image | at least one |
+| labelled keypoints in the image | at least one; of most hands `MIN_INSIDE` |
 | 3D joints project on the 2D labels | `MAX_REPROJECTION` |
 | fingers bend to the palm of the hand that is named | most hands that tell |
 """

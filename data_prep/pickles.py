@@ -12,13 +12,14 @@ of NumPy 1 (`numpy.core`) and 2 (`numpy._core`).
 import functools
 import io
 import pickle
-import pickletools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bmc_jax import pickle_scan
 
 _MAX_DEPTH = 16  # of containers in containers
 # Values in all containers, for each byte of the file: a container that is named again
@@ -43,7 +44,7 @@ def load(path: Path) -> Any:
   """
   data = path.read_bytes()
   try:
-    _check_opcodes(data)
+    pickle_scan.find_end(data)
     result = _plain(_Unpickler(io.BytesIO(data), encoding='latin1').load(), {})
     if _count(result, {}) > _MAX_VALUES_PER_BYTE * len(data):
       raise _RefusedError('containers that repeat each other without end')
@@ -66,21 +67,6 @@ class HostileFileError(ValueError):
 
 class _RefusedError(Exception):
   """Names what a pickle asks for in vain."""
-
-
-def _check_opcodes(data: bytes) -> None:
-  """Refuses sizes that the file does not hold: Python would allocate them first."""
-  stream = io.BytesIO(data)
-  while (code := stream.read(1)) != pickle.STOP:
-    opcode = pickletools.code2op.get(code.decode('latin1'))
-    if opcode is None:
-      raise ValueError(f'there is no opcode {code!r}' if code else 'it is cut off')
-    if opcode.name == 'STRING':  # pickletools takes it for ASCII
-      stream.readline()
-    elif opcode.arg is not None:
-      argument = opcode.arg.reader(stream)  # raises if there is less than it says
-      if opcode.name in ('PUT', 'LONG_BINPUT') and argument > len(data):
-        raise _RefusedError(f'a memory of {argument} entries')
 
 
 class _Unpickler(pickle.Unpickler):
