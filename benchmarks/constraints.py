@@ -131,7 +131,7 @@ def compare_with_torch(repeats: int, public_port: Path | None) -> None:
 
 
 def share_of_training_step(repeats: int) -> None:
-  from bmc_jax import models, train
+  from bmc_jax import models, train, train_step
   from bmc_jax.optimizers import create_optimizer
   from configs import base
 
@@ -142,8 +142,8 @@ def share_of_training_step(repeats: int) -> None:
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   steps, states = [], []
   for bounds in (None, hand_limits):
-    steps.append(train.make_train_step(config, model, optimizer, bounds))
-    states.append(train.create_train_state(config, model, optimizer))
+    steps.append(train_step.make_train_step(config, model, optimizer, bounds))
+    states.append(train_step.create_train_state(config, model, optimizer))
 
   def run(index):
     states[index], terms = steps[index](states[index], batch)

@@ -1,10 +1,38 @@
 """Checkpoints of a training run: state, data iterator and log, kept by orbax."""
 
+import contextlib
+import dataclasses
+import errno
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import grain
+import jax
 import orbax.checkpoint as ocp
+from absl import logging
+
+from bmc_jax import hosts
+
+# Of a full disk, quota or file; tensorstore tells them in the text of its error.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+  """What a checkpoint holds.
+
+  Attributes:
+    step: its number.
+    state: a tree of arrays.
+    data: where the data iterator stood (`get_state`).
+    log: what was given to `save`.
+  """
+
+  step: int
+  state: Any
+  data: Any
+  log: dict[str, Any]
 
 
 class Checkpointer:
@@ -44,53 +72,86 @@ class Checkpointer:
       data: the iterator; where it stands is saved.
       log: what can be written as JSON.
     """
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state),
-        data=ocp.args.JsonSave(data.get_state()),  # the same on every host
-        log=ocp.args.JsonSave(log),
-      ),
-    )
+    with self._told_if_full():
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state),
+          data=ocp.args.JsonSave(data.get_state()),  # the same on every host
+          log=ocp.args.JsonSave(log),
+        ),
+      )
 
-  def restore(
-    self, state: Any, data: grain.DatasetIterator
-  ) -> tuple[Any, dict[str, Any]]:
-    """Restores the newest checkpoint.
+  def restore(self, like: Any) -> Saved | None:
+    """Restores the newest checkpoint that is whole.
+
+    A damaged one is set aside, under another name, with a warning.
 
     Args:
-      state: a tree like the saved one; shapes, types and shardings are taken from it.
-      data: the iterator, set back to where it was.
+      like: a tree like the saved one; shapes, types and shardings are taken from it.
 
     Returns:
-      The restored state and log.
+      What it holds; None if nothing was ever saved.
 
     Raises:
-      ValueError: the checkpoint is damaged.
+      ValueError: there are checkpoints, but all are damaged.
     """
-    restored = self._restore(
-      state=ocp.args.StandardRestore(state),
-      data=ocp.args.JsonRestore(),
-      log=ocp.args.JsonRestore(),
-    )
-    data.set_state(restored['data'])
-    return restored['state'], restored['log']
-
-  def restore_state(self, state: Any) -> Any:
-    """Restores the state alone, for a run that needs no data any more."""
-    return self._restore(state=ocp.args.StandardRestore(state))['state']
-
-  def _restore(self, **parts: Any) -> Any:
-    step = self._manager.latest_step()
-    try:
-      return self._manager.restore(step, args=ocp.args.Composite(**parts))
-    except Exception as error:  # orbax has no type of its own for a damaged checkpoint
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    for step in steps:
+      try:
+        restored = self._manager.restore(
+          step,
+          args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(like),
+            data=ocp.args.JsonRestore(),
+            log=ocp.args.JsonRestore(),
+          ),
+        )
+      except (MemoryError, jax.errors.JaxRuntimeError):
+        raise
+      except Exception as error:  # orbax has no type of its own for damage
+        self._set_aside(step, error)
+      else:
+        return Saved(step, restored['state'], restored['data'], restored['log'])
+    if steps:
       raise ValueError(
-        f'The checkpoint {self._manager.directory / str(step)} is damaged: delete this '
-        'folder, and the run goes on from the one before.'
-      ) from error
+        f'All checkpoints in {self._manager.directory} are damaged (they are called '
+        'damaged_STEP now): delete this folder to train anew.'
+      )
+    return None
+
+  def _set_aside(self, step: int, error: Exception) -> None:
+    folder = pathlib.Path(self._manager.directory) / str(step)
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    logging.warning(
+      'The checkpoint %s is damaged and is skipped (%s); it is called damaged_%d now.',
+      folder,
+      reason,
+      step,
+    )
+    hosts.wait(f'damaged {step}')
+    if hosts.is_first():
+      folder.rename(folder.with_name(f'damaged_{step}'))
+    hosts.wait(f'set aside {step}')
+    self._manager.reload()
+
+  @contextlib.contextmanager
+  def _told_if_full(self) -> Iterator[None]:
+    """Puts into words what a full disk makes orbax raise, if only one step later."""
+    try:
+      yield
+    except Exception as error:
+      if getattr(error, 'errno', None) in _FULL or any(
+        f"os_error_code='{number}'" in str(error) for number in _FULL
+      ):
+        raise OSError(
+          f'There is no room for a checkpoint in {self._manager.directory}; those '
+          'before are whole, so make room and run the same command again.'
+        ) from error
+      raise
 
   def close(self) -> None:
     """Waits until everything is written."""
-    self._manager.wait_until_finished()
+    with self._told_if_full():
+      self._manager.wait_until_finished()
     self._manager.close()

@@ -24,7 +24,7 @@ _CONDITIONS = (
     'at least 1',
     lambda value: value >= 1,
     (
-      *('num_steps', 'batch_size', 'image_size', 'log_every'),
+      *('num_steps', 'batch_size', 'accumulate', 'image_size', 'log_every'),
       *('eval.every', 'eval.batch_size', 'checkpoint.every', 'checkpoint.keep'),
     ),
   ),

@@ -81,7 +81,7 @@ def _run_rows(config, rows, workdir) -> dict[str, dict[str, Any]]:
   begun = {name: is_trained(rows[name], trained_in[name]) for name in rows}
   trained = {name for name, value in hosts.from_first(begun).items() if value}
   check_inputs({name: rows[name] for name in todo}, trained)
-  limits = open_limits(rows, workdir, set(todo) - trained)
+  limits = open_limits(rows, workdir, todo)
   records: dict[str, dict[str, Any]] = {}
   for number, name in enumerate(config.run_rows, 1):
     if name in todo:

@@ -1,7 +1,6 @@
-"""Training logs: one CSV file that grows, and TensorBoard events."""
+"""Training logs: means of terms, rates, CSV files that grow, TensorBoard events."""
 
 import csv
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,56 +12,82 @@ from tensorboardX import SummaryWriter
 from bmc_jax import hosts
 
 
+@jax.jit
+def _add_finite(sums, terms, finite):
+  return {k: sums.get(k, 0.0) + jnp.where(finite, v, 0.0) for k, v in terms.items()}
+
+
 class RunningMean:
   """Means of the terms of the steps since they were last taken.
 
   Sums stay on the device until they are asked for, so that steps need not wait.
   """
 
-  def __init__(self, count: int = 0, sums: Mapping[str, Any] | None = None):
+  def __init__(self, sums: Mapping[str, Any] | None = None):
     """Starts empty, or from what `state` gave."""
-    self._count, self._sums = count, dict(sums or {})
+    self._sums = dict(sums or {})
 
-  def add(self, terms: Mapping[str, jax.Array]) -> None:
-    """Adds the terms of one step."""
-    self._sums = {k: jnp.add(self._sums.get(k, 0.0), v) for k, v in terms.items()}
-    self._count += 1
+  def add(self, terms: Mapping[str, jax.Array], finite: jax.Array) -> None:
+    """Adds the terms of one step; of a step that is not finite only that it was one."""
+    counted = {**terms, 'count': jnp.ones_like(finite, jnp.float32)}
+    self._sums = _add_finite(self._sums, counted, finite)
 
   def state(self) -> dict[str, Any]:
-    """Count and sums as plain numbers, for a checkpoint."""
-    return {
-      'count': self._count,
-      'sums': {k: float(v) for k, v in self._sums.items()},
-    }
-
-  @property
-  def is_finite(self) -> bool:
-    """Whether every term of every step was."""
-    return all(math.isfinite(v) for v in self.state()['sums'].values())
+    """The sums as plain numbers, for a checkpoint."""
+    return {k: float(v) for k, v in self._sums.items()}
 
   def take(self) -> dict[str, float]:
-    """The means; the next ones start anew."""
-    means = {k: v / self._count for k, v in self.state()['sums'].items()}
-    self._count, self._sums = 0, {}
-    return means
+    """The means of the finite steps, if there is one; the next ones start anew."""
+    sums, self._sums = self.state(), {}
+    count = sums.pop('count', 0.0)
+    return {k: v / count for k, v in sums.items()} if count else {}
+
+
+class Timer:
+  """How fast steps are, and how much of their time goes into waiting for data."""
+
+  def __init__(self):
+    self.restart()
+
+  def restart(self) -> None:
+    """Forgets what was measured, as of a step that was compiled first."""
+    self._steps, self._waited, self._elapsed = 0, 0.0, 0.0
+
+  def add(self, waited: float, elapsed: float) -> None:
+    """Adds a step: the seconds that it waited for its batch, and all of its seconds."""
+    self._steps += 1
+    self._waited += waited
+    self._elapsed += elapsed
+
+  def take(self, batch_size: int) -> dict[str, float]:
+    """The rates since they were last taken; empty if there was no step."""
+    if not self._elapsed:
+      return {}
+    rates = {
+      'examples_per_second': batch_size * self._steps / self._elapsed,
+      'data_wait_percent': 100 * self._waited / self._elapsed,
+    }
+    self.restart()
+    return rates
 
 
 class MetricLog:
-  """Writes rows of metrics to `metrics.csv` and TensorBoard.
+  """Writes rows of numbers to a CSV file and TensorBoard.
 
   A row may bring new columns, and a resumed run drops the rows after its checkpoint, so
   that the file reads as if the run had never stopped. Only the first host writes.
   """
 
-  def __init__(self, workdir: Path, *, resume_at: int = 0):
+  def __init__(self, workdir: Path, *, name: str = 'metrics', resume_at: int = 0):
     """Opens the log.
 
     Args:
-      workdir: where `metrics.csv` and `tensorboard/` lie.
+      workdir: where the CSV file and `tensorboard/` lie.
+      name: of the CSV file.
       resume_at: the step that training goes on from; later rows are dropped.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    self._path = workdir / 'metrics.csv'
+    self._path = workdir / f'{name}.csv'
     self._rows = []
     if resume_at and self._path.exists():
       with self._path.open(newline='') as file:

@@ -8,6 +8,7 @@ on where it stopped.
 """
 
 import re
+import sys
 import traceback
 from pathlib import Path
 
@@ -106,13 +107,17 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     fail(f'unknown argument {argv[1]!r}; values go as --config.KEY=VALUE.')
   # Imported here, so that wrong flags are told before JAX has started.
-  from bmc_jax import hosts
+  from bmc_jax import hosts, preemption
   from bmc_jax.experiment import run_experiment
 
   logging.set_verbosity(logging.WARNING)  # orbax tells every file at INFO
   try:
     hosts.connect()
-    run_experiment(_CONFIG.value, _WORKDIR.value)
+    with preemption.raised():
+      run_experiment(_CONFIG.value, _WORKDIR.value)
+  except preemption.Preempted:
+    print('stopped by SIGTERM; the same command, run again, goes on.', file=sys.stderr)
+    sys.exit(preemption.EXIT_PREEMPTED)
   except USER_ERRORS as error:
     fail(f'{error}{_keep_traceback(Path(_WORKDIR.value))}')
   (Path(_WORKDIR.value) / 'traceback.txt').unlink(missing_ok=True)

@@ -4,7 +4,7 @@ Parameters are replicated, batches are split over the axis 'data'. Under plain j
 compiler sees the global batch: losses and BatchNorm statistics are global.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -41,6 +41,15 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def split(mesh: Mesh) -> NamedSharding:
   """Sharding of a batch over its first axis."""
   return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def split_largest(shape: Sequence[int], mesh: Mesh) -> NamedSharding:
+  """Sharding of an array over its largest axis that divides among the devices."""
+  axes = [axis for axis, size in enumerate(shape) if size and size % mesh.size == 0]
+  spec: list[str | None] = [None] * len(shape)
+  if axes:
+    spec[max(axes, key=lambda axis: shape[axis])] = AXIS
+  return NamedSharding(mesh, PartitionSpec(*spec))
 
 
 def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, Any]:

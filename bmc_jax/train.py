@@ -1,103 +1,31 @@
-"""Training: state, the jitted step, and the loop that loses nothing."""
+"""The training loop, which loses nothing: it resumes, and stops in good order."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
-import flax.struct
 import jax
-import jax.numpy as jnp
-import optax
 from tqdm import tqdm
 
-from bmc_jax import evaluate, hosts, sharding
+from bmc_jax import evaluate, hosts, preemption, sharding
 from bmc_jax.checkpointing import Checkpointer
 from bmc_jax.config import Config, check_values
-from bmc_jax.data import augment, pipeline, sources
-from bmc_jax.initial_values import init_variables
+from bmc_jax.data import pipeline, sources
 from bmc_jax.limits import HandLimits
 from bmc_jax.logs import MetricLog, RunningMean
 from bmc_jax.models import create_model
-from bmc_jax.objective import check_objective, compute_losses, term_weights
+from bmc_jax.objective import check_objective
 from bmc_jax.optimizers import create_optimizer
+from bmc_jax.stepping import Steps
+from bmc_jax.train_step import (
+  TrainState,
+  create_train_state,
+  make_train_step,
+  state_sharding,
+)
 
-
-class TrainState(flax.struct.PyTreeNode):
-  """Everything that a step changes.
-
-  Attributes:
-    step: number of steps taken.
-    params, batch_stats: the model's variables; a lifter has no batch_stats.
-    opt_state: of optax.
-  """
-
-  step: jax.Array
-  params: Any
-  batch_stats: Any
-  opt_state: Any
-
-
-def create_train_state(
-  config: Config,
-  model: nn.Module,
-  optimizer: optax.GradientTransformation,
-) -> TrainState:
-  """A fresh state from the config's seed, or from the weights in `init_from`."""
-  variables = init_variables(
-    model, config.image_size, seed=config.seed, init_from=config.init_from
-  )
-  params = variables['params']
-  return TrainState(
-    step=jnp.zeros((), jnp.int32),
-    params=params,
-    batch_stats=variables.get('batch_stats', {}),
-    opt_state=jax.jit(optimizer.init)(params),
-  )
-
-
-def make_train_step(
-  config: Config,
-  model: nn.Module,
-  optimizer: optax.GradientTransformation,
-  limits: HandLimits | None,
-) -> Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, dict]]:
-  """The jitted step: augment, predict, losses, update. The state is donated."""
-  augmentation = config.augment.to_dict()
-
-  def loss_fn(params, state, batch):
-    variables = {'params': params, 'batch_stats': state.batch_stats}
-    output, updates = model.apply(
-      variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
-    )
-    (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
-    terms = compute_losses(output, batch, limits, config, heatmaps)
-    weight = term_weights(config, state.step / config.num_steps)
-    total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
-    return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
-
-  def step(state: TrainState, batch: Mapping[str, jax.Array]):
-    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-    if 'image' in batch:
-      batch = augment.augment_batch(
-        key, batch, image_size=config.image_size, **augmentation
-      )
-    else:
-      batch = augment.augment_poses(key, batch, **config.augment_poses.to_dict())
-    gradient, (terms, batch_stats) = jax.grad(loss_fn, has_aux=True)(
-      state.params, state, batch
-    )
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    terms['gradient_norm'] = optax.tree.norm(gradient)
-    return state.replace(
-      step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
-      batch_stats=batch_stats,
-      opt_state=opt_state,
-    ), terms
-
-  return jax.jit(step, donate_argnums=0)
+NONFINITE = ('stop', 'skip')
 
 
 def train(
@@ -121,26 +49,30 @@ def train(
   Raises:
     ValueError: a config value is wrong.
     FloatingPointError: the loss, its gradient or a parameter is not finite.
+    preemption.Preempted: SIGTERM came; the last step is saved.
   """
   check_config(config)
-  mesh = sharding.make_mesh(config.batch_size)
+  mesh = _make_mesh(config)
   model = create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   state = create_train_state(config, model, optimizer)
-  state = jax.device_put(state, sharding.replicated(mesh))
-  trained = is_trained(config, workdir)
+  shardings = state_sharding(config, state, mesh)
+  state = jax.device_put(state, shardings)
   checkpoints = Checkpointer(workdir / 'checkpoints', keep=config.checkpoint.keep)
-  if trained:
-    with closing(checkpoints):
-      return checkpoints.restore_state(state)
+  saved = checkpoints.restore(state)
+  if saved and saved.step == config.num_steps:
+    checkpoints.close()
+    return saved.state
   data = open_train_batches(config)
   validation = open_validation(config)
-  first, mean = checkpoints.latest_step or 0, RunningMean()
-  if first:
-    state, saved = checkpoints.restore(state, data)
-    mean = RunningMean(**saved)
+  first, mean = 0, RunningMean()
+  if saved:
+    first, state, mean = saved.step, saved.state, RunningMean(saved.log)
+    data.set_state(saved.data)
   log = MetricLog(workdir, resume_at=first)
-  step_fn = make_train_step(config, model, optimizer, limits)
+  rates = MetricLog(workdir, name='throughput', resume_at=first)
+  step_fn = make_train_step(config, model, optimizer, limits, shardings)
+  steps = Steps(config, data, workdir)
 
   bar = tqdm(
     total=config.num_steps,
@@ -151,20 +83,24 @@ def train(
     disable=not hosts.is_first(),
   )
   # Closed on errors, too: a checkpoint that has been begun is finished.
-  with closing(checkpoints), closing(log), bar:
+  with closing(checkpoints), closing(log), closing(rates), bar, preemption.Watch() as w:
     for step in range(first + 1, config.num_steps + 1):
-      state, terms = step_fn(state, sharding.put_batch(next(data), mesh))
-      mean.add(terms)
+      state, terms = steps.take(step, state, step_fn, mesh)
+      mean.add({k: v for k, v in terms.items() if k != 'finite'}, terms['finite'])
       bar.update()
-      last = step == config.num_steps
+      stop, last = w.requested(step), step == config.num_steps
       log_now = last or step % config.log_every == 0
-      save_now = last or step % config.checkpoint.every == 0
+      save_now = last or stop or step % config.checkpoint.every == 0
       if log_now or save_now:
-        _check_finite(mean, state, step, checkpoints.latest_step)
+        steps.check(checkpoints.latest_step)
       row = {}
       if log_now:
         row = {f'train/{name}': value for name, value in mean.take().items()}
-        bar.set_postfix(loss=f'{row["train/loss"]:.3f}')
+        if config.nonfinite == 'skip':
+          row['train/skipped'] = steps.skipped
+        speed = steps.timer.take(config.batch_size)
+        rates.write(step, speed)
+        bar.set_postfix_str(_postfix(row, speed))
       if validation and (last or step % config.eval.every == 0):
         metrics, _ = evaluate.evaluate(config, model, variables_of(state), validation)
         row |= {f'eval/{name}': value for name, value in metrics.items()}
@@ -172,31 +108,22 @@ def train(
         log.write(step, row)
       if save_now:
         checkpoints.save(step, state, data, mean.state())
+      if stop and not last:
+        raise preemption.Preempted
   return state
+
+
+def _postfix(row: Mapping[str, float], speed: Mapping[str, float]) -> str:
+  """What stands behind the progress bar."""
+  parts = [f'loss={row["train/loss"]:.3f}'] if 'train/loss' in row else []
+  if speed:
+    parts.append(f'{speed["data_wait_percent"]:.0f} % waiting for data')
+  return ', '.join(parts)
 
 
 def is_trained(config: Config, workdir: Path) -> bool:
   """Whether a run's last checkpoint is there, so that no data are needed any more."""
   return (workdir / 'checkpoints' / str(config.num_steps)).is_dir()
-
-
-_norm = jax.jit(optax.tree.norm)  # one program, not one for each array
-
-
-def _check_finite(
-  mean: RunningMean, state: TrainState, step: int, saved: int | None
-) -> None:
-  # The loss at `step` was that of the parameters before their last update.
-  if mean.is_finite and jnp.isfinite(_norm(variables_of(state))):
-    return
-  what = 'norm of the parameters' if mean.is_finite else 'loss'
-  kept = f'the last good checkpoint is that of step {saved}'
-  values = ', '.join(f'{k} {v:g}' for k, v in mean.take().items())
-  raise FloatingPointError(
-    f'The {what} is not finite at step {step} ({values}); '
-    f'{kept if saved else "no checkpoint was saved before"}. '
-    'Lower optimizer.learning_rate, in a new --workdir.'
-  )
 
 
 def check_config(config: Config) -> None:
@@ -206,11 +133,26 @@ def check_config(config: Config) -> None:
   not fail after the others have been run.
   """
   check_values(config)
-  sharding.make_mesh(config.batch_size)
+  if config.nonfinite not in NONFINITE:
+    raise ValueError(f'nonfinite is {config.nonfinite!r}; choose one of {NONFINITE}.')
+  _make_mesh(config)
   sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
   create_model(model_options(config))
   create_optimizer(config.optimizer, config.num_steps)
   check_objective(config)
+
+
+def _make_mesh(config: Config):
+  """The mesh over which each part of a batch is split."""
+  if config.accumulate == 1:
+    return sharding.make_mesh(config.batch_size)
+  if config.batch_size % (2 * config.accumulate):
+    raise ValueError(
+      f'batch_size is {config.batch_size}, which does not divide into accumulate = '
+      f'{config.accumulate} parts of two halves.'
+    )
+  size = config.batch_size // config.accumulate
+  return sharding.make_mesh(size, name='batch_size / accumulate')
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:

@@ -62,6 +62,13 @@ def get_config() -> ml_collections.ConfigDict:
     {'path': '', 'source': {}, 'num_vertices': 12, 'coverage': 0.999}
   )
 
+  # 'stop' at a step whose loss or gradient is not finite, or 'skip' it and count.
+  c.nonfinite = 'stop'
+  # Parts in which a batch is taken, so that larger ones fit into memory.
+  c.accumulate = 1
+  # Lets each device hold a part of the optimizer's state (ZeRO, stage 1).
+  c.shard_optimizer = False
+
   c.log_every = 50
   c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
   c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})

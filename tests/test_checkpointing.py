@@ -1,11 +1,14 @@
 """Checkpoints and the log that goes with them."""
 
 import csv
+import resource
+import shutil
 
 import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bmc_jax import checkpointing, logs
 
@@ -34,11 +37,13 @@ def test_state_data_and_log_come_back_as_they_were_at_the_newest_checkpoint(tmp_
   data = _data()
   checkpoints = checkpointing.Checkpointer(tmp_path, keep=2)
   assert checkpoints.latest_step == 30
-  state, log = checkpoints.restore(_state(0), data)
+  saved = checkpoints.restore(_state(0))
   checkpoints.close()
-  np.testing.assert_array_equal(state['a'], np.full((3, 2), 30, np.float32))
-  assert state['step'].dtype == jnp.int32
-  assert log == {'count': 30, 'sums': {'loss': 0.1}}
+  assert saved.step == 30
+  np.testing.assert_array_equal(saved.state['a'], np.full((3, 2), 30, np.float32))
+  assert saved.state['step'].dtype == jnp.int32
+  assert saved.log == {'count': 30, 'sums': {'loss': 0.1}}
+  data.set_state(saved.data)
   assert [int(next(data)) for _ in range(5)] == following
 
 
@@ -52,9 +57,70 @@ def test_a_checkpoint_holds_the_state_of_its_step_though_buffers_are_donated(tmp
       checkpoints.save(number, state, _data(), {})
   checkpoints.close()
   checkpoints = checkpointing.Checkpointer(tmp_path, keep=1)
-  state, _ = checkpoints.restore({'a': jnp.zeros((256, 1024))}, _data())
+  saved = checkpoints.restore({'a': jnp.zeros((256, 1024))})
   checkpoints.close()
-  assert np.unique(state['a']).tolist() == [10.0]
+  assert np.unique(saved.state['a']).tolist() == [10.0]
+
+
+def _save(folder, *steps):
+  checkpoints = checkpointing.Checkpointer(folder, keep=9)
+  for step in steps:
+    checkpoints.save(step, _state(step), _data(), {})
+  checkpoints.close()
+
+
+def _cut_off(folder):
+  """Truncates every file of arrays in a checkpoint."""
+  for path in (folder / 'state').rglob('*'):
+    if path.is_file() and path.parent.name == 'd':
+      path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+  'damage', [_cut_off, lambda folder: shutil.rmtree(folder / 'state')]
+)
+def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(tmp_path, caplog, damage):
+  _save(tmp_path, 10, 20, 30)
+  damage(tmp_path / '30')
+  checkpoints = checkpointing.Checkpointer(tmp_path, keep=9)
+  saved = checkpoints.restore(_state(0))
+  assert saved.step == 20 and saved.state['a'][0, 0] == 20
+  assert (
+    'checkpoints' not in caplog.text and '30 is damaged and is skipped' in caplog.text
+  )
+  checkpoints.save(30, _state(31), _data(), {})  # its number is free again
+  checkpoints.close()
+  again = checkpointing.Checkpointer(tmp_path, keep=9).restore(_state(0))
+  assert again.step == 30 and again.state['a'][0, 0] == 31
+  assert (tmp_path / 'damaged_30').is_dir()
+
+
+def test_training_does_not_begin_anew_where_all_checkpoints_are_damaged(tmp_path):
+  _save(tmp_path, 10, 20)
+  for step in (10, 20):
+    _cut_off(tmp_path / str(step))
+  checkpoints = checkpointing.Checkpointer(tmp_path, keep=9)
+  with pytest.raises(ValueError, match='are damaged .*: delete this folder'):
+    checkpoints.restore(_state(0))
+
+
+def test_a_full_disk_is_told_and_earlier_checkpoints_stay_whole(tmp_path):
+  state = {'a': jax.random.normal(jax.random.key(0), (64, 1024))}
+  checkpoints = checkpointing.Checkpointer(tmp_path, keep=9)
+  checkpoints.save(1, state, _data(), {})
+  checkpoints.close()
+  checkpoints = checkpointing.Checkpointer(tmp_path, keep=9)
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  try:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    with pytest.raises(OSError, match='no room for a checkpoint in .* make room'):
+      checkpoints.save(2, state, _data(), {})
+      checkpoints.close()
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  saved = checkpointing.Checkpointer(tmp_path, keep=9).restore(state)
+  assert saved.step == 1
+  np.testing.assert_array_equal(saved.state['a'], state['a'])
 
 
 def _rows(path):
@@ -87,23 +153,37 @@ def test_a_run_that_starts_anew_starts_its_log_anew(tmp_path):
 
 
 def test_running_means_go_on_from_their_saved_state_bit_by_bit():
-  rng = np.random.default_rng(0)
+  rng, finite = np.random.default_rng(0), jnp.array(True)
   values = [{'loss': jnp.float32(v)} for v in rng.normal(size=20)]
   straight, stopped = logs.RunningMean(), logs.RunningMean()
   for number, value in enumerate(values):
-    straight.add(value)
+    straight.add(value, finite)
     if number == 7:
-      stopped = logs.RunningMean(**stopped.state())
-    stopped.add(value)
+      stopped = logs.RunningMean(stopped.state())
+    stopped.add(value, finite)
   assert straight.state() == stopped.state()
   mean = np.mean([v['loss'] for v in values], dtype=float)
   np.testing.assert_allclose(straight.take()['loss'], mean, rtol=1e-5)
-  assert straight.state() == {'count': 0, 'sums': {}}
+  assert straight.state() == {}
 
 
-def test_running_means_see_a_value_that_is_not_finite():
+def test_steps_that_are_not_finite_do_not_count_in_the_mean():
   mean = logs.RunningMean()
-  mean.add({'loss': jnp.float32(1), 'other': jnp.float32(2)})
-  assert mean.is_finite
-  mean.add({'loss': jnp.float32(1), 'other': jnp.float32(np.nan)})
-  assert not mean.is_finite
+  assert mean.take() == {}
+  for loss in (1.0, np.nan, 2.0):
+    mean.add({'loss': jnp.float32(loss)}, jnp.isfinite(loss))
+  assert mean.take() == {'loss': 1.5}
+  mean.add({'loss': jnp.float32(np.inf)}, jnp.array(False))
+  assert mean.take() == {}
+
+
+def test_rates_are_those_of_the_steps_since_they_were_last_taken():
+  timer = logs.Timer()
+  timer.add(9.0, 10.0)
+  timer.restart()
+  assert timer.take(8) == {}
+  for _ in range(4):
+    timer.add(0.1, 0.5)
+  rates = timer.take(8)
+  assert rates == pytest.approx({'examples_per_second': 16, 'data_wait_percent': 20})
+  assert timer.take(8) == {}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, torch_weights, train
+from bmc_jax import experiment, torch_weights, train, train_step
 from bmc_jax.initial_values import check_weights
 from bmc_jax.models import PoseNetwork, create_model, resnet
 from configs import base
@@ -298,10 +298,10 @@ def test_training_starts_from_the_files_backbone_and_its_own_heads(
   config.seed = 1
   model = create_model(train.model_options(config))
   optimizer = train.create_optimizer(config.optimizer, 1)
-  random = train.variables_of(train.create_train_state(config, model, optimizer))
+  random = train.variables_of(train_step.create_train_state(config, model, optimizer))
   assert capsys.readouterr().out == ''
   config.init_from = str(tmp_path / 'w.pth')
-  state = train.create_train_state(config, model, optimizer)
+  state = train_step.create_train_state(config, model, optimizer)
   assert capsys.readouterr().out.startswith(f'{config.init_from}: 100 arrays (11,186')
   started = jax.device_get(train.variables_of(state))
   params, stats = (started[k]['backbone'] for k in ('params', 'batch_stats'))

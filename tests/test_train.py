@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, train, weights
+from bmc_jax import experiment, train, train_step, weights
 from bmc_jax.limits import fit_limits
 from tests import tiny_config
 from tests.conftest import ROOT
@@ -79,15 +79,17 @@ def test_the_constraints_come_to_hold_on_weakly_labelled_poses(poses, tmp_path):
   )
 
 
-def _step(config, limits=None, change=None):
+def _step(config, limits=None, change=None, steps=1):
   """The state after one step on the first batch, changed as asked, and the terms."""
   model = train.create_model(train.model_options(config))
   optimizer = train.create_optimizer(config.optimizer, config.num_steps)
-  state = train.create_train_state(config, model, optimizer)
-  step = train.make_train_step(config, model, optimizer, limits)
+  state = train_step.create_train_state(config, model, optimizer)
+  step = train_step.make_train_step(config, model, optimizer, limits)
   batch = dict(next(train.open_train_batches(config)))
   del batch['sample_id']
-  state, terms = step(state, batch | (change(batch) if change else {}))
+  terms = {}
+  for _ in range(steps):
+    state, terms = step(state, batch | (change(batch) if change else {}))
   return jax.device_get(state.params), jax.device_get(terms)
 
 
@@ -124,11 +126,11 @@ def test_training_starts_from_a_weights_file(request, tmp_path, data):
   model = train.create_model(train.model_options(config))
   optimizer = train.create_optimizer(config.optimizer, 10)
   config.seed = 5
-  state = train.create_train_state(config, model, optimizer)
+  state = train_step.create_train_state(config, model, optimizer)
   weights.save_weights(tmp_path / 'w.npz', train.variables_of(state))
   config.seed = 0
   config.init_from = str(tmp_path / 'w.npz')
-  started = train.create_train_state(config, model, optimizer)
+  started = train_step.create_train_state(config, model, optimizer)
   jax.tree.map(
     lambda a, b: np.testing.assert_array_equal(np.asarray(a, np.float16), b),
     train.variables_of(state),
@@ -142,7 +144,9 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
   config.data.val = type(config.data.val)()
   config.optimizer.update({'schedule': 'step', 'decay_every': 6, 'decay_factor': 1e38})
   config.checkpoint.every = 3
-  with pytest.raises(FloatingPointError, match='not finite at step .* step 6. Lower'):
+  with pytest.raises(
+    FloatingPointError, match='not finite at step [78] .* of step 6. L'
+  ):
     train.train(config, tmp_path, None)
   kept = {path.name for path in (tmp_path / 'checkpoints').iterdir()}
   assert '6' in kept and '9' not in kept
@@ -153,10 +157,94 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
   config.num_steps = 1
   config.optimizer.update({'schedule': 'step', 'learning_rate': 1e38})
   with pytest.raises(
-    FloatingPointError, match='parameters is not finite at step 1 .*no checkpoint was'
+    FloatingPointError, match='not finite at step 1 .*no checkpoint was'
   ):
     train.train(config, tmp_path, None)
   assert not train.is_trained(config, tmp_path)
+
+
+class _Spoilt:
+  """Batches of which one, as it is read, has a keypoint that is not a number."""
+
+  def __init__(self, batches, at: int):
+    self._batches, self._at, self._number = batches, at, 0
+
+  def get_state(self):
+    return {'batches': self._batches.get_state(), 'number': self._number}
+
+  def set_state(self, state) -> None:
+    self._batches.set_state(state['batches'])
+    self._number = state['number']
+
+  def __next__(self):
+    batch, self._number = next(self._batches), self._number + 1
+    if self._number == self._at:
+      batch['keypoints_2d'][5, 3] = np.nan
+    return batch
+
+
+@pytest.fixture
+def spoilt(poses, monkeypatch):
+  """A config of 20 steps whose seventh batch is spoilt."""
+  batches = train.open_train_batches
+  monkeypatch.setattr(train, 'open_train_batches', lambda c: _Spoilt(batches(c), 7))
+  config = tiny_config.get_config(poses)
+  config.data.val = type(config.data.val)()
+  config.data.use_weak = False
+  return config
+
+
+def test_the_batch_of_a_step_that_is_not_finite_is_kept(spoilt, tmp_path):
+  with pytest.raises(FloatingPointError) as error:
+    train.train(spoilt, tmp_path, None)
+  path = tmp_path / 'failed_batch_7.npz'
+  assert 'at step 7 (gradient_norm nan' in str(error.value) and f'{path}' in str(
+    error.value
+  )
+  with np.load(path) as batch:
+    assert np.isnan(batch['keypoints_2d'][5, 3]).all()
+    assert batch['sample_id'][5] in str(error.value)
+    assert batch['sample_id'].shape == (8,)
+  assert path.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_steps_that_are_not_finite_are_skipped_and_counted_if_asked(
+  spoilt, tmp_path, caplog
+):
+  spoilt.nonfinite = 'skip'
+  state = train.train(spoilt, tmp_path, None)
+  assert int(state.step) == 20
+  assert '1 steps up to step 8 were not finite' in caplog.text  # seen when it is saved
+  assert [row['train/skipped'] for row in _rows(tmp_path)] == ['0', '1', '1', '1']
+  losses = [float(row['train/loss']) for row in _rows(tmp_path)]
+  assert np.isfinite(losses).all()
+  assert not list(tmp_path.glob('failed_batch*'))
+
+
+@pytest.mark.slow
+def test_a_step_that_is_not_finite_changes_nothing(images):
+  config = tiny_config.get_config(images)
+  before, _ = _step(config, steps=0)
+  after, terms = _step(
+    config, change=lambda batch: {'intrinsics': batch['intrinsics'] * np.nan}
+  )
+  assert not terms['finite']
+  jax.tree.map(np.testing.assert_array_equal, before, after)
+
+
+def test_the_gradient_of_a_batch_is_the_mean_of_those_of_its_parts(poses):
+  config = tiny_config.get_config(poses)
+  config.augment_poses.rotation = 0.0
+  config.optimizer.name = 'sgd'
+  config.bmc.ramp_end = 0.0
+  config.bmc.weights.update(tiny_config.WEIGHTS)
+  whole, terms = _step(config, _limits(config))
+  config.accumulate = 2
+  parts, terms_of_parts = _step(config, _limits(config))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), whole, parts
+  )
+  assert terms_of_parts['loss'] == pytest.approx(terms['loss'], rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +270,12 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
     ('optimizer.momentum', 2.0, 'optimizer.momentum is 2.0; it must be below 1.'),
     ('optimizer.decay_factor', -1.0, 'decay_factor is -1.0; it must be above 0.'),
     ('loss.root_depth', float('inf'), 'root_depth is inf; it must be a finite number.'),
+    ('nonfinite', 'ignore', "nonfinite is 'ignore'; choose one of"),
+    (
+      'accumulate',
+      8,
+      'batch_size is 8, which does not divide into accumulate = 8 parts',
+    ),
     ('root', 30, 'root is 30; it must be a joint, 0 to 20.'),
     ('depth_bounds', (100.0, 3.0), r'depth_bounds are \(100.0, 3.0\); they must be'),
   ],

@@ -1,0 +1,175 @@
+"""The train state and the jitted step: augment, predict, losses, gradient, update."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from bmc_jax import sharding
+from bmc_jax.config import Config
+from bmc_jax.data import augment
+from bmc_jax.initial_values import init_variables
+from bmc_jax.limits import HandLimits
+from bmc_jax.objective import compute_losses, term_weights
+
+Batch = Mapping[str, jax.Array]
+
+
+class TrainState(flax.struct.PyTreeNode):
+  """Everything that a step changes.
+
+  Attributes:
+    step: number of steps taken.
+    params, batch_stats: the model's variables; a lifter has no batch_stats.
+    opt_state: of optax.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+
+
+def create_train_state(
+  config: Config,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+) -> TrainState:
+  """A fresh state from the config's seed, or from the weights in `init_from`."""
+  variables = init_variables(
+    model, config.image_size, seed=config.seed, init_from=config.init_from
+  )
+  params = variables['params']
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    batch_stats=variables.get('batch_stats', {}),
+    opt_state=jax.jit(optimizer.init)(params),
+  )
+
+
+def state_sharding(config: Config, state: TrainState, mesh: Mesh) -> TrainState:
+  """Where each array of the state lies: a tree of shardings.
+
+  Every device holds all of it; with `shard_optimizer` each one holds a part of the
+  optimizer's state (ZeRO, stage 1).
+
+  Args:
+    config: of the run.
+    state: arrays, or their shapes.
+    mesh: of all devices.
+  """
+  whole = jax.tree.map(lambda _: sharding.replicated(mesh), state)
+  if not config.shard_optimizer:
+    return whole
+  return whole.replace(
+    opt_state=jax.tree.map(
+      lambda leaf: sharding.split_largest(leaf.shape, mesh), state.opt_state
+    )
+  )
+
+
+def make_train_step(
+  config: Config,
+  model: nn.Module,
+  optimizer: optax.GradientTransformation,
+  limits: HandLimits | None,
+  shardings: TrainState | None = None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
+  """Makes the jitted step. The state is donated.
+
+  A step whose loss, gradient or result is not finite changes nothing but the count of
+  steps.
+
+  Args:
+    config: of the run. With `accumulate` > 1 the batch is taken in so many parts, one
+      after the other, and the gradient is the mean of theirs; statistics of BatchNorm
+      are then those of the parts.
+    model: a pose network or lifter.
+    optimizer: of optax.
+    limits: of the constraints, or None for a run without them.
+    shardings: of the state (`state_sharding`); None leaves it where it is.
+
+  Returns:
+    A function of a state and a batch: the next state, and the loss, its terms, the
+    norm of the gradient and `finite` (whether the step was taken), all scalars.
+  """
+  parts = config.accumulate
+
+  def loss_fn(params, batch_stats, step, batch):
+    variables = {'params': params, 'batch_stats': batch_stats}
+    output, updates = model.apply(
+      variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
+    )
+    (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
+    terms = compute_losses(output, batch, limits, config, heatmaps)
+    weight = term_weights(config, step / config.num_steps)
+    total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
+    return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
+
+  def gradient_of(state: TrainState, batch_stats, batch: Batch, key: jax.Array):
+    """Gradient, terms and statistics of one part of the batch."""
+    batch = _augment(config, key, batch)
+    gradient, (terms, batch_stats) = jax.grad(loss_fn, has_aux=True)(
+      state.params, batch_stats, state.step, batch
+    )
+    return gradient, terms, batch_stats
+
+  def mean_gradient(state: TrainState, batch: Batch, key: jax.Array):
+    def add_part(carry, part):
+      total, batch_stats = carry
+      number, batch = part
+      key_of_part = jax.random.fold_in(key, number)
+      gradient, terms, batch_stats = gradient_of(state, batch_stats, batch, key_of_part)
+      return (optax.tree.add(total, gradient), batch_stats), terms
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    (gradient, batch_stats), terms = jax.lax.scan(
+      add_part,
+      (zeros, state.batch_stats),
+      (jnp.arange(parts), jax.tree.map(lambda x: _split(x, parts), batch)),
+    )
+    terms = jax.tree.map(jnp.mean, terms)
+    return optax.tree.scale(1 / parts, gradient), terms, batch_stats
+
+  def step(state: TrainState, batch: Batch):
+    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    if parts == 1:
+      gradient, terms, batch_stats = gradient_of(state, state.batch_stats, batch, key)
+    else:
+      gradient, terms, batch_stats = mean_gradient(state, batch, key)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    new = state.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
+    norm = optax.tree.norm(gradient)
+    finite = jnp.isfinite(
+      jnp.stack([terms['loss'], norm, optax.tree.norm((params, batch_stats))])
+    ).all()
+    new = jax.tree.map(
+      lambda after, before: jnp.where(finite, after, before), new, state
+    )
+    new = new.replace(step=state.step + 1)
+    return new, {**terms, 'gradient_norm': norm, 'finite': finite}
+
+  return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def _augment(config: Config, key: jax.Array, batch: Batch) -> Batch:
+  if 'image' in batch:
+    return augment.augment_batch(
+      key, batch, image_size=config.image_size, **config.augment.to_dict()
+    )
+  return augment.augment_poses(key, batch, **config.augment_poses.to_dict())
+
+
+def _split(x: jax.Array, parts: int) -> jax.Array:
+  """(B, ...) -> (parts, B / parts, ...): part i has the examples i, i + parts, ...
+
+  So half of each part is fully labelled, as of the batch, and it lies on all devices.
+  """
+  return jnp.moveaxis(x.reshape(-1, parts, *x.shape[1:]), 1, 0)
