@@ -368,7 +368,8 @@ def test_prepared_data_are_not_looked_for_in_deep_folders(prepared, tmp_path, ca
   arguments = ('--predictions', tmp_path / 'pred.zip', '--protocol', 'rhd')
   arguments += ('--split', 'evaluation', '--ground-truth')
   _run(*arguments, tmp_path / 'a' / 'b')
-  assert 'holds no prepared dataset' in _fails(capsys, *arguments, tmp_path)
+  error = _fails(capsys, *arguments, tmp_path)
+  assert 'holds no prepared dataset; prepare the original files' in error
 
 
 def test_a_subset_counts_each_image_once(freihand, capsys, tmp_path):
