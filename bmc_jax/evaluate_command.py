@@ -7,11 +7,12 @@ r"""Scores a prediction file by the protocol of a benchmark.
 
 Prints a table; writes the figures as PRED_scores.json and the PCK curves as
 PRED_pck.png beside the predictions. docs/evaluation.md defines the protocols, and
-`bmc_jax.submission` the form of the files.
+`bmc_jax.submission` the form of the files. What looks wrong about the hands, such as
+another joint order or axes that would fit far better, is printed as a warning; they are
+scored all the same.
 """
 
 import argparse
-import collections
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from bmc_jax import protocols, skeleton, submission
-from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax import doubts, protocols, skeleton, submission
+from bmc_jax.errors import USER_ERRORS, fail, warn
 from bmc_jax.ground_truth import GroundTruth, read_ground_truth
 from bmc_jax.protocols import ALIGNMENTS, PROTOCOLS, Protocol, Score
 from bmc_jax.results import write_json
+from bmc_jax.subsets import ALL, read_subsets
 from bmc_jax.text_table import format_table
 
 MM_PER_METRE = 1000.0
-ALL = 'all'
 
 # Of areas and of the errors that `protocols.decompose` gives: heading and format.
 _COLUMNS = {
@@ -85,10 +86,13 @@ def _run(flags: argparse.Namespace) -> None:
   subsets = {ALL: np.arange(len(truth.names))} | read_subsets(flags.subset, truth.names)
   form = submission.FORMS[protocol.form]
   joints = submission.read_predictions(flags.predictions, form, len(truth.names))
+  for doubt in find_doubts(joints, truth, protocol):
+    warn(f'{flags.predictions}: {doubt}.')
   results = score_subsets(joints, truth, protocol, subsets)
   print(f'{protocol.title}, {flags.predictions}')
   for table in tables(results, protocol):
     print(f'\n{format_table(table)}')
+  _warn_of_left_out(results)
   path = Path(flags.predictions).expanduser()
   out = Path(flags.out).expanduser() if flags.out else path.parent
   out.mkdir(parents=True, exist_ok=True)
@@ -102,37 +106,31 @@ def _run(flags: argparse.Namespace) -> None:
   print(f'\n{out / path.stem}_scores.json\n{out / path.stem}_pck.png')
 
 
-def read_subsets(given: Sequence[str], names: np.ndarray) -> dict[str, np.ndarray]:
-  """Indices of the images of each subset.
+def find_doubts(
+  joints: np.ndarray, truth: GroundTruth, protocol: Protocol
+) -> list[str]:
+  """What looks wrong about predictions (N, 21, 3), left hands as they are."""
+  right = truth.is_right[:, None, None]
+  counted = np.isin(np.arange(skeleton.NUM_JOINTS), protocol.joints)
+  form = submission.FORMS[protocol.form]
+  return doubts.find_size_and_place(joints, form) + doubts.compare(
+    joints,
+    np.where(right, truth.joints_3d, skeleton.mirror(truth.joints_3d)),
+    (truth.visibility > 0) & counted,
+    truth.is_right,
+    form,
+  )
 
-  Args:
-    given: 'NAME=FILE' each; the file names images, separated by white space.
-    names: (N,) of all images; what is before the first slash, such as the split of a
-      prepared dataset, may be left out where that makes no two alike.
 
-  Raises:
-    ValueError: another form, or a file names an image that there is not.
-    FileNotFoundError: a file is missing.
-  """
-  names = [str(name) for name in names]
-  short = [name.partition('/')[2] for name in names]
-  count = collections.Counter(short)
-  index = {name: number for number, name in enumerate(short) if count[name] == 1}
-  index |= {name: number for number, name in enumerate(names)}
-  subsets = {}
-  for text in given:
-    title, equals, file = text.partition('=')
-    if not (title and equals and file) or title == ALL:
-      raise ValueError(f'--subset is {text!r}; write NAME=FILE, such as INTERP=in.txt.')
-    wanted = Path(file).expanduser().read_text().split()
-    unknown = [name for name in wanted if name not in index]
-    if unknown or not wanted:
-      known = (
-        f'{unknown[0]!r} is none of the images' if unknown else 'it names no image'
+def _warn_of_left_out(results: Mapping[str, Any]) -> None:
+  """Says which hands have no part in the errors in the image and along the depth."""
+  for subset, result in results.items():
+    if result['num_behind']:
+      warn(
+        f'{subset}: the 2D and depth errors leave out {result["num_behind"]} of '
+        f'{result["num_images"]} hands, of which a predicted joint does not lie before '
+        'the camera (z > 0).'
       )
-      raise ValueError(f'{file}: {known}; names are such as {names[0]!r}.')
-    subsets[title] = np.array([index[name] for name in wanted])
-  return subsets
 
 
 def score_subsets(
@@ -152,8 +150,8 @@ def score_subsets(
 
   Returns:
     {subset: {'num_images', 'alignments': {alignment: {'epe_mm', areas and curves}},
-    'decomposition': errors in the image and along the depth, or None where they are not
-    defined}}.
+    'decomposition': errors in the image and along the depth of the hands before the
+    camera, or None if there are none or no cameras, 'num_behind': the other hands}}.
 
   Raises:
     ValueError: a joint that the protocol aligns has no label.
@@ -175,13 +173,22 @@ def score_subsets(
       results[name] = {
         'num_images': len(index),
         'alignments': {k: _plain(scores[k], protocol) for k in protocol.alignments},
-        'decomposition': None,
+        **_decompose(hands, protocol, truth.intrinsics, index),
       }
-      # Root-relative predictions have no place in the image.
-      if truth.intrinsics is not None and (hands.joints[..., 2] > 0).all():
-        errors = protocols.decompose(hands, protocol, truth.intrinsics[index])
-        results[name]['decomposition'] = {k: float(v) for k, v in errors.items()}
   return results
+
+
+def _decompose(hands: protocols.Hands, protocol, intrinsics, index) -> dict[str, Any]:
+  """The errors of the hands that have a place in the image, and how many have none."""
+  if intrinsics is None:
+    return {'decomposition': None, 'num_behind': 0}
+  before = (hands.joints[:, list(protocol.joints), 2] > 0).all(axis=1)
+  result = {'decomposition': None, 'num_behind': int(np.sum(~before))}
+  if before.any():
+    placed = protocols.Hands(*(values[before] for values in hands))
+    errors = protocols.decompose(placed, protocol, intrinsics[index][before])
+    result['decomposition'] = {k: float(v) for k, v in errors.items()}
+  return result
 
 
 def _check_labels(truth: GroundTruth, protocol: Protocol) -> None:
@@ -218,7 +225,8 @@ def tables(results: Mapping[str, Any], protocol: Protocol) -> list[list[list[str
       figures = [format(score[area], _COLUMNS[area][1]) for area in areas]
       rows.append([label, ALIGNMENTS[name].title, f'{score["epe_mm"]:.3f}', *figures])
     if result['decomposition']:
-      parts[label] = result['decomposition']
+      placed = result['num_images'] - result['num_behind']
+      parts[f'{subset} ({placed})'] = result['decomposition']
   if not parts:
     return [rows]
   names = list(next(iter(parts.values())))

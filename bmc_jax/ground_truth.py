@@ -6,8 +6,9 @@
 | HO-3D | `<split>_xyz.json` in HO-3D order and OpenGL axes, `<split>.txt` |
 | prepared by `data_prep` | the labels of a split, in their stored order |
 
-The default split of the first two is `evaluation`. All hands become right ones, as
-`bmc_jax.data.sources` gives them.
+The default split of the first two is `evaluation`, and a folder that holds their files
+is read as such, also where a prepared dataset lies below it. All hands become right
+ones, as `bmc_jax.data.sources` gives them.
 """
 
 import json
@@ -17,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmc_jax import pose25d, submission
-from bmc_jax.data import example, sources
+from bmc_jax import doubts, pose25d, submission
+from bmc_jax.data import example, prepared, sources
 
 ORIGINAL_SPLIT = 'evaluation'
+_ORIGINAL_FILES = ('*_xyz.json', '*_K.json', f'{ORIGINAL_SPLIT}.txt')
 
 
 class GroundTruth(NamedTuple):
@@ -61,7 +63,9 @@ def read_ground_truth(
   if not path.is_dir():
     raise FileNotFoundError(f'There is no folder of ground truth {folder}.')
   readers = {'freihand': _read_freihand, 'ho3d': _read_ho3d}
-  if any(path.rglob('dataset_info.json')):
+  if protocol in readers and any(any(path.glob(name)) for name in _ORIGINAL_FILES):
+    return readers[protocol](path, split or ORIGINAL_SPLIT)
+  if prepared.find_folders(path):
     truth = read_prepared(path, split or 'all')
     missing = int(np.sum(~truth.visibility.any(axis=1)))
     if missing:
@@ -95,10 +99,13 @@ def _read_freihand(folder: Path, split: str) -> GroundTruth:
 def _read_ho3d(folder: Path, split: str) -> GroundTruth:
   path = folder / f'{split}_xyz.json'
   joints = _read_numbers(path, (21, 3))
-  submission.check_joints(str(path), joints, submission.FORMS['ho3d'])
-  joints = submission.from_form(joints, submission.FORMS['ho3d'])
+  form = submission.FORMS['ho3d']
+  joints = submission.from_form(joints, form)
+  submission.check_unit(path, joints)
+  for doubt in doubts.find(joints, form):
+    raise ValueError(f'{path}: {doubt}.')
   listing = folder / f'{split}.txt'
-  names = _read_bytes(listing).decode().split()
+  names = _read_bytes(listing).decode(errors='replace').split()
   if len(names) != len(joints):
     raise ValueError(
       f'{listing} names {len(names)} images, but {path.name} holds joints of '
@@ -165,7 +172,7 @@ def _read_numbers(path: Path, shape: tuple[int, ...], count: int | None = None):
   """A JSON file with numbers of one shape for each image, (N, *shape) float64."""
   try:
     values = np.array(json.loads(_read_bytes(path)), np.float64)
-  except (ValueError, TypeError) as error:
+  except (ValueError, TypeError, OverflowError, RecursionError) as error:
     raise ValueError(f'{path}: this is no JSON list of numbers ({error}).') from error
   if values.ndim != len(shape) + 1 or values.shape[1:] != shape or not values.size:
     raise ValueError(

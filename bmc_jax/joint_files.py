@@ -155,7 +155,20 @@ def _read_npz(file: Path) -> Content:
 
 
 def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
-  """Raises a ValueError if the bones are clearly shorter in another joint order.
+  """Raises a ValueError if the joints are probably in another order.
+
+  Args:
+    path: named in the message.
+    joints: (N, 21, 3) in the given order.
+    order: the given order.
+    remedy: what to do, the end of the message.
+  """
+  if doubt := doubt_order(joints, order):
+    raise ValueError(f'{path}: {doubt}; {remedy}.')
+
+
+def doubt_order(joints: np.ndarray, order: str) -> str | None:
+  """Says why joints are probably in another order: their bones are shorter in it.
 
   A wrong order draws bones between joints that are no neighbours. A fist can hide that,
   so the ninth decile of the poses' summed bones counts: where public poses were given
@@ -166,13 +179,14 @@ def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
   thumb is the other's little finger, which is shorter (public poses: by 21% and more).
 
   Args:
-    path: named in the message.
     joints: (N, 21, 3) in the given order.
     order: the given order.
-    remedy: what to do, the end of the message.
+
+  Returns:
+    The message, or None.
   """
   if not len(joints):
-    return
+    return None
   sample = joints[:: math.ceil(len(joints) / 1000)]  # plenty
   lengths = {}
   for name in skeleton.JOINT_ORDERS:
@@ -181,10 +195,10 @@ def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
   shortest = min(lengths.values())
   margin = _ORDER_MARGIN if len(joints) >= _ORDER_POSES else _FEW_POSES_MARGIN
   if shortest < margin * lengths[order]:
-    raise ValueError(
-      f'{path}: in the joint order {order!r} the bones are '
+    return (
+      f'in the joint order {order!r} the bones are '
       f'{lengths[order] / shortest - 1:.0%} longer than in the order '
-      f'{_alike(lengths, shortest)}, which is probably the right one; {remedy}.'
+      f'{_alike(lengths, shortest)}, which is probably the right one'
     )
   own = skeleton.JOINT_ORDERS[order]
   others = {n: lengths[n] for n, o in skeleton.JOINT_ORDERS.items() if o != own}
@@ -192,10 +206,11 @@ def check_order(path, joints: np.ndarray, order: str, remedy: str) -> None:
   bones = np.asarray(kinematics.bone_lengths(skeleton.reorder(sample, order)))
   thumb, *_, little = np.moveaxis(bones[..., 1:].sum(axis=-1), -1, 0)
   if likely and np.median(thumb) < _SHORT_THUMB * np.median(little):
-    raise ValueError(
-      f'{path}: in the joint order {order!r} the thumb is shorter than the little '
-      f'finger, so that {likely} is probably the right one; {remedy}.'
+    return (
+      f'in the joint order {order!r} the thumb is shorter than the little finger, so '
+      f'that {likely} is probably the right one'
     )
+  return None
 
 
 def _alike(lengths: dict[str, float], length: float) -> str:

@@ -9,6 +9,7 @@ not use them. Forms differ in what `FORMS` says of them.
 
 import dataclasses
 import json
+import lzma
 import os
 import zipfile
 import zlib
@@ -18,13 +19,16 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.data import example
-from bmc_jax.joint_files import check_order
 
 FILE_NAME = 'pred.json'
 NUM_VERTICES = 778
 
 _MAX_BYTES = 4 << 30
 """A full submission with vertices for HO-3D measures about 1 GB."""
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+"""What Python raises for archives with wrong bytes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,14 +81,15 @@ def write_submission(
     form: of `FORMS`.
 
   Raises:
-    ValueError: another ending, or joints that are not finite or not in metres.
+    ValueError: another ending, or joints that are not finite or clearly in another
+      unit, as `read_predictions` refuses them.
   """
   path = Path(path)
   if path.suffix != '.zip':
     raise ValueError(f'{path}: a submission is a zip archive; call it {path.stem}.zip.')
   joints = to_form(np.asarray(joints_3d, np.float64), form)
   _check_finite(path, 'joints', joints)
-  example.check_unit(joints_3d, str(path))
+  check_unit(path, joints_3d)
   # Zeros by hand: 47 million numbers take JSON a minute.
   vertices = json.dumps(np.zeros((NUM_VERTICES, 3), int).tolist())
   text = f'[{json.dumps(joints.tolist())}, [{", ".join([vertices] * len(joints))}]]'
@@ -98,7 +103,9 @@ def write_submission(
 def read_predictions(
   path: str | os.PathLike, form: Form, count: int | None = None
 ) -> np.ndarray:
-  """Reads and checks predictions, made by anyone.
+  """Reads predictions, made by anyone, and checks their form.
+
+  What is odd about the hands themselves is no error: see `bmc_jax.doubts`.
 
   Args:
     path: `pred.json`, or a zip archive that holds it.
@@ -124,27 +131,38 @@ def read_predictions(
   joints = _array(path, 'joints', joints, (21, 3), counts)
   if form.has_vertices or vertices:
     _array(path, 'vertices', vertices, (NUM_VERTICES, 3), (len(joints),))
-  check_joints(str(path), joints, form)
-  return from_form(joints, form)
+  joints = from_form(joints, form)
+  check_unit(path, joints)
+  return joints
 
 
-def check_joints(name: str, joints: np.ndarray, form: Form) -> None:
-  """Raises ValueError if joints are clearly in another unit, order or other axes.
+def check_unit(path: str | os.PathLike, joints_3d: np.ndarray) -> None:
+  """Raises a ValueError for canonical joints (N, 21, 3) clearly not in metres.
 
-  Args:
-    name: what the message calls them.
-    joints: (N, 21, 3) in the form's order and axes.
-    form: of `FORMS`.
+  Poor or made-up predictions may have bones that fit no unit at all.
   """
-  example.check_unit(skeleton.reorder(joints, form.order), name)
-  forward = skeleton.CAMERA_AXES[form.axes][2]
-  if not (joints[..., 2] * forward > 0).any():
-    wanted = 'OpenCV (z > 0' if forward > 0 else 'OpenGL (y up, z < 0'
-    raise ValueError(
-      f'{name}: no joint lies before the camera; the axes must be those of {wanted} in '
-      'front).'
-    )
-  check_order(name, joints, form.order, 'reorder the joints')
+  _, unit = example.find_unit(joints_3d)
+  if unit is not None:
+    example.check_unit(joints_3d, str(path))
+
+
+def packing_doubts(path: str | os.PathLike, form: Form) -> list[str]:
+  """What a challenge may not take about the packing of a file that can be read."""
+  path = Path(path).expanduser()
+  if not form.counts:
+    return []
+  if not zipfile.is_zipfile(path):
+    return [f'the challenge wants it alone in a zip archive, called {FILE_NAME}']
+  with zipfile.ZipFile(path) as archive:
+    further = archive.namelist()
+  further.remove(FILE_NAME)
+  if not further:
+    return []
+  return [
+    f'the challenge wants {FILE_NAME} alone in the archive, which holds '
+    f'{", ".join(further[:3])}{" and more" if len(further) > 3 else ""} as well; zip '
+    'it alone (zip -j)'
+  ]
 
 
 def _check_finite(path, name: str, values: np.ndarray) -> None:
@@ -160,15 +178,27 @@ def _load(path: Path):
   """The content of a JSON file, or of `pred.json` in an archive."""
   if not path.is_file():
     raise FileNotFoundError(f'There is no prediction file {path}.')
+  content = _unzip(path) if zipfile.is_zipfile(path) else path.read_bytes()
   try:
-    if zipfile.is_zipfile(path):
-      with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(_member(path, archive)))
-    return json.loads(path.read_bytes())
+    return json.loads(content)
   except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
     raise ValueError(f'{path}: this is no valid JSON ({error}).') from error
-  except (zipfile.BadZipFile, zlib.error) as error:
+  except ValueError as error:  # which advises to raise Python's limit
+    raise ValueError(f'{path}: it holds a number of too many digits.') from error
+
+
+def _unzip(path: Path) -> bytes:
+  """The bytes of `pred.json` in an archive."""
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return archive.read(_member(path, archive))
+  except _DAMAGE as error:
     raise ValueError(f'{path}: this is a damaged archive ({error}).') from error
+  except RuntimeError as error:  # NotImplementedError is one, too
+    raise ValueError(
+      f'{path}: the archive is encrypted, or compressed in a way that Python does not '
+      f'know; zip {FILE_NAME} anew, without a password (zip -j).'
+    ) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -9,7 +9,8 @@ The network predicts hands in units of the reference bone. What turns them into 
 is its length: that in --scale, a file with one for each image or one number for all;
 without it, that in the 3D labels; where joints_3d holds the wrist alone, as in HO-3D's
 evaluation set, the ratio of its given and its predicted depth, and the hand is moved to
-the given wrist. Vertices are zeros (see `bmc_jax.submission`).
+the given wrist. Vertices are zeros (see `bmc_jax.submission`). What looks wrong about
+hands, written or checked, is printed as a warning: poor predictions are valid files.
 """
 
 import argparse
@@ -20,10 +21,10 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from bmc_jax import evaluate, pose25d, skeleton, submission
+from bmc_jax import doubts, evaluate, pose25d, skeleton, submission
 from bmc_jax.config import Config
 from bmc_jax.data import sources
-from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.errors import USER_ERRORS, fail, warn
 from bmc_jax.ground_truth import GroundTruth, read_prepared, read_scale
 from bmc_jax.models import create_model
 from bmc_jax.report.load import read_json, slug_of
@@ -70,7 +71,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _validate(flags: argparse.Namespace) -> None:
-  joints = submission.read_predictions(flags.validate, FORMS[flags.format], flags.count)
+  form = FORMS[flags.format]
+  joints = submission.read_predictions(flags.validate, form, flags.count)
+  packing = submission.packing_doubts(flags.validate, form)
+  for doubt in packing + doubts.find(joints, form):
+    warn(f'{flags.validate}: {doubt}.')
   print(f'{flags.validate}: a valid {flags.format} file of {len(joints)} images.')
 
 
@@ -83,6 +88,8 @@ def _submit(flags: argparse.Namespace) -> None:
   joints = predict_hands(config, row_dir, flags.data, flags.split)
   joints = to_metres(joints, truth, tuple(config.reference), scale)
   submission.write_submission(Path(flags.out).expanduser(), joints, form)
+  for doubt in doubts.find(joints, form):
+    warn(f'{flags.out}: {doubt}.')
   print(f'{flags.out}: {len(joints)} images.')
   if form.counts and len(joints) not in form.counts:
     wanted = ' or '.join(map(str, form.counts))

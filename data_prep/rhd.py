@@ -24,8 +24,9 @@ Splits: `train` and `evaluation`. The option `hands` says which hands become exa
   can be seen, and of equals the one whose joints cover the larger box.
 
 A hand whose joints are all zero is not annotated and gives no example. `visibility` is
-1 for all joints of the others: those that are hidden, too, are labelled exactly, and
-published errors are means over all 21.
+1 for all joints of the others: those that are hidden, too, are labelled exactly. Which
+can be seen is not stored, so errors are means over all 21; some published ones are over
+those that can be seen (docs/evaluation.md).
 
 The rows of a hand (left first) are the wrist and then, from the thumb to the little
 finger, each finger from tip to base. The first one is the wrist itself, unlike STB's,

@@ -198,6 +198,10 @@ WRONG_TRUTH = {
   ),
   'count': (_wrong_scale, 'evaluation_scale.json is about 5 images, not 12'),
   'shape': (_wrong_camera, r'shape \(12, 2\), expected \(N, 3, 3\), N images'),
+  'a long number': (
+    lambda folder: (folder / 'evaluation_K.json').write_text(f'[{400 * "1"}]'),
+    'evaluation_K.json: this is no JSON list of numbers',
+  ),
   'content': (_no_numbers, 'evaluation_xyz.json: this is no JSON list of numbers'),
   'infinity': (_not_finite, 'evaluation_xyz.json: a number is not finite'),
 }
@@ -230,7 +234,8 @@ def test_wrong_arguments_are_told_in_one_sentence(freihand, prepared, capsys, tm
   (tmp_path / 'x.txt').write_text('00000003\n3\n')  # the first is an image
   subset = ('--subset', f'X={tmp_path}/x.txt')
   assert "'3' is none of the images" in fails(freihand, 'freihand', *subset)
-  assert 'nowhere.txt' in fails(freihand, 'freihand', '--subset', 'X=nowhere.txt')
+  error = fails(freihand, 'freihand', '--subset', 'X=nowhere.txt')
+  assert 'There is no file nowhere.txt for the subset X.' in error
 
 
 def test_a_list_of_frames_of_another_length_is_refused(ho3d, capsys):
@@ -272,10 +277,118 @@ def test_the_module_runs_as_a_command(tmp_path, monkeypatch, capsys):
   assert message.startswith('error: There is no folder of ground truth')
 
 
-def test_hands_of_another_order_are_told(freihand, capsys):
-  pred = freihand / 'pred.json'
-  joints = skeleton.reorder(NOISY, 'canonical', 'ho3d').tolist()
-  pred.write_text(json.dumps([joints, np.zeros((COUNT, 778, 3)).tolist()]))
-  arguments = ('--ground-truth', freihand, '--protocol', 'freihand')
-  error = _fails(capsys, '--predictions', pred, *arguments)
-  assert 'longer than in the order mano or ho3d, which is probably the right' in error
+def _warnings(capsys) -> list[str]:
+  lines = capsys.readouterr().err.splitlines()
+  return [line for line in lines if line.startswith('warning: ')]
+
+
+def test_hands_of_another_order_or_axes_are_told_and_scored(freihand, capsys):
+  ho3d = skeleton.reorder(NOISY, 'canonical', 'ho3d')
+  for joints, told in (
+    (ho3d, 'read in the joint order mano or ho3d its root-aligned error would be'),
+    (NOISY * [-1, 1, 1], 'read with x negated its root-aligned error would be'),
+    (NOISY * [1, -1, 1], 'read with y negated its'),
+    (NOISY * [1, 1, -1], 'read with z negated its'),
+    (ho3d * [1, -1, -1], 'joint order mano or ho3d and with y and z negated its'),
+  ):
+    capsys.readouterr()
+    (result,) = _score(freihand, 'freihand', joints).values()
+    assert any(told in line for line in _warnings(capsys)), told
+    error = 1000 * np.linalg.norm(joints - TRUTH, axis=-1).mean()
+    assert result['alignments']['none']['epe_mm'] == pytest.approx(error, abs=1e-3)
+
+
+def test_poor_predictions_are_scored_without_a_guess_at_their_order(freihand, capsys):
+  mean = (TRUTH - TRUTH[:, :1]).mean(axis=0) + [0, 0, 0.6]
+  noise = np.random.default_rng(2).normal(0, 0.045, TRUTH.shape)
+  for joints, told in (
+    (NOISY, []),
+    (np.tile(mean, (COUNT, 1, 1)), ['middle MCP->PIP bone measures']),
+    (
+      np.zeros_like(TRUTH),
+      ['all joints of each hand lie at one place', 'leave out 12'],
+    ),
+    (TRUTH + noise, ['middle MCP->PIP bone measures']),
+  ):
+    capsys.readouterr()
+    (result,) = _score(freihand, 'freihand', joints).values()
+    lines = _warnings(capsys)
+    assert len(lines) == len(told), lines
+    for line, text in zip(lines, told, strict=True):
+      assert text in line
+    error = 1000 * np.linalg.norm(joints - TRUTH, axis=-1).mean()
+    assert result['alignments']['none']['epe_mm'] == pytest.approx(error, abs=1e-3)
+
+
+def test_left_hands_given_as_right_ones_are_told(prepared, tmp_path, capsys):
+  left = np.arange(COUNT) % 3 == 0
+  joints = np.where(left[:, None, None], TRUTH * [-1, 1, 1], TRUTH)
+  for protocol, aligned in (('rhd', 'root'), ('dexter_object', 'centroid')):
+    write_submission(tmp_path / 'pred.zip', joints, FORMS['camera'])
+    arguments = ('--protocol', protocol, '--split', 'evaluation')
+    capsys.readouterr()
+    _run('--predictions', tmp_path / 'pred.zip', '--ground-truth', prepared, *arguments)
+    (line,) = _warnings(capsys)
+    assert f'read with x of left hands negated its {aligned}-aligned error' in line
+
+
+def test_a_hand_behind_the_camera_is_left_out_of_the_2d_and_depth_errors(
+  freihand, capsys, tmp_path
+):
+  joints = NOISY.copy()
+  joints[4, 20, 2] = -0.1
+  (tmp_path / 'a.txt').write_text('00000003\n00000005\n')
+  found = _score(freihand, 'freihand', joints, '--subset', f'A={tmp_path / "a.txt"}')
+  text = capsys.readouterr()
+  assert 'warning: all: the 2D and depth errors leave out 1 of 12 hands' in text.err
+  assert 'warning: A' not in text.err
+  assert re.search(r'all \(11\) +\d.*\nA \(2\)', text.out)
+  rest = np.arange(COUNT) != 4
+  depth = 1000 * np.abs(NOISY - TRUTH)[rest, :, 2].mean()
+  assert found['all']['decomposition']['depth_mm'] == pytest.approx(depth, abs=1e-3)
+  assert [result['num_behind'] for result in found.values()] == [1, 0]
+
+
+def test_original_files_come_before_prepared_ones_below_them(freihand, ho3d, capsys):
+  row = fixtures_data.make_example(0, size=40)
+  for folder, protocol in ((freihand, 'freihand'), (ho3d, 'ho3d')):
+    fixtures_data.prepare(folder / 'tfds', {'evaluation': [row]})
+    (result,) = _score(folder, protocol, TRUTH).values()
+    assert result['num_images'] == COUNT
+    (folder / 'evaluation_xyz.json').unlink()
+    arguments = ('--ground-truth', folder, '--protocol', protocol)
+    error = _fails(capsys, '--predictions', folder.parent / 'pred.zip', *arguments)
+    assert 'has no evaluation_xyz.json; name the folder' in error
+
+
+def test_prepared_data_are_not_looked_for_in_deep_folders(prepared, tmp_path, capsys):
+  (tmp_path / 'a' / 'b').mkdir(parents=True)
+  (tmp_path / 'data').rename(tmp_path / 'a' / 'b' / 'data')
+  write_submission(tmp_path / 'pred.zip', TRUTH, FORMS['camera'])
+  arguments = ('--predictions', tmp_path / 'pred.zip', '--protocol', 'rhd')
+  arguments += ('--split', 'evaluation', '--ground-truth')
+  _run(*arguments, tmp_path / 'a' / 'b')
+  error = _fails(capsys, *arguments, tmp_path)
+  assert 'holds no prepared dataset; prepare the original files' in error
+
+
+def test_a_subset_counts_each_image_once(freihand, capsys, tmp_path):
+  (tmp_path / 'x.txt').write_text('00000003 00000001 00000003')
+  (tmp_path / 'y.txt').write_text('00000003')
+  write_submission(tmp_path / 'pred.zip', NOISY, FORMS['freihand'])
+  arguments = ('--predictions', tmp_path / 'pred.zip', '--protocol', 'freihand')
+  arguments += ('--ground-truth', freihand, '--subset')
+  error = _fails(capsys, *arguments, f'X={tmp_path / "x.txt"}')
+  assert "x.txt: the image '00000003' is named 2 times; name each image once" in error
+  again = f'Y={tmp_path / "y.txt"}'
+  error = _fails(capsys, *arguments, again, '--subset', again)
+  assert '--subset Y is given twice' in error
+
+
+def test_ho3d_labels_in_another_order_are_refused_with_the_order_named(ho3d, capsys):
+  _dump(ho3d / 'evaluation_xyz.json', TRUTH * [1, -1, -1])
+  write_submission(ho3d.parent / 'pred.zip', NOISY, FORMS['ho3d'])
+  arguments = ('--ground-truth', ho3d, '--protocol', 'ho3d')
+  error = _fails(capsys, '--predictions', ho3d.parent / 'pred.zip', *arguments)
+  assert "evaluation_xyz.json: in the joint order 'ho3d' the bones are" in error
+  assert 'longer than in the order canonical' in error

@@ -33,6 +33,7 @@ def _break(name, value):
     (_break('joints_3d', lambda v: -v), 'depth .* in front of the camera'),
     (_break('joints_3d', lambda v: v * 1000), 'looks like millimetres, not metres'),
     (_break('joints_3d', lambda v: v * 100), 'looks like centimetres, not metres'),
+    (_break('joints_3d', lambda v: v * 4), 'no other unit .* may be in another order'),
     (_break('visibility', lambda v: v * 0.5), 'visibility holds a value other than'),
     (_break('intrinsics', lambda v: v.T), 'intrinsics must be'),
     (_break('image', lambda v: v.astype(np.float32)), 'image has shape .* uint8'),

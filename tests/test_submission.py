@@ -1,12 +1,13 @@
 """Prediction files: written, checked, read back, and each kind of damage."""
 
 import json
+import struct
 import zipfile
 
 import numpy as np
 import pytest
 
-from bmc_jax import skeleton, submission
+from bmc_jax import doubts, submission
 from bmc_jax.submission import FORMS, read_predictions, write_submission
 from data_prep import ho3d, pickles
 from tests.fixtures_hands import random_hands
@@ -50,8 +51,9 @@ def test_ho3ds_own_annotations_are_a_valid_file(test_data, tmp_path):
   for frame, joints in zip(frames, found, strict=True):
     prepared = ho3d.read_example(frame)['joints_3d']
     np.testing.assert_allclose(joints, prepared, atol=1e-6)
-  with pytest.raises(ValueError, match='no joint lies before the camera'):
-    read_predictions(path, FORMS['freihand'], len(frames))
+  assert doubts.find(found, FORMS['ho3d']) == []
+  wrong = read_predictions(path, FORMS['freihand'], len(frames))
+  assert any('no joint lies before' in d for d in doubts.find(wrong, FORMS['freihand']))
 
 
 def _write(path, joints, vertices=None, count=None):
@@ -76,6 +78,16 @@ def _archive(path, names, content=b'[]'):
   with zipfile.ZipFile(path, 'w') as archive:
     for name in names:
       archive.writestr(name, content)
+  return path
+
+
+def _change_header(path, flags=0, method=0):
+  """Sets what both headers of the one file of an archive say of its packing."""
+  content = bytearray(path.read_bytes())
+  for start, at in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+    place = content.index(start) + at
+    content[place : place + 4] = struct.pack('<HH', flags, method)
+  path.write_bytes(content)
   return path
 
 
@@ -133,15 +145,23 @@ DAMAGE = {
     lambda p: _write(p / 'pred.json', (1000 * HANDS).tolist()),
     'this looks like millimetres, not metres',
   ),
-  'OpenGL axes': (
-    lambda p: _write(p / 'pred.json', (HANDS * [1, -1, -1]).tolist()),
-    r'no joint lies before the camera; the axes must be those of OpenCV \(z > 0',
+  'centimetres': (
+    lambda p: _write(p / 'pred.json', (100 * HANDS).tolist()),
+    'this looks like centimetres, not metres',
   ),
-  'another order': (
-    lambda p: _write(
-      p / 'pred.json', skeleton.reorder(HANDS, 'canonical', 'mano').tolist()
+  'a number of 5000 digits': (
+    lambda p: (
+      (p / 'pred.json').write_text('[[' + 5000 * '1' + '], []]') and p / 'pred.json'
     ),
-    'longer than in the order mano or ho3d',
+    'it holds a number of too many digits',
+  ),
+  'a zip with a password': (
+    lambda p: _change_header(_archive(p / 'pred.zip', ['pred.json']), flags=1),
+    'pred.zip: the archive is encrypted, or',
+  ),
+  'a zip of unknown compression': (
+    lambda p: _change_header(_archive(p / 'pred.zip', ['pred.json']), method=97),
+    'compressed in a way that Python does not know; zip pred.json anew',
   ),
   'zip without pred.json': (
     lambda p: _archive(p / 'pred.zip', ['results/pred.json']),
@@ -191,3 +211,18 @@ def test_counts_are_those_of_the_challenges(tmp_path):
   with pytest.raises(ValueError, match='12 images, but there are 11524 or 20137'):
     read_predictions(tmp_path / 'pred.zip', FORMS['ho3d'])
   assert FORMS['freihand'].counts == (3960,)
+
+
+def test_what_a_challenge_may_not_take_about_the_packing_is_told(tmp_path):
+  write_submission(tmp_path / 'pred.zip', HANDS, FORMS['freihand'])
+  bare = _write(tmp_path / 'pred.json', _joints())
+  more = _archive(tmp_path / 'more.zip', ['pred.json', 'readme.txt', 'old/pred.json'])
+  for path, told in (
+    (tmp_path / 'pred.zip', None),
+    (bare, 'wants it alone in a zip archive, called pred.json'),
+    (more, 'alone in the archive, which holds readme.txt, old/pred.json as well'),
+  ):
+    found = submission.packing_doubts(path, FORMS['freihand'])
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+    assert submission.packing_doubts(path, FORMS['camera']) == []

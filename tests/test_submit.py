@@ -1,6 +1,7 @@
 """Submission files from a checkpoint: sizes, places, sides, and the whole way."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from bmc_jax import evaluate_command, skeleton, submit
 from bmc_jax.experiment import row_config
 from bmc_jax.ground_truth import GroundTruth
 from bmc_jax.results import write_json
-from bmc_jax.submission import FORMS, read_predictions
+from bmc_jax.submission import FORMS, read_predictions, write_submission
 from bmc_jax.train import train
 from tests import fixtures_data, tiny_config
 from tests.fixtures_hands import random_hands
@@ -120,6 +121,68 @@ def test_a_checkpoint_becomes_a_file_that_is_valid_and_scored(
   found = json.loads((tmp_path / 'pred_scores.json').read_text())['results']['all']
   assert found['decomposition']['keypoints_2d_px'] < 0.01
   assert 0 < found['alignments']['procrustes']['epe_mm'] < 100
+
+
+def test_a_file_of_poor_predictions_is_written_with_a_warning_and_valid(
+  trained, tmp_path, capsys, monkeypatch
+):
+  hands = random_hands(0, 12).joints + [0, 0, 18]
+  hands = np.asarray(skeleton.reorder(hands, 'canonical', 'interhand'))
+  monkeypatch.setattr(submit, 'predict_hands', lambda *_: hands)
+  out = tmp_path / 'pred.zip'
+  _submit(trained, out, '--format', 'freihand', '--split', 'evaluation')
+  written = capsys.readouterr().err
+  submit.main(['--validate', str(out), '--format', 'freihand', '--count', '12'])
+  text = capsys.readouterr()
+  assert 'a valid freihand file of 12 images' in text.out
+  assert text.err == written and 'longer than in the order interhand' in text.err
+
+
+def _predictions(kind) -> np.ndarray:
+  truth = 0.032 * random_hands(1, 40).joints + [0.02, -0.03, 0.6]
+  if kind == 'zeros':
+    return np.zeros((40, 21, 3))
+  if kind == 'mean pose':
+    return np.tile((truth - truth[:, :1]).mean(axis=0) + [0, 0, 0.6], (40, 1, 1))
+  if kind == 'noise':
+    return truth + np.random.default_rng(0).normal(0, 0.045, truth.shape)
+  if kind == 'another order':
+    return np.asarray(skeleton.reorder(truth, 'canonical', 'interhand'))
+  if kind == 'axes':
+    return truth * [1, -1, -1]
+  return truth
+
+
+@pytest.mark.parametrize(
+  ('kind', 'told'),
+  [
+    ('good', []),
+    ('zeros', ['all joints of each hand lie at one place']),
+    ('mean pose', ['the bones are', 'may be in another order']),
+    ('noise', ['may be in another order']),
+    ('another order', ['order interhand, which is probably the right one']),
+    ('axes', ['no joint lies before the camera; the axes must be those of OpenCV']),
+  ],
+)
+@pytest.mark.parametrize('packed', [True, False])
+def test_poor_hands_are_valid_and_what_looks_wrong_is_told(
+  kind, told, packed, tmp_path, capsys
+):
+  joints = _predictions(kind)
+  path = tmp_path / 'pred.zip'
+  write_submission(path, joints, FORMS['freihand'])
+  if not packed:
+    shutil.unpack_archive(path, tmp_path)
+    path = tmp_path / 'pred.json'
+    told = ['wants it alone in a zip archive', *told]
+  submit.main(['--validate', str(path), '--format', 'freihand', '--count', '40'])
+  text = capsys.readouterr()
+  assert text.out == f'{path}: a valid freihand file of 40 images.\n'
+  for sentence in told:
+    assert sentence in text.err
+  lines = text.err.splitlines()
+  assert all(line.startswith(f'warning: {path}: ') for line in lines)
+  assert bool(lines) == bool(told)
 
 
 def test_unlabelled_images_take_their_scale_from_a_file(trained, tmp_path, capsys):

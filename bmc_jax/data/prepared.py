@@ -116,12 +116,7 @@ def _find_folder(directory: str) -> Path:
       f'The data directory {directory} does not exist; prepare it with '
       '`python -m data_prep.build`.'
     )
-  found = [
-    path.parent
-    for pattern in ('', '*/', '*/*/', '*/*/*/')
-    for path in sorted(root.glob(f'{pattern}dataset_info.json'))
-    if not path.parent.name.startswith('incomplete.')
-  ]
+  found = find_folders(root)
   if len(found) != 1:
     what = 'no prepared dataset' if not found else f'{len(found)} prepared datasets'
     raise FileNotFoundError(
@@ -129,6 +124,16 @@ def _find_folder(directory: str) -> Path:
       'dataset_info.json.'
     )
   return found[0]
+
+
+def find_folders(root: Path) -> list[Path]:
+  """The prepared datasets in a folder and down to three folders below it."""
+  return [
+    path.parent
+    for pattern in ('', '*/', '*/*/', '*/*/*/')
+    for path in sorted(root.glob(f'{pattern}dataset_info.json'))
+    if not path.parent.name.startswith('incomplete.')
+  ]
 
 
 def check_complete(folder: Path):
