@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from bmc_jax import experiment, main, skeleton
+from bmc_jax import experiment, main, preemption, skeleton
 from bmc_jax.data import sources
 from tests import fixtures_data, tiny_config
 from tests.conftest import ROOT
@@ -37,8 +38,8 @@ def _start(*arguments):
   )
 
 
-def _kill_at_random(process, row_dir, seed):
-  """Kills a run some time after the first checkpoint of a row."""
+def _end_at_random(process, row_dir, seed, number=signal.SIGKILL):
+  """Sends a signal to a run some time after the first checkpoint of a row."""
   deadline = time.monotonic() + 600
   folder = row_dir / 'checkpoints'
   while not (folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir())):
@@ -47,8 +48,8 @@ def _kill_at_random(process, row_dir, seed):
     time.sleep(0.01)
   time.sleep(random.Random(seed).uniform(0, 0.3))
   assert process.poll() is None, 'the run ended before it could be killed'
-  process.kill()
-  process.communicate()
+  process.send_signal(number)
+  return process.communicate()[1]
 
 
 @pytest.mark.slow
@@ -63,7 +64,12 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     )
 
   killed = _start(*arguments('killed'))
-  _kill_at_random(killed, tmp_path / 'killed' / 'rows' / 'plus_bmc', seed=2)
+  _end_at_random(killed, tmp_path / 'killed' / 'rows' / 'source_only', seed=1)
+  ended = _start(*arguments('killed'))
+  row = tmp_path / 'killed' / 'rows' / 'plus_bmc'
+  told = _end_at_random(ended, row, 2, signal.SIGTERM)
+  assert ended.returncode == preemption.EXIT_PREEMPTED
+  assert told.endswith('stopped by SIGTERM; the same command, run again, goes on.\n')
   first = tmp_path / 'killed' / 'rows' / 'source_only' / 'metrics.json'
   written = first.stat().st_mtime_ns
   last = _start(*arguments('killed'))
@@ -98,7 +104,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     (['--config=CONFIG', '--workdir=W', '--config.nope=1'], "has no key 'nope'"),
     (
       ['--config=CONFIG', '--workdir=W', '--config.optimiser.name=sgd'],
-      "no key 'optimiser.name': did you mean optimizer?",
+      "no key 'optimiser.name': did you mean optimizer or",
     ),
     (
       ['--config', 'CONFIG', '--workdir=W', '--config.data.tset.path=x'],
@@ -233,7 +239,7 @@ MISTAKES = {
   ),
   'a divergence': (
     lambda c, tmp: c.optimizer.update(learning_rate=1e38),
-    'The loss is not finite at step',
+    'are not finite at step',
   ),
   'workdir that is a file': (
     lambda c, tmp: (tmp / 'run').write_text(''),

@@ -1,19 +1,14 @@
 """Training: it learns, starts from weights, stops when it diverges, and scales out."""
 
 import csv
-import json
-import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, train, train_step, weights
+from bmc_jax import preemption, train, train_step, weights
 from bmc_jax.limits import fit_limits
 from tests import tiny_config
-from tests.conftest import ROOT
 
 
 @pytest.fixture(scope='module')
@@ -163,6 +158,16 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
   assert not train.is_trained(config, tmp_path)
 
 
+def test_a_run_that_is_asked_to_end_saves_its_last_step(poses, tmp_path, monkeypatch):
+  config = tiny_config.get_config(poses)
+  monkeypatch.setattr(preemption.Watch, 'requested', lambda self, step: step == 9)
+  with pytest.raises(preemption.Preempted):
+    train.train(config, tmp_path, None)
+  assert '9' in {path.name for path in (tmp_path / 'checkpoints').iterdir()}
+  state = train.train(config, tmp_path, None)  # from step 10 on
+  assert int(state.step) == 20
+
+
 class _Spoilt:
   """Batches of which one, as it is read, has a keypoint that is not a number."""
 
@@ -288,43 +293,3 @@ def test_a_wrong_value_is_told_before_anything_is_made(
   with pytest.raises(ValueError, match=message):
     train.train(config, tmp_path / 'run', None)
   assert not (tmp_path / 'run').exists()
-
-
-@pytest.mark.slow
-def test_four_devices_take_the_steps_of_one(images, tmp_path):
-  changes = {
-    'num_steps': 5,
-    'log_every': 1,
-    'optimizer.name': 'sgd',
-    'optimizer.learning_rate': 0.01,
-    'augment.rotation': 30.0,
-    'run_rows': ('source only',),
-  }
-  config = tiny_config.get_config(images)
-  config.update_from_flattened_dict(changes)
-  experiment.run_experiment(config, tmp_path / 'one')
-  process = subprocess.run(
-    [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{images}']
-    + [f'--config.{key}={value}' for key, value in changes.items()]
-    + [f'--workdir={tmp_path / "four"}'],
-    cwd=ROOT,
-    env=os.environ
-    | {
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
-    },
-    capture_output=True,
-    text=True,
-  )
-  assert process.returncode == 0, process.stderr
-  about = json.loads((tmp_path / 'four' / 'experiment.json').read_text())
-  assert about['device'].startswith('4 x')
-  one, four = (
-    _rows(tmp_path / name / 'rows' / 'source_only') for name in ('one', 'four')
-  )
-  assert len(one) == 5
-  for left, right in zip(one, four, strict=True):
-    assert left.keys() == right.keys()
-    for name in left:
-      if name.startswith('train/'):
-        expected = pytest.approx(float(left[name]), rel=1e-4, abs=1e-6)
-        assert float(right[name]) == expected, name
