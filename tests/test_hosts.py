@@ -23,7 +23,7 @@ CHANGES = {
   'eval.every': STEPS,
   'checkpoint.every': 25,
   'optimizer.name': 'sgd',
-  'optimizer.learning_rate': 1e-4,
+  'optimizer.learning_rate': 3e-5,
   'augment.rotation': 30.0,
   'loss.root_depth': 0.0,
   'run_rows': ('source only',),
@@ -80,7 +80,10 @@ def _terms(workdir) -> dict[str, np.ndarray]:
 def _statistics(workdir):
   """BatchNorm's running statistics after the last step."""
   folder = workdir / 'rows' / 'source_only' / 'checkpoints' / str(STEPS) / 'state'
-  return jax.tree.leaves(ocp.StandardCheckpointer().restore(folder)['batch_stats'])
+  checkpointer = ocp.StandardCheckpointer()
+  saved = checkpointer.metadata(folder).item_metadata.tree  # of other devices than here
+  like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), saved)
+  return jax.tree.leaves(checkpointer.restore(folder, like)['batch_stats'])
 
 
 @pytest.mark.slow
@@ -110,7 +113,7 @@ def test_processes_and_devices_train_as_one_does(tmp_path):
         terms[key], values, rtol=2e-2 if loose else 1e-4, err_msg=f'{name}: {key}'
       )
     for found, expected in zip(_statistics(tmp_path / name), statistics, strict=True):
-      np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+      np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.slow
