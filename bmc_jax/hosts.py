@@ -44,7 +44,7 @@ def _number(name: str) -> int:
   if not value.isdecimal():
     raise ValueError(
       f'JAX_COORDINATOR_ADDRESS is set, but {name} is {value!r}: set it to a whole '
-      'number (docs/scaling.md).'
+      'number (docs/training.md).'
     )
   return int(value)
 
