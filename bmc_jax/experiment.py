@@ -13,7 +13,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from bmc_jax import evaluate, hosts, report, weights
+from bmc_jax import dry_run, evaluate, hosts, report, weights
 from bmc_jax.config import Config, check_known, flatten
 from bmc_jax.data import augment, sources
 from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
@@ -42,12 +42,17 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
 
   Returns:
     {row: {metric: value}} of all rows that are finished, in the config's order; those
-    that were run before count, too. On the first host: the others return nothing.
+    that were run before count, too. Nothing on other hosts than the first, and in a
+    dry run.
 
   Raises:
     ValueError: a config value is wrong, or the workdir belongs to another config.
     FileNotFoundError: data or weights are missing.
   """
+  if config.dry_run:
+    rows = row_configs(config)
+    dry_run.run({name: rows[name] for name in config.run_rows})
+    return {}
   workdir = Path(workdir)
   tested = with_eval_path(config, workdir)
   rows = row_configs(tested)

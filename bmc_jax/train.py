@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from bmc_jax import evaluate, hosts, preemption, sharding
@@ -52,7 +53,7 @@ def train(
     preemption.Preempted: SIGTERM came; the last step is saved.
   """
   check_config(config)
-  mesh = _make_mesh(config)
+  mesh = make_mesh(config)
   model = create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   state = create_train_state(config, model, optimizer)
@@ -135,14 +136,14 @@ def check_config(config: Config) -> None:
   check_values(config)
   if config.nonfinite not in NONFINITE:
     raise ValueError(f'nonfinite is {config.nonfinite!r}; choose one of {NONFINITE}.')
-  _make_mesh(config)
+  make_mesh(config)
   sharding.make_mesh(config.eval.batch_size, name='eval.batch_size')
   create_model(model_options(config))
   create_optimizer(config.optimizer, config.num_steps)
   check_objective(config)
 
 
-def _make_mesh(config: Config):
+def make_mesh(config: Config) -> Mesh:
   """The mesh over which each part of a batch is split."""
   if config.accumulate == 1:
     return sharding.make_mesh(config.batch_size)

@@ -69,6 +69,9 @@ def get_config() -> ml_collections.ConfigDict:
   # Lets each device hold a part of the optimizer's state (ZeRO, stage 1).
   c.shard_optimizer = False
 
+  # Compiles the steps, tells what they need, and ends (see `bmc_jax.dry_run`).
+  c.dry_run = False
+
   c.log_every = 50
   c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
   c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})

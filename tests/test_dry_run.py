@@ -1,0 +1,57 @@
+"""Dry runs: what they tell agrees with what is known of a model without them."""
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import dry_run, experiment, optimizers, train, train_step
+from bmc_jax.models import create_model
+from tests import tiny_config
+
+
+@pytest.fixture
+def config(tmp_path):
+  return tiny_config.get_config(str(tmp_path / 'data_that_are_not_there.npy'))
+
+
+def test_parameters_and_state_are_those_of_the_model(config):
+  needs = dry_run.measure(experiment.row_config(config, 'source only'))
+  model = create_model(train.model_options(config))
+  optimizer = optimizers.create_optimizer(config.optimizer, config.num_steps)
+  state = train_step.create_train_state(config, model, optimizer)
+  leaves = jax.tree.leaves(state.params)
+  assert needs.parameters == sum(leaf.size for leaf in leaves)
+  assert needs.state_bytes == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+  assert needs.peak_bytes > needs.state_bytes
+  assert needs.devices == jax.device_count() and needs.reduced_bytes == 0
+  # Two operations for each weight of a dense layer and example, forwards, and twice as
+  # many backwards.
+  dense = sum(leaf.size for leaf in leaves if leaf.ndim == 2)
+  assert needs.flops > 5 * dense * config.batch_size
+
+
+def test_a_dry_run_prints_every_row_and_makes_nothing(config, tmp_path, capsys):
+  config.dry_run = True
+  assert experiment.run_experiment(config, tmp_path / 'run') == {}
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0].startswith('One training step, per device, on 1 x ')
+  assert [line[:11].strip() for line in lines[3:]] == ['source only', '+ BMC']
+  assert not (tmp_path / 'run').exists()
+
+
+def test_reductions_over_devices_are_counted_in_a_program():
+  program = """
+  %a = f32[8,4]{1,0} all-reduce(f32[8,4]{1,0} %x), replica_groups={}
+  %b = (f32[3]{0}, /*index=1*/bf16[5]{0}) all-reduce(%y, %z), to_apply=%add
+  %e = f32[] fusion(%all-reduce.1), kind=kLoop
+  %c = f32[2]{0} all-gather(f32[1]{0} %v)
+  %d = f32[16]{0} reduce-scatter(f32[64]{0} %w)
+  """
+  assert dry_run.reduced_bytes(program) == 4 * 32 + 4 * 3 + 2 * 5 + 4 * 16
+
+
+@pytest.mark.skipif(jax.device_count() > 1, reason='needs a mesh of one device')
+def test_one_device_reduces_nothing():
+  function = jax.jit(lambda x: x.sum())
+  program = function.lower(np.ones(4, np.float32)).compile().as_text()
+  assert dry_run.reduced_bytes(program) == 0
