@@ -39,7 +39,9 @@ def describe(image: Image.Image, where: str) -> Header:
   """
   try:
     width, height = upright_size(image)
-    equivalent = float(image.getexif().get_ifd(_EXIF).get(_FOCAL_LENGTH_35MM) or 0)
+    # Without the condition Pillow would decode a PNG to look for them at its end.
+    exif = image.getexif().get_ifd(_EXIF) if 'exif' in image.info else {}
+    equivalent = float(exif.get(_FOCAL_LENGTH_35MM) or 0)
   except Exception as error:  # damaged EXIF data make Pillow raise almost anything
     raise ValueError(
       f'{where} has damaged EXIF data ({error}); save the image without them.'

@@ -30,6 +30,10 @@ FAULTS = {
     lambda s: _first(s).write_text('<!DOCTYPE html>'),
     'cannot be decoded as a JPEG or PNG',
   ),
+  'cut off': (
+    lambda s: _first(s).write_bytes(_first(s).read_bytes()[:-30]),
+    'is cut off or damaged',
+  ),
   'a bomb': (
     lambda s: _first(s).write_bytes(_bomb()),
     'more than 67108864 pixels|larger than 67108864 pixels',
