@@ -1,7 +1,8 @@
 """Unpacks the archive of a dataset, trusting nothing that it says.
 
 Only regular files and folders are written, below one folder, and no more than an honest
-archive of images and annotations can hold.
+archive of images and annotations can hold. What macOS adds (`__MACOSX`, `.DS_Store`,
+`._*`) is left out.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 MAX_RATIO = 200
@@ -53,14 +54,21 @@ def unpacked(archive: Path, folder: Path) -> Iterator[Path]:
     The folder, or the one folder that is all that it holds.
 
   Raises:
-    ValueError: the archive is damaged, holds a file that would be written elsewhere, a
-      link, or far more than its size lets one expect.
+    ValueError: the archive is damaged, holds a file twice, one that would be written
+      elsewhere, a link, or far more than its size lets one expect. Messages of errors
+      in the block name the archive in the place of the folder, which is gone by then.
   """
   try:
     folder.mkdir(parents=True)
     _unpack(archive, folder)
     entries = list(folder.iterdir())
     yield entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+  except (ValueError, OSError) as error:
+    error.args = tuple(
+      arg.replace(str(folder), str(archive)) if isinstance(arg, str) else arg
+      for arg in error.args
+    )
+    raise
   finally:
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -93,22 +101,42 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _write(member: _Member, archive: Path, folder: Path) -> None:
   path = PurePosixPath(member.name.replace('\\', '/'))
-  if path.is_absolute() or '..' in path.parts or ':' in member.name:
+  drive = PureWindowsPath(member.name).drive
+  if path.is_absolute() or '..' in path.parts or drive:
     raise ValueError(
       f'{archive} holds {member.name!r}, which lies outside of its folder; get it from '
       'its official source.'
     )
+  if '__MACOSX' in path.parts or path.name == '.DS_Store' or path.name[:2] == '._':
+    return
   if member.is_folder:
-    (folder / path).mkdir(parents=True, exist_ok=True)
+    _make_room(folder / path, member, archive)
     return
   if member.open is None:
     raise ValueError(
       f'{archive} holds {member.name!r}, which is a link or a device; unpack it '
       'yourself if you trust it, and name its folder.'
     )
-  (folder / path).parent.mkdir(parents=True, exist_ok=True)
+  _make_room((folder / path).parent, member, archive)
+  if (folder / path).exists():
+    raise _doubled(member, archive)
   with member.open() as source, open(folder / path, 'xb') as target:
     shutil.copyfileobj(source, target, 2**20)
+
+
+def _make_room(folder: Path, member: _Member, archive: Path) -> None:
+  """Makes the folder of a member."""
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except (FileExistsError, NotADirectoryError):  # a file has its name
+    raise _doubled(member, archive) from None
+
+
+def _doubled(member: _Member, archive: Path) -> ValueError:
+  return ValueError(
+    f'{archive} holds {member.name!r} twice, or a file and a folder of that name; '
+    'unpack it yourself, see which one is right, and name its folder.'
+  )
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:

@@ -34,7 +34,7 @@ import tensorflow_datasets as tfds
 
 from bmc_jax.data import example as example_lib
 from data_prep import beam as beam_lib
-from data_prep import checks, folders
+from data_prep import checks, folders, origins
 from data_prep import shards as shards_lib
 from data_prep import workers as workers_lib
 
@@ -86,6 +86,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
   def __init__(
     self,
     *,
+    source: str | Path | None = None,
     crop_size: int | None = None,
     splits: Sequence[str] | None = None,
     max_bad: int = 0,
@@ -96,6 +97,8 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     """Takes the options of the dataset and those of every dataset.
 
     Args:
+      source: the folder or archive of the original files, to tell whether `data_dir`
+        holds the dataset made of it; None does not ask.
       crop_size: side in pixels of square crops around the hand, encoded anew; None
         stores the whole images, byte for byte.
       splits: those to build; None for all.
@@ -106,8 +109,8 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
         `tfds.core.DatasetBuilder` (data_dir, file_format...).
 
     Raises:
-      ValueError: a number is out of range, or `data_dir` holds the dataset made with
-        other settings.
+      ValueError: a number is out of range, no split is named, or `data_dir` holds the
+        dataset made with other settings or of another source.
     """
     low, high = CROP_SIZES
     if crop_size is not None and not low <= crop_size <= high:
@@ -118,6 +121,8 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       raise ValueError(
         f'max_bad is {max_bad} and workers {workers}; the least are 0 and 1.'
       )
+    if splits is not None and not splits:
+      raise ValueError('splits names none; name one or more, or leave it out for all.')
     parameters = list(inspect.signature(self.read_records).parameters.values())[1:]
     options = {p.name: kwargs.pop(p.name, p.default) for p in parameters}
     settings = {
@@ -129,11 +134,13 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     self._converter = shards_lib.Converter(
       self.read_example, self.IMAGE_SHAPE, self.IMAGE_ENCODING, crop_size
     )
+    self._origin = origins.describe(Path(source)) if source else None
     self._max_bad = max_bad
     self._workers = workers
     self._beam = beam
     super().__init__(**kwargs)
     check_settings(self, self._settings)
+    self._check_origin()
 
   def _info(self) -> tfds.core.DatasetInfo:
     return tfds.core.DatasetInfo(
@@ -143,9 +150,22 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       homepage=self.HOMEPAGE,
       citation=self.CITATION,
       license=self.LICENSE,
-      metadata=tfds.core.MetadataDict(self._settings),
+      metadata=tfds.core.MetadataDict(self._settings, source=self._origin),
       disable_shuffling=True,  # the order of the records is part of the data
     )
+
+  def _check_origin(self) -> None:
+    """Raises a ValueError if the prepared folder was made of another source."""
+    found = self.info.metadata.get('source')
+    if not self._origin or not found:
+      return
+    if found['fingerprint'] != self._origin['fingerprint']:
+      same = found['path'] == self._origin['path']
+      what = 'has changed since' if same else f'is not {found["path"]}, of which'
+      raise ValueError(
+        f'The source {self._origin["path"]} {what} {self.data_path} was made; choose '
+        'another --out, or delete that folder to build it anew.'
+      )
 
   def _download_and_prepare(self, dl_manager, download_config) -> None:
     """Writes the shards of all splits and links them into the folder of TFDS.
@@ -192,8 +212,12 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     }
     checks.check_dataset(measures, self.name)
     skipped = [message for report in reports for message in report.skipped]
+    if self._origin:  # if it is an archive, where it is unpacked is gone soon
+      unpacked = str(folders.source_folder(Path(self.data_path).parent))
+      skipped = [message.replace(unpacked, self._origin['path']) for message in skipped]
     for message in skipped:
       print(f'left out: {message}')
+    self.info.metadata['max_bad'] = self._max_bad
     self.info.metadata['skipped'] = skipped
     self.info.metadata['checks'] = {
       name: checks.summarize(values) for name, values in measures.items() if values
@@ -203,6 +227,11 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     """The records of the splits to build."""
     splits = dict(self.read_records(source, **self._settings['options']))
     wanted = self._settings['splits'] or splits
+    if 'all' in wanted:
+      raise ValueError(
+        f"{source} has a split 'all', which is TFDS's name for all splits together; "
+        'rename its file or folder, or leave it out with --splits.'
+      )
     for name in wanted:
       if name not in splits:
         raise ValueError(

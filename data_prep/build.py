@@ -67,7 +67,7 @@ def build(
         f'{name} is built from its original files; name their folder with --source '
         f'(`python -c "help(\'{dataset.module}\')"` says where to get them).'
       )
-    source = Path(source).expanduser().resolve()
+    options['source'] = source = Path(source).expanduser().resolve()
     if not (source.is_file() or source.is_dir() and any(source.iterdir())):
       raise FileNotFoundError(f'The source folder {source} does not exist or is empty.')
   elif source is not None:
@@ -82,11 +82,24 @@ def build(
   with folders.exclusive(path.parent, path.name):
     if path.exists():
       prepared.check_complete(path)
-      print(f'{path} is already complete; delete it to build it anew.')
+      ignored = _not_applied(builder.info, num_shards, options.get('max_bad'))
+      print(f'{path} is already complete{ignored}; delete it to build it anew.')
     else:
       _prepare(builder, source, num_shards)
     _write_extras(path)
   return path
+
+
+def _not_applied(info, num_shards: int | None, max_bad: int | None) -> str:
+  """Names the options that differ from those that a folder was made with."""
+  differing = []
+  if any(num_shards not in (None, split.num_shards) for split in info.splits.values()):
+    differing.append('--num-shards')
+  if max_bad not in (None, info.metadata.get('max_bad')):
+    differing.append('--max-bad')
+  if not differing:
+    return ''
+  return f', made with another {" and ".join(differing)} that stays as it is'
 
 
 def _prepare(builder, source: Path | None, num_shards: int | None) -> None:
@@ -97,6 +110,7 @@ def _prepare(builder, source: Path | None, num_shards: int | None) -> None:
     downloads = stack.enter_context(tempfile.TemporaryDirectory())
     if source and source.is_file():
       folder = folders.source_folder(Path(builder.data_path).parent)
+      print(f'{source} is unpacked into {folder} while it is read.')
       source = stack.enter_context(archives.unpacked(source, folder))
     config = tfds.download.DownloadConfig(
       manual_dir=str(source) if source else None,

@@ -29,21 +29,20 @@ def _lines(info) -> Iterator[str]:
   settings = {k: v for k, v in metadata.items() if k not in ('checks', 'skipped')}
   yield f'\nSettings: `{settings}`'
   if 'checks' in metadata:
-    yield from _check_lines(metadata['checks'], metadata['skipped'])
+    examples = sum(split.num_examples for split in info.splits.values())
+    yield from _check_lines(metadata, examples)
   yield f'\n## Source\n\n{info.description}'
   if info.citation:
     yield f'\n## Citation\n\n```bibtex\n{info.citation}\n```'
 
 
-def _check_lines(measured, skipped: list[str]) -> Iterator[str]:
-  yield (
-    '\n## Checks passed\n\nEach image is whole, labels have the form of '
-    '`bmc_jax.data.example`, labelled joints lie in front of the camera, are in metres '
-    f'and project on the keypoints within {checks.MAX_REPROJECTION:g} px. The fingers '
-    'of most hands bend to the palm of the hand that is named.\n'
-  )
+def _check_lines(metadata, examples: int) -> Iterator[str]:
+  measured, skipped = metadata['checks'], metadata['skipped']
+  yield '\n## Checks passed\n\n| check | examples |\n| --- | ---: |'
+  for check, count in _checks_run(measured, examples):
+    yield f'| {check} | {count} |'
   if measured:
-    yield '| measured | examples | least | median | largest |'
+    yield '\n| measured | examples | least | median | largest |'
     yield '| --- | ---: | ---: | ---: | ---: |'
     for name, values in measured.items():
       numbers = (values[k] for k in ('examples', 'least', 'median', 'largest'))
@@ -51,3 +50,30 @@ def _check_lines(measured, skipped: list[str]) -> Iterator[str]:
   yield f'\nExamples left out: {len(skipped)}'
   for message in skipped:
     yield f'- {message}'
+
+
+def _checks_run(measured, examples: int) -> Iterator[tuple[str, int]]:
+  """The checks that decided something, and of how many examples."""
+  counts = {name: values['examples'] for name, values in measured.items()}
+  yield (
+    'the image is whole, the labels have the form of `bmc_jax.data.example`',
+    examples,
+  )
+  if count := counts.get('inside_percent'):
+    yield (
+      f'half of the hands have {checks.MIN_INSIDE:g} % of their labelled keypoints in '
+      'the image',
+      count,
+    )
+  if count := counts.get('reprojection_px'):
+    yield 'labelled 3D joints lie in front of the camera', count
+    yield (
+      f'labelled 3D joints project on the keypoints within {checks.MAX_REPROJECTION:g} '
+      'px',
+      count,
+    )
+  if count := counts.get('bone_mm'):
+    yield 'the middle MCP->PIP bone is as long as a hand has it in metres', count
+  for side in ('right', 'left'):
+    if (count := counts.get(f'palm_{side}', 0)) >= checks.MIN_HANDS:
+      yield f'the fingers of most {side} hands bend to the palm', count

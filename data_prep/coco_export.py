@@ -1,12 +1,14 @@
 """COCO-keypoints exports of annotation tools: their files, tables and cameras."""
 
 import dataclasses
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from data_prep import annotations, image_headers
 
@@ -15,6 +17,7 @@ Row = Mapping[str, Any]
 
 CORRECT = 'correct the export'
 
+_TABLES = ('images', 'annotations', 'categories')
 _PREFIX = 'person_keypoints_'
 _NESTED = '_annotations.coco.json'
 _NO_SPLIT = ('default', 'result', 'annotations', '_annotations.coco')
@@ -28,132 +31,182 @@ class Export:
     path: of the file.
     split: its name.
     folders: where its images may be.
+    tables: `images`, `annotations` and `categories`.
   """
 
   path: Path
   split: str
   folders: tuple[Path, ...]
+  tables: Mapping[str, Sequence[Row]]
 
-  def load(self) -> dict[str, list[Row]]:
-    """The tables `images`, `annotations` and `categories`.
+  def find_images(self, rows: Iterable[Row]) -> dict[Any, Path]:
+    """The files of entries of `images`, by id.
 
-    Raises:
-      ValueError: the file has not got them.
-    """
-    content = annotations.load_json(self.path)
-    tables = {}
-    for name in ('images', 'annotations', 'categories'):
-      rows = content.get(name) if isinstance(content, Mapping) else None
-      if not isinstance(rows, list) or not all(isinstance(r, Mapping) for r in rows):
-        raise ValueError(
-          f'{self.path} has no table {name}; export it as "COCO keypoints".'
-        )
-      tables[name] = rows
-    for row in tables['annotations']:
-      for name in ('image_id', 'category_id'):
-        if not isinstance(row.get(name), int | str):
-          raise ValueError(
-            f'{self.path}: annotation {row.get("id")!r} has no {name}; get a complete '
-            'export.'
-          )
-    return tables
-
-  def find_image(self, file_name: Any) -> Path:
-    """The image of this name.
+    A missing one gets the path that it would have beside the others, so that reading
+    its examples fails.
 
     Raises:
-      FileNotFoundError: it is in none of the folders.
-      ValueError: the name leads out of them.
+      FileNotFoundError: all of them are missing.
+      ValueError: a name leads out of the folders.
     """
+    names = {row['id']: self._relative(row.get('file_name')) for row in rows}
+    found: dict[Any, Path] = {}
+    home = None
+    for key, name in names.items():
+      folder = next((f for f in self.folders if (f / name).is_file()), None)
+      if folder:
+        home = home or folder
+        found[key] = folder / name
+    if home is None:
+      raise FileNotFoundError(
+        f'{self.path}: none of its {len(names)} images, such as '
+        f'{str(next(iter(names.values())))!r}, is in '
+        f'{", ".join(str(folder) for folder in self.folders)}; put them there.'
+      )
+    return {key: found.get(key, home / name) for key, name in names.items()}
+
+  def _relative(self, file_name: Any) -> PurePosixPath:
     name = PurePosixPath(str(file_name).replace('\\', '/'))
     if name.is_absolute() or '..' in name.parts or not name.name:
       raise ValueError(
         f'{self.path}: the file_name {file_name!r} does not lie in the folder of the '
         'export; put the images into it and name them relative to it.'
       )
-    for folder in self.folders:
-      if (folder / name).is_file():
-        return folder / name
-    raise FileNotFoundError(
-      f'{self.path}: the image {file_name!r} is in none of '
-      f'{", ".join(str(folder) for folder in self.folders)}; put it there.'
-    )
+    return name
 
 
 def find_exports(source: Path) -> list[Export]:
-  """The exports in a folder, one for each split.
+  """Reads the exports in a folder, one for each split.
 
   Raises:
     FileNotFoundError: there is none.
-    ValueError: there are two for one split.
+    ValueError: there are two for one split, or one is damaged.
   """
-  found = sorted(source.glob(f'annotations/{_PREFIX}*.json'))
-  found = found or sorted(source.glob(f'*/{_NESTED}'))
-  found = found or sorted([*source.glob('annotations/*.json'), *source.glob('*.json')])
+  found = _glob(source, f'annotations/{_PREFIX}*.json')
+  found = found or _glob(source, f'*/{_NESTED}')
+  loose = not found
+  found = found or _glob(source, 'annotations/*.json', '*.json')
   if not found:
     raise FileNotFoundError(
       f'{source} holds no COCO export: neither annotations/*.json nor */{_NESTED} nor '
       '*.json.'
     )
+  contents = {path: annotations.load_json(path) for path in found}
+  if loose:  # other JSON files may lie there, too
+    contents = _without_others(contents)
   exports: dict[str, Export] = {}
-  for path in found:
+  for path, content in contents.items():
     nested = path.name == _NESTED and path.parent != source
     name = path.parent.name if nested else path.stem.removeprefix(_PREFIX)
-    split = 'train' if name in _NO_SPLIT else re.sub(r'\W+', '_', name)
+    unnamed = name in _NO_SPLIT or name == 'all' and len(contents) == 1
+    split = 'train' if unnamed else re.sub(r'\W+', '_', name)
     if split in exports:
       raise ValueError(
         f'{exports[split].path} and {path} are both of the split {split!r}; keep one.'
       )
     images = source / 'images'
     folders = (path.parent, images / name, source / name, images, source)
-    exports[split] = Export(path, split, tuple(dict.fromkeys(folders)))
+    exports[split] = Export(
+      path, split, tuple(dict.fromkeys(folders)), _read_tables(content, path)
+    )
   return list(exports.values())
+
+
+def _glob(source: Path, *patterns: str) -> list[Path]:
+  found = (path for pattern in patterns for path in source.glob(pattern))
+  return sorted(path for path in found if not path.name.startswith('.'))
+
+
+def _missing_table(content: Any) -> str | None:
+  """The first of the tables that a JSON file has not got."""
+  for name in _TABLES:
+    rows = content.get(name) if isinstance(content, Mapping) else None
+    if not isinstance(rows, list) or not all(isinstance(r, Mapping) for r in rows):
+      return name
+  return None
+
+
+def _without_others(contents: Mapping[Path, Any]) -> dict[Path, Any]:
+  """Those that are exports, or all if none is."""
+  missing = {path: _missing_table(content) for path, content in contents.items()}
+  if all(missing.values()):
+    return dict(contents)
+  for path, name in missing.items():
+    if name:
+      logging.warning('%s has no table %s, so it is left out.', path, name)
+  return {path: content for path, content in contents.items() if not missing[path]}
+
+
+def _read_tables(content: Any, path: Path) -> dict[str, list[Row]]:
+  if name := _missing_table(content):
+    raise ValueError(f'{path} has no table {name}; export it as "COCO keypoints".')
+  for row in content['annotations']:
+    for name in ('image_id', 'category_id'):
+      if not isinstance(row.get(name), int | str):
+        raise ValueError(
+          f'{path}: annotation {row.get("id")!r} has no {name}; get a complete export.'
+        )
+  return {name: content[name] for name in _TABLES}
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-  """An image and its camera.
+  """What an export says of an image.
 
   Attributes:
-    image: its file.
-    size: (2,) width and height in pixels.
-    intrinsics: (3, 3), pixel centres at integers.
-    is_guess: whether the focal length is not known.
+    export: its path.
+    width: in pixels; None if it is not listed.
+    height: the same.
+    intrinsics: (3, 3), pixel centres at integers; None if they are not listed.
   """
 
-  image: Path
-  size: np.ndarray
-  intrinsics: np.ndarray
-  is_guess: bool
+  export: Path
+  width: int | None
+  height: int | None
+  intrinsics: np.ndarray | None
+
+  def check_size(self, header: image_headers.Header, image: Path) -> None:
+    """Raises a ValueError if the image has another size than is listed."""
+    listed = (self.width or header.width, self.height or header.height)
+    if listed != (header.width, header.height):
+      raise ValueError(
+        f'{image} is {header.width}x{header.height} after the rotation in its EXIF '
+        f'data, but {self.export} lists it as {listed[0]}x{listed[1]}; annotate the '
+        'images that are prepared.'
+      )
 
 
-def read_view(export: Export, row: Row, pixel_center: float) -> View:
-  """Finds an image and makes its camera.
+def read_view(path: Path, row: Row, pixel_center: float) -> View:
+  """Reads what an entry of `images` says.
 
   Args:
-    export: that lists the image.
-    row: its entry in `images`.
+    path: of the export.
+    row: the entry.
     pixel_center: both coordinates of the first pixel's centre in the export.
 
   Raises:
-    FileNotFoundError: the image is missing.
-    ValueError: it has not the size in its entry, or the entry is wrong.
+    ValueError: the size or the camera is wrong.
   """
-  image = export.find_image(row.get('file_name'))
-  header = image_headers.read_header(image)
-  size = np.array([header.width, header.height])
-  listed = [row.get('width', header.width), row.get('height', header.height)]
-  if listed != size.tolist():
-    raise ValueError(
-      f'{image} is {header.width}x{header.height} after the rotation in its EXIF data, '
-      f'but {export.path} lists it as {listed[0]}x{listed[1]}; annotate the images '
-      'that are prepared.'
-    )
-  intrinsics = _listed_intrinsics(row, f'{export.path}: image {row.get("id")!r}')
-  if intrinsics is None:
-    return View(image, size, guess_intrinsics(header), is_guess=True)
-  intrinsics[:2, 2] -= pixel_center
-  return View(image, size, intrinsics, is_guess=False)
+  where = f'{path}: image {row.get("id")!r}'
+  width, height = (_read_length(row, name, where) for name in ('width', 'height'))
+  intrinsics = _listed_intrinsics(row, where)
+  if intrinsics is not None:
+    intrinsics[:2, 2] -= pixel_center
+  return View(path, width, height, intrinsics)
+
+
+def _read_length(row: Row, name: str, where: str) -> int | None:
+  """The width or height of an image; tools write it as text, too, or as null."""
+  value = row.get(name)
+  if value is None:
+    return None
+  try:
+    length = float(value)
+  except (TypeError, ValueError, OverflowError):
+    length = 0.0
+  if not 1 <= length < math.inf or length % 1:
+    raise ValueError(f'{where}: {name} is {value!r}, no number of pixels; {CORRECT}.')
+  return int(length)
 
 
 def guess_intrinsics(header: image_headers.Header) -> np.ndarray:

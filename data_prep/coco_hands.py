@@ -9,7 +9,8 @@ the form of any of these:
 
 Images (JPEG or PNG) are looked for by `file_name` beside the JSON, in `images/<split>`,
 `<split>`, `images` and the folder itself. One file without the name of a split
-becomes `train`.
+(`default`, `all`...) becomes `train`. Other JSON files in the place of `result.json`
+are left out.
 
 Build it:
 
@@ -21,12 +22,17 @@ is stored twice (`--crop-size` crops to the hands). Of the JSON is read:
     categories   those with 21 `keypoints`; the joint order comes from these names
                  (`data_prep.keypoint_names`), and is canonical where they say nothing
     annotations  `keypoints` [x, y, v] * 21; joints with v = 0 have `visibility` 0,
-                 occluded ones (v = 1) are labels; left or right from `hand`,
-                 `handedness`, `hand_type`, `side` or `is_right` (in `attributes`, too),
-                 else from the category's name, else from the option `hand`; a hand
-                 without a labelled joint, or with `iscrowd`, is left out
+                 occluded (v = 1) and visible ones (v = 2) are labels, another v is a
+                 mistake; left or right from `hand`, `handedness`, `hand_type`, `side`
+                 or `is_right` (in `attributes`, too), else from the category's name,
+                 else from the option `hand`; an annotation without a labelled joint,
+                 such as a box alone, or with `iscrowd`, is left out and counted
     images       `file_name`, `width`, `height`; the camera from `intrinsics` (3 x 3) or
                  `cam_param` ({focal: [fx, fy], princpt: [cx, cy]})
+
+What is wrong in the JSON ends the build. A hand whose image is missing, damaged or of
+another size than listed, or does not hold the keypoints, may be left out with
+`--max-bad`.
 
 Without a camera the focal length is a guess: the 35 mm equivalent in the image's EXIF
 data, else the longer side of the image (a view of 53 degrees); the principal point is
@@ -50,9 +56,18 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from bmc_jax import skeleton
-from data_prep import annotations, base, coco_export, keypoint_names
+from bmc_jax.data import example as example_lib
+from data_prep import (
+  annotations,
+  base,
+  coco_export,
+  image_headers,
+  images,
+  keypoint_names,
+  records,
+)
 from data_prep.coco_export import Export, Row, View
-from data_prep.records import Record, make_record, read_example
+from data_prep.records import Record, make_record
 
 _SIDE_FIELDS = ('hand', 'handedness', 'hand_type', 'side', 'is_right')
 _RIGHT = {'right', 'r', 'true', '1'}
@@ -61,6 +76,8 @@ _LEFT = {'left', 'l', 'false', '0'}
 _MARGIN = 0.1
 # Labels that lie nearer to each other, in pixels, are no pixels.
 _LEAST_EXTENT = 2.0
+# COCO's v: not labelled, occluded, visible.
+_VISIBILITIES = (0, 1, 2)
 
 
 def read_records(
@@ -77,8 +94,8 @@ def read_records(
     The hands of each split, in the order of the annotations.
 
   Raises:
-    FileNotFoundError: there is no export, or an image is missing.
-    ValueError: an export is not of the expected form, or does not fit its images.
+    FileNotFoundError: there is no export, or all images of one are missing.
+    ValueError: an export is not of the expected form.
   """
   if hand not in (None, 'left', 'right'):
     raise ValueError(f"hand is {hand!r}; it must be 'left' or 'right'.")
@@ -91,47 +108,87 @@ def read_records(
 
 
 def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[Record]:
-  tables = export.load()
-  images = coco_export.by_id(tables['images'], f'{export.path}: images')
-  categories = coco_export.by_id(tables['categories'], f'{export.path}: categories')
+  listed = coco_export.by_id(export.tables['images'], f'{export.path}: images')
+  categories = coco_export.by_id(
+    export.tables['categories'], f'{export.path}: categories'
+  )
+  rows = coco_export.by_id(export.tables['annotations'], f'{export.path}: annotations')
+  hands = _labelled_hands(rows, categories, export.path)
+  for key in hands:
+    if rows[key]['image_id'] not in listed:
+      raise ValueError(
+        f'{export.path}: annotation {key!r} is of the image {rows[key]["image_id"]!r}, '
+        f'which is not listed; {coco_export.CORRECT}.'
+      )
+  used = {rows[key]['image_id']: listed[rows[key]['image_id']] for key in hands}
+  files = export.find_images(used.values())
+  views = {
+    key: coco_export.read_view(export.path, image, pixel_center)
+    for key, image in used.items()
+  }
+  hand_records = []
+  for key, keypoints in hands.items():
+    row, where = rows[key], f'{export.path}: annotation {key!r}'
+    view, file = views[row['image_id']], files[row['image_id']]
+    is_right = _is_right(row, categories[row['category_id']], hand, where)
+    record = make_record(
+      file,
+      f'{file.stem}/{key}',
+      keypoints_2d=keypoints[:, :2] - pixel_center,
+      # Of an image without a camera `read_example` guesses it.
+      intrinsics=np.zeros((3, 3)) if view.intrinsics is None else view.intrinsics,
+      is_right=is_right,
+      visibility=keypoints[:, 2] > 0,
+    )
+    hand_records.append(record | {'view': view})
+  _log(export, len(rows) - len(hands), views)
+  return hand_records
+
+
+def read_example(record: Record) -> example_lib.Example:
+  """Reads the image of a record and, where it has no camera, guesses that.
+
+  Raises:
+    ValueError: it is no JPEG or PNG, has another size than the export lists, or does
+      not hold the keypoints.
+    OSError: it cannot be read.
+  """
+  example = records.read_example(record)
+  view: View = example.pop('view')
+  file = record['image']
+  opened = images.read_header(example['image'], str(file))
+  header = image_headers.describe(opened, str(file))
+  view.check_size(header, file)
+  _check_inside(record, header.width, header.height)
+  if view.intrinsics is None:
+    intrinsics = coco_export.guess_intrinsics(header)
+    example['intrinsics'] = intrinsics.astype(np.float32)
+  return example
+
+
+def _labelled_hands(
+  rows: Mapping[Any, Row], categories: Mapping[Any, Row], path: Path
+) -> dict[Any, np.ndarray]:
+  """The canonical keypoints x, y, v (21, 3) of each hand with a labelled one, by id."""
   orders = {
-    key: _order_of(names, export.path)
+    key: _order_of(names, path)
     for key, category in categories.items()
     if (names := coco_export.names_of(category))
   }
-  rows = coco_export.by_id(tables['annotations'], f'{export.path}: annotations')
-  hands = {key: row for key, row in rows.items() if _is_labelled(row, orders)}
+  hands = {}
+  for key, row in rows.items():
+    # Boxes and masks of the same category have no keypoints, or an empty list.
+    is_hand = row['category_id'] in orders and not row.get('iscrowd')
+    if is_hand and row.get('keypoints') not in (None, []):
+      keypoints = _read_keypoints(row, f'{path}: annotation {key!r}')
+      if np.any(keypoints[:, 2] > 0):
+        hands[key] = keypoints[orders[row['category_id']]]
   if not hands:
     raise ValueError(
-      f'{export.path} has no hand: no annotation with labelled keypoints of a category '
+      f'{path} has no hand: no annotation with labelled keypoints of a category '
       'with 21 keypoints; export skeletons as "COCO keypoints".'
     )
-  views: dict[Any, View] = {}
-  records = []
-  for key, row in hands.items():
-    where = f'{export.path}: annotation {key!r}'
-    image = row.get('image_id')
-    if image not in images:
-      raise ValueError(
-        f'{where} is of the image {image!r}, which is not listed; '
-        f'{coco_export.CORRECT}.'
-      )
-    if image not in views:
-      views[image] = coco_export.read_view(export, images[image], pixel_center)
-    view, category = views[image], row['category_id']
-    keypoints = _read_keypoints(row, orders[category], view, where)
-    records.append(
-      make_record(
-        view.image,
-        f'{view.image.stem}/{key}',
-        keypoints_2d=keypoints[:, :2] - pixel_center,
-        intrinsics=view.intrinsics,
-        is_right=_is_right(row, categories[category], hand, where),
-        visibility=keypoints[:, 2] > 0,
-      )
-    )
-  _log(export, len(rows) - len(hands), views)
-  return records
+  return hands
 
 
 def _order_of(names: list[str], path: Path) -> list[int]:
@@ -148,14 +205,6 @@ def _order_of(names: list[str], path: Path) -> list[int]:
       names[0],
     )
   return list(order or skeleton.JOINT_ORDERS['canonical'])
-
-
-def _is_labelled(row: Row, orders: Mapping[Any, list[int]]) -> bool:
-  """Whether an annotation is of a hand and has a labelled keypoint."""
-  if row.get('category_id') not in orders or row.get('iscrowd'):
-    return False
-  keypoints = row.get('keypoints')
-  return not isinstance(keypoints, list) or any(keypoints[2::3])
 
 
 def _is_right(row: Row, category: Row, hand: str | None, where: str) -> bool:
@@ -182,23 +231,23 @@ def _is_right(row: Row, category: Row, hand: str | None, where: str) -> bool:
   return side == 'right'
 
 
-def _read_keypoints(row: Row, order: list[int], view: View, where: str) -> np.ndarray:
-  """The canonical keypoints x, y, v (21, 3) of an annotation.
+def _read_keypoints(row: Row, where: str) -> np.ndarray:
+  """The keypoints x, y, v (21, 3) of an annotation, in its own order.
 
   Raises:
-    ValueError: those that are labelled are no pixels of the image.
+    ValueError: they are no keypoints, or those that are labelled are no pixels.
   """
   flat = annotations.as_numbers(
-    row.get('keypoints'), (63,), f'{where}: keypoints', remedy=coco_export.CORRECT
+    row['keypoints'], (63,), f'{where}: keypoints', remedy=coco_export.CORRECT
   )
-  keypoints = flat.reshape(21, 3)[order]
-  labelled = keypoints[keypoints[:, 2] > 0, :2]
-  margin = _MARGIN * view.size
-  if np.any(labelled < -margin) or np.any(labelled > view.size + margin):
+  keypoints = flat.reshape(21, 3)
+  wrong = keypoints[~np.isin(keypoints[:, 2], _VISIBILITIES), 2]
+  if len(wrong):
     raise ValueError(
-      f'{where} has a keypoint outside of {view.image.name} '
-      f'({view.size[0]}x{view.size[1]}); export pixels of the images that are prepared.'
+      f'{where} has a keypoint with v = {wrong[0]:g}; it must be 0 (not labelled), 1 '
+      f'(occluded) or 2 (visible): {coco_export.CORRECT}.'
     )
+  labelled = keypoints[keypoints[:, 2] > 0, :2]
   if len(labelled) > 1 and np.ptp(labelled, axis=0).max() < _LEAST_EXTENT:
     raise ValueError(
       f'{where} has all keypoints within {_LEAST_EXTENT:g} pixels; export pixels, not '
@@ -207,25 +256,35 @@ def _read_keypoints(row: Row, order: list[int], view: View, where: str) -> np.nd
   return keypoints
 
 
-def _log(export: Export, left_out: int, views: dict[Any, View]) -> None:
-  """Says what was left out and what was guessed."""
+def _check_inside(record: Record, width: int, height: int) -> None:
+  """Raises a ValueError if a labelled keypoint lies far outside of the image."""
+  labelled = record['keypoints_2d'][record['visibility'] > 0]
+  size = np.array([width, height])
+  margin = _MARGIN * size
+  if np.any(labelled < -margin) or np.any(labelled > size + margin):
+    key = record['sample_id'].rpartition('/')[2]
+    raise ValueError(
+      f'{record["image"]}: its annotation {key} has a keypoint outside of the image '
+      f'({width}x{height}); export pixels of the images that are prepared.'
+    )
+
+
+def _log(export: Export, left_out: int, views: Mapping[Any, View]) -> None:
+  """Says what was left out and what will be guessed."""
   if left_out:
     logging.warning(
       '%s: %d annotations are no labelled hands and are left out.',
       export.path,
       left_out,
     )
-  guesses = [view for view in views.values() if view.is_guess]
+  guesses = sum(view.intrinsics is None for view in views.values())
   if guesses:
-    focal = [view.intrinsics[0, 0] / view.size.max() for view in guesses]
     logging.warning(
-      '%s: %d of %d images have no camera; their focal length is a guess, %.2f to %.2f '
-      'times the longer side.',
+      '%s: %d of %d images have no camera; their focal length is a guess: the 35 mm '
+      'equivalent in the EXIF data, else the longer side.',
       export.path,
-      len(guesses),
+      guesses,
       len(views),
-      min(focal),
-      max(focal),
     )
 
 

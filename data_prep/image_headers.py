@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from pathlib import Path
 
 from PIL import Image
 
@@ -28,20 +27,24 @@ class Header:
   focal_length: float | None
 
 
-def read_header(path: Path) -> Header:
-  """Reads the header of a JPEG or PNG.
+def describe(image: Image.Image, where: str) -> Header:
+  """What the header of an opened image says.
+
+  Args:
+    image: opened, for example by `images.read_header`.
+    where: what messages call it.
 
   Raises:
-    ValueError: it is no such file.
+    ValueError: its EXIF data are damaged.
   """
   try:
-    with Image.open(path, formats=('JPEG', 'PNG')) as image:
-      width, height = upright_size(image)
-      exif = image.getexif()
-      equivalent = float(exif.get_ifd(_EXIF).get(_FOCAL_LENGTH_35MM) or 0)
-  except Exception as error:  # a damaged file makes Pillow raise almost anything
+    width, height = upright_size(image)
+    # Without the condition Pillow would decode a PNG to look for them at its end.
+    exif = image.getexif().get_ifd(_EXIF) if 'exif' in image.info else {}
+    equivalent = float(exif.get(_FOCAL_LENGTH_35MM) or 0)
+  except Exception as error:  # damaged EXIF data make Pillow raise almost anything
     raise ValueError(
-      f'{path} cannot be read as a JPEG or PNG; get an intact copy, or convert it.'
+      f'{where} has damaged EXIF data ({error}); save the image without them.'
     ) from error
   focal_length = None
   if math.isfinite(equivalent) and equivalent > 0:

@@ -38,7 +38,7 @@ def check(
   Raises:
     ValueError: it is no JPEG or PNG, too large, of another size, cut off or damaged.
   """
-  header = _read_header(encoded, where)
+  header = read_header(encoded, where)
   if header.format == 'PNG':
     found = _decode(encoded, where).shape
   else:
@@ -63,7 +63,8 @@ def decode(encoded: bytes, where: str, shape: Shape = (None, None, 3)) -> np.nda
   return _decode(encoded, where)
 
 
-def _read_header(encoded: bytes, where: str) -> Image.Image:
+def read_header(encoded: bytes, where: str) -> Image.Image:
+  """Opens an image, but reads no more than its header; the errors of `check`."""
   try:
     header = Image.open(io.BytesIO(encoded), formats=('JPEG', 'PNG'))
   except Image.DecompressionBombError:

@@ -30,7 +30,10 @@ class Dataset:
 
 def parse_names(text: str) -> list[str]:
   """Reads 'a,b' into a list."""
-  return [name.strip() for name in text.split(',') if name.strip()]
+  names = [name.strip() for name in text.split(',') if name.strip()]
+  if not names:
+    raise argparse.ArgumentTypeError(f'{text!r} names nothing; name one or more: a,b')
+  return names
 
 
 def parse_examples(text: str) -> dict[str, int]:

@@ -133,3 +133,54 @@ def test_a_build_from_an_archive_is_the_one_from_its_folder(tmp_path):
   (shard,) = first.glob('*array_record*')
   assert (second / shard.name).read_bytes() == shard.read_bytes()
   assert not list(second.parent.glob('incomplete.*'))
+
+
+@pytest.mark.parametrize('kind', ['zip', 'tar'])
+def test_what_macos_adds_is_left_out(tmp_path, kind):
+  make = _zip if kind == 'zip' else lambda path, members: _tar(path, **members)
+  members = {
+    'export/result.json': b'{}',
+    'export/.DS_Store': b'x',
+    'export/._result.json': b'x',
+    '__MACOSX/export/._result.json': b'x',
+    '.DS_Store': b'x',
+  }
+  archive = make(tmp_path / f'set.{kind}', members)
+  with archives.unpacked(archive, tmp_path / 'there') as found:
+    assert found.name == 'export'
+    assert os.listdir(found) == ['result.json']
+
+
+@pytest.mark.parametrize('kind', ['zip', 'tar'])
+def test_a_colon_in_a_name_does_no_harm(tmp_path, kind):
+  make = _zip if kind == 'zip' else lambda path, members: _tar(path, **members)
+  archive = make(tmp_path / f'set.{kind}', {'2026-01-01 12:30.jpg': b'x'})
+  with archives.unpacked(archive, tmp_path / 'there') as found:
+    assert os.listdir(found) == ['2026-01-01 12:30.jpg']
+
+
+@pytest.mark.filterwarnings('ignore:Duplicate name')
+@pytest.mark.parametrize('names', [('a', 'a'), ('a', 'a/b'), ('a/b', 'a')])
+def test_a_name_twice_is_one_sentence(tmp_path, names):
+  archive = tmp_path / 'set.zip'
+  with zipfile.ZipFile(archive, 'w') as content:
+    for name in names:
+      content.writestr(name, b'x')
+  expected = f'set.zip holds {names[1]!r} twice, or a file and a folder of that name'
+  with pytest.raises(ValueError, match=expected):
+    with archives.unpacked(archive, tmp_path / 'there'):
+      pass
+
+
+def test_messages_name_the_archive_and_not_where_it_is_unpacked(tmp_path, capsys):
+  write_photos(tmp_path / 'source', 4)
+  (tmp_path / 'source' / 'images' / '00001.jpg').write_bytes(b'')
+  archive = shutil.make_archive(str(tmp_path / 'set'), 'zip', tmp_path / 'source')
+  arguments = ['hand_graph_cnn_real', '--source', archive, '--out', str(tmp_path / 'o')]
+  assert build_lib.main(arguments) == 2
+  captured = capsys.readouterr()
+  assert f'error: {archive}/images/00001.jpg cannot be' in captured.err
+  assert build_lib.main([*arguments, '--max-bad', '1']) == 0
+  assert f'left out: {archive}/images/00001.jpg' in capsys.readouterr().out
+  card = (tmp_path / 'o' / 'hand_graph_cnn_real' / '1.0.0' / 'README.md').read_text()
+  assert f'- {archive}/images/00001.jpg' in card and 'incomplete' not in card
