@@ -63,6 +63,7 @@ def check_example(example: Mapping[str, Any], image_shape: Sequence[int]) -> Non
   example_lib.validate_joints(example)
 
 
+@np.errstate(all='ignore')  # what is not labelled is zero
 def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
   """Measures examples that have passed `check_example`.
 
@@ -122,6 +123,7 @@ def _check_projection(example, labelled: np.ndarray, where: str) -> None:
     )
 
 
+@np.errstate(all='ignore')
 def _find_remedy(example, labelled: np.ndarray) -> str:
   """What to do so that joints and keypoints agree."""
   for remedy, joints, keypoints in _remedies(example, labelled):
@@ -134,8 +136,7 @@ def _find_remedy(example, labelled: np.ndarray) -> str:
 def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
   """Pixels (*b, n, 2) of joints (*b, n, 3)."""
   points = joints @ intrinsics.swapaxes(-1, -2)
-  with np.errstate(all='ignore'):  # what is not labelled is zero
-    return points[..., :2] / points[..., 2:]
+  return points[..., :2] / points[..., 2:]
 
 
 def _reprojection(joints, keypoints, intrinsics) -> np.ndarray:

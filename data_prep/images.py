@@ -17,6 +17,7 @@ MAX_PIXELS = 2**26
 """A larger image is refused unopened: 67 megapixels are 200 MB when decoded."""
 
 REMEDY = 'get an intact copy, or leave it out with --max-bad'
+_JPEG_START = b'\xff\xd8'
 _SPACES = {'CMYK': 'CMYK', 'YCCK': 'CMYK'}  # those without a grey channel of their own
 
 
@@ -38,13 +39,11 @@ def check(
   Raises:
     ValueError: it is no JPEG or PNG, too large, of another size, cut off or damaged.
   """
-  header = read_header(encoded, where)
-  if header.format == 'PNG':
-    found = _decode(encoded, where).shape
+  if encoded.startswith(_JPEG_START):
+    found = _check_jpeg(encoded, where)
   else:
-    _check_jpeg(encoded, where)
-    width, height = image_headers.upright_size(header)
-    found = (height, width, 3)
+    read_header(encoded, where)
+    found = _decode(encoded, where).shape
   if any(b not in (None, a) for a, b in zip(found, shape, strict=True)):
     raise ValueError(
       f'{where} has {found[1]}x{found[0]} pixels instead of '
@@ -70,30 +69,42 @@ def read_header(encoded: bytes, where: str) -> Image.Image:
   except Image.DecompressionBombError:
     raise ValueError(f'{where} is larger than {MAX_PIXELS} pixels; {REMEDY}.') from None
   except Exception as error:  # a damaged header makes Pillow raise almost anything
-    raise ValueError(
-      f'{where} cannot be decoded as a JPEG or PNG image; {REMEDY}.'
-    ) from error
-  width, height = header.size
+    raise _unknown(where) from error
+  _check_size(*header.size, where)
+  return header
+
+
+def _unknown(where: str) -> ValueError:
+  return ValueError(f'{where} cannot be decoded as a JPEG or PNG image; {REMEDY}.')
+
+
+def _check_size(width: int, height: int, where: str) -> None:
   if width * height > MAX_PIXELS:
     raise ValueError(
       f'{where} has {width}x{height}, more than {MAX_PIXELS} pixels; {REMEDY}.'
     )
-  return header
 
 
-def _check_jpeg(encoded: bytes, where: str) -> None:
-  """Raises a ValueError unless all data are there and make sense.
+def _check_jpeg(encoded: bytes, where: str) -> tuple[int, int, int]:
+  """The shape of a JPEG of which all data are there and make sense.
 
   OpenCV and Pillow make an image of half a JPEG, too, as of a download that stopped.
   What follows the end, such as the video of a motion photo, does not matter.
   """
   try:
-    *_, space, _ = simplejpeg.decode_jpeg_header(encoded)
+    height, width, space, _ = simplejpeg.decode_jpeg_header(encoded)
+  except ValueError as error:
+    raise _unknown(where) from error
+  _check_size(width, height, where)
+  try:
     simplejpeg.decode_jpeg(
       encoded, _SPACES.get(space, 'GRAY'), min_height=1, min_width=1, min_factor=8
     )
   except ValueError as error:
     raise _damaged(where, str(error)) from error
+  if b'Exif' in encoded:  # Pillow's look at the header takes a while
+    width, height = image_headers.upright_size(read_header(encoded, where))
+  return int(height), int(width), 3
 
 
 def _decode(encoded: bytes, where: str) -> np.ndarray:

@@ -5,6 +5,7 @@ it. A shard with a report of the same fingerprint is finished, so a build that w
 interrupted goes on where it stopped, with the same files as if it had run through.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -68,10 +69,15 @@ class Converter:
       ValueError: a check failed.
       OSError: a file cannot be read.
     """
-    missing = [file for file in _files(record) if not file.is_file()]
-    if missing:
-      raise FileNotFoundError(f'The file {missing[0]} is missing; {images.REMEDY}.')
-    example = dict(self.read_example(record))
+    try:
+      example = dict(self.read_example(record))
+    except FileNotFoundError:
+      for file in _files(record):
+        if not file.is_file():
+          raise FileNotFoundError(
+            f'The file {file} is missing; {images.REMEDY}.'
+          ) from None
+      raise
     box = example.pop('hand_box', None)
     where = str(next(iter(_files(record)), example['sample_id']))
     if not self.crop_size:
@@ -100,7 +106,7 @@ class Shard:
 
   def fingerprint(self) -> str:
     """Changes with the records, their files, the settings and this package."""
-    files = [file.stat() for file in _existing(self.records)]
+    files = list(_stats(self.records))
     content = (
       pickle.dumps((self.records, self.converter)),
       json.dumps([(file.st_size, file.st_mtime_ns) for file in files]).encode(),
@@ -155,7 +161,7 @@ def plan(
   Raises:
     ValueError: there are fewer records than shards.
   """
-  size = sum(file.stat().st_size for file in _existing(records))
+  size = sum(stat.st_size for stat in _stats(records))
   number = shard_utils.ShardConfig(num_shards).get_number_shards(size, len(records))
   if number > len(records):
     raise ValueError(
@@ -243,9 +249,12 @@ def check_files(splits: Iterable[Sequence[Record]], max_bad: int) -> None:
     )
 
 
-def _existing(records: Sequence[Record]) -> Iterator[Path]:
+def _stats(records: Sequence[Record]) -> Iterator[os.stat_result]:
+  """What the system knows of the files of records, but of those that are missing."""
   for record in records:
-    yield from (file for file in _files(record) if file.is_file())
+    for file in _files(record):
+      with contextlib.suppress(FileNotFoundError):
+        yield file.stat()
 
 
 def _files(record: Record) -> list[Path]:

@@ -29,7 +29,7 @@ GEOMETRY = ('rotation', 'scale', 'shift')
 
 @pytest.fixture(scope='module')
 def batch():
-  examples = stack_examples([make_example(i) for i in range(12)])
+  examples = stack_examples([make_example(i) for i in range(12)], 12)
   del examples['sample_id']
   return examples
 

@@ -43,7 +43,7 @@ def _config(batch_size: int = 8):
 
 
 def _arrays(count: int = 13):
-  batch = stack_examples([make_example(i) for i in range(count)])
+  batch = stack_examples([make_example(i) for i in range(count)], count)
   del batch['image']
   return batch
 

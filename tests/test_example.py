@@ -91,4 +91,5 @@ def test_a_right_hand_is_left_alone():
 
 def test_images_of_different_sizes_are_refused_in_a_batch():
   with pytest.raises(ValueError, match='set image_size'):
-    example_lib.stack_examples([make_example(0, size=64), make_example(1, size=80)])
+    examples = [make_example(0, size=64), make_example(1, size=80)]
+    example_lib.stack_examples(examples, 2)

@@ -16,7 +16,7 @@ A prepared dataset stores hands as they are; `to_right_hand` mirrors left ones o
 reading.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -289,25 +289,37 @@ def drop_joints_3d(labels: Mapping[str, Any]) -> dict[str, Any]:
   }
 
 
-def stack_examples(examples: Sequence[Mapping[str, Any]]) -> Batch:
+def stack_examples(examples: Iterable[Mapping[str, Any]], count: int) -> Batch:
   """Stacks examples into a batch: flags become (B,), sample_id an array of text.
 
   Args:
-    examples: at least one, all with or all without images of one size.
+    examples: all with or all without images of one size. Of an iterator that decodes
+      them no more than one image is alive beside the batch, which is much faster.
+    count: of the examples, at least one.
 
   Returns:
     The batch, float32 but for `image` (uint8) and `sample_id`.
+
+  Raises:
+    ValueError: the images differ in size.
   """
-  batch = {name: np.stack([e[name] for e in examples]) for name in LABEL_SHAPES}
+  labels, images = [], None
+  for row, example in enumerate(examples):
+    labels.append({name: value for name, value in example.items() if name != 'image'})
+    if 'image' in example:
+      image = example['image']
+      if images is None:
+        images = np.empty((count, *image.shape), np.uint8)
+      if image.shape != images.shape[1:]:
+        raise ValueError(
+          f'The images of one batch differ in size ({images.shape[1:]} and '
+          f'{image.shape}); set image_size in the specification of each source.'
+        )
+      images[row] = image
+  batch = {name: np.stack([e[name] for e in labels]) for name in LABEL_SHAPES}
   for name in FLAGS:
     batch[name] = batch[name][:, 0]
-  if 'image' in examples[0]:
-    sizes = {e['image'].shape for e in examples}
-    if len(sizes) > 1:
-      raise ValueError(
-        f'The images of one batch differ in size ({sorted(sizes)}); set image_size in '
-        'the specification of each source.'
-      )
-    batch['image'] = np.stack([e['image'] for e in examples])
-  batch['sample_id'] = np.array([e['sample_id'] for e in examples])
+  if images is not None:
+    batch['image'] = images
+  batch['sample_id'] = np.array([e['sample_id'] for e in labels])
   return batch

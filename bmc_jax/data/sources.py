@@ -6,7 +6,7 @@ pipeline reads. `open_source` makes one from a plain mapping, as configs hold it
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,30 +85,36 @@ class TfdsSource:
     self._weak = labels == '2d'
     self._data, self._image_shape = prepared.open_split(directory, split)
     self._where = f'{directory} ({split})'
-    example_lib.validate_example(self._read([0])[0][0])
+    example_lib.validate_example(next(self._read([0]))[0])
 
   def __len__(self) -> int:
     return len(self._data)
 
   def __getitem__(self, index: int) -> example_lib.Example:
-    ((example, width),) = self._read([index])
+    example, width = next(self._read([index]))
     example = example_lib.to_right_hand(example, width)
     return example_lib.drop_joints_3d(example) if self._weak else example
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
-    examples, widths = zip(*self._read(indices), strict=True)
-    batch = example_lib.stack_examples(examples)
+    widths: list[int] = []
+
+    def examples() -> Iterator[example_lib.Example]:
+      for example, width in self._read(indices):
+        widths.append(width)
+        yield example
+
+    batch = example_lib.stack_examples(examples(), len(indices))
     example_lib.turn_to_right_hands(batch, np.array(widths))
     return example_lib.drop_joints_3d(batch) if self._weak else batch
 
-  def _read(self, indices: Sequence[int]) -> list[tuple[example_lib.Example, int]]:
+  def _read(self, indices: Sequence[int]) -> Iterator[tuple[example_lib.Example, int]]:
     """Examples of hands as they are stored, and the widths of their images."""
     try:
       stored = self._data.__getitems__([int(i) for i in indices])
       records = [prepared.parse_record(record) for record in stored]
     except RuntimeError as error:
       raise prepared.damaged(f'{self._where} cannot be read', error) from error
-    return [self._convert(record) for record in records]
+    return (self._convert(record) for record in records)
 
   def _convert(self, record: Mapping[str, Any]) -> tuple[example_lib.Example, int]:
     """Decodes a stored record; the example and the width of its image."""
