@@ -73,4 +73,4 @@ def test_a_crop_of_a_few_pixels_is_refused(tmp_path, capsys):
   arguments = ['--source', str(tmp_path), '--out', str(tmp_path), '--crop-size', '3']
   (tmp_path / 'file').touch()
   assert build_lib.main(['hand_graph_cnn_real', *arguments]) == 2
-  assert 'crop_size is 3; it must be at least 16' in capsys.readouterr().err
+  assert 'crop_size is 3; it must be from 16 to 4096' in capsys.readouterr().err
