@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 
 _SHOWN = 16
@@ -13,14 +14,16 @@ def write(folder: Path, step: int, batch: Mapping[str, np.ndarray]) -> Path:
   """Writes a batch as it was read: its arrays, and a picture of the first examples.
 
   Args:
-    folder: where `failed_batch_<step>.npz` and `.png` go.
+    folder: where `failed_batch_<step>.npz` and `.png` go; of several hosts each one
+      writes its part, with its number in the name.
     step: whose batch it was.
     batch: of `bmc_jax.data.pipeline`.
 
   Returns:
     The path of the arrays.
   """
-  path = folder / f'failed_batch_{step}.npz'
+  host = f'_host_{jax.process_index()}' if jax.process_count() > 1 else ''
+  path = folder / f'failed_batch_{step}{host}.npz'
   np.savez_compressed(path, **batch)
   _draw(path.with_suffix('.png'), batch)
   return path

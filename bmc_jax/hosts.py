@@ -13,8 +13,6 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-_TEXT_BYTES = 256
-
 
 def connect() -> None:
   """Connects to the other processes of the run, if the environment tells of any.
@@ -93,7 +91,8 @@ def gather(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _gather(value) -> np.ndarray:
   if not isinstance(value, np.ndarray) or value.dtype.kind not in 'SU':
     return np.asarray(multihost_utils.process_allgather(value, tiled=True))
-  encoded = np.char.encode(value, 'utf-8').astype(f'S{_TEXT_BYTES}')
-  numbers = encoded.view(np.uint8).reshape(len(value), _TEXT_BYTES)
+  encoded = np.char.encode(value, 'utf-8')
+  width = np.max(multihost_utils.process_allgather(np.array(encoded.itemsize)))
+  numbers = encoded.astype(f'S{width}').view(np.uint8).reshape(len(value), width)
   gathered = np.asarray(multihost_utils.process_allgather(numbers, tiled=True))
-  return np.char.decode(gathered.view(f'S{_TEXT_BYTES}')[:, 0], 'utf-8')
+  return np.char.decode(gathered.view(f'S{width}')[:, 0], 'utf-8')

@@ -24,7 +24,8 @@ class Steps:
 
   Attributes:
     timer: of the steps after the first one, which is compiled.
-    skipped: how many steps were not finite since training began or went on.
+    skipped: how many steps of the run were not finite, up to the last check; may be
+      set where a run goes on.
   """
 
   def __init__(self, config: Config, data: grain.DatasetIterator, workdir: Path):
@@ -86,10 +87,11 @@ class Steps:
     names = ', '.join(batch['sample_id'][:8].tolist())
     more = ', ...' if len(batch['sample_id']) > 8 else ''
     kept = f'the last good checkpoint is that of step {saved}'
+    skip = '' if self._config.nonfinite == 'skip' else ", or set nonfinite='skip'"
     raise FloatingPointError(
       f'The loss, its gradient or the parameters are not finite at step {step} ('
       f'{", ".join(f"{k} {v:g}" for k, v in values.items())}); its batch is kept in '
       f'{path} and .png (samples {names}{more}); '
       f'{kept if saved else "no checkpoint was saved before"}. '
-      "Lower optimizer.learning_rate, in a new --workdir, or set nonfinite='skip'."
+      f'Lower optimizer.learning_rate, in a new --workdir{skip}.'
     )

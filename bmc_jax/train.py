@@ -66,23 +66,15 @@ def train(
     return saved.state
   data = open_train_batches(config)
   validation = open_validation(config)
-  first, mean = 0, RunningMean()
+  first, mean, steps = 0, RunningMean(), Steps(config, data, workdir)
   if saved:
-    first, state, mean = saved.step, saved.state, RunningMean(saved.log)
+    first, state, mean = saved.step, saved.state, RunningMean(saved.log['sums'])
     data.set_state(saved.data)
+    steps.skipped = saved.log['skipped']
   log = MetricLog(workdir, resume_at=first)
   rates = MetricLog(workdir, name='throughput', resume_at=first)
   step_fn = make_train_step(config, model, optimizer, limits, shardings)
-  steps = Steps(config, data, workdir)
-
-  bar = tqdm(
-    total=config.num_steps,
-    initial=first,
-    desc=label,
-    unit='step',
-    dynamic_ncols=True,
-    disable=not hosts.is_first(),
-  )
+  bar = _progress_bar(config.num_steps, first, label)
   # Closed on errors, too: a checkpoint that has been begun is finished.
   with closing(checkpoints), closing(log), closing(rates), bar, preemption.Watch() as w:
     for step in range(first + 1, config.num_steps + 1):
@@ -108,10 +100,22 @@ def train(
       if row:
         log.write(step, row)
       if save_now:
-        checkpoints.save(step, state, data, mean.state())
+        kept = {'sums': mean.state(), 'skipped': steps.skipped}
+        checkpoints.save(step, state, data, kept)
       if stop and not last:
         raise preemption.Preempted
   return state
+
+
+def _progress_bar(num_steps: int, first: int, label: str) -> tqdm:
+  return tqdm(
+    total=num_steps,
+    initial=first,
+    desc=label,
+    unit='step',
+    dynamic_ncols=True,
+    disable=not hosts.is_first(),
+  )
 
 
 def _postfix(row: Mapping[str, float], speed: Mapping[str, float]) -> str:

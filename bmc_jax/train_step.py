@@ -100,17 +100,7 @@ def make_train_step(
     norm of the gradient and `finite` (whether the step was taken), all scalars.
   """
   parts = config.accumulate
-
-  def loss_fn(params, batch_stats, step, batch):
-    variables = {'params': params, 'batch_stats': batch_stats}
-    output, updates = model.apply(
-      variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
-    )
-    (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
-    terms = compute_losses(output, batch, limits, config, heatmaps)
-    weight = term_weights(config, step / config.num_steps)
-    total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
-    return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
+  loss_fn = _make_loss(config, model, limits)
 
   def gradient_of(state: TrainState, batch_stats, batch: Batch, key: jax.Array):
     """Gradient, terms and statistics of one part of the batch."""
@@ -157,6 +147,23 @@ def make_train_step(
     return new, {**terms, 'gradient_norm': norm, 'finite': finite}
 
   return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def _make_loss(config: Config, model: nn.Module, limits: HandLimits | None):
+  """The loss of an augmented batch, its terms, and the new statistics."""
+
+  def loss_fn(params, batch_stats, step, batch):
+    variables = {'params': params, 'batch_stats': batch_stats}
+    output, updates = model.apply(
+      variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
+    )
+    (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
+    terms = compute_losses(output, batch, limits, config, heatmaps)
+    weight = term_weights(config, step / config.num_steps)
+    total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
+    return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
+
+  return loss_fn
 
 
 def _augment(config: Config, key: jax.Array, batch: Batch) -> Batch:

@@ -4,8 +4,6 @@ import io
 import os
 import pickle
 import struct
-import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from data_prep import pickles
+from tests.memory import peak_memory
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -238,26 +237,16 @@ SMALL_FILES_OF_LARGE_SIZES = [
 ]
 
 
-def _peak_memory(function: Callable, *arguments) -> int:
-  """The bytes allocated at once, also if they are never touched."""
-  tracemalloc.start()
-  try:
-    function(*arguments)
-    return tracemalloc.get_traced_memory()[1]
-  finally:
-    tracemalloc.stop()
-
-
 @pytest.mark.parametrize('data', SMALL_FILES_OF_LARGE_SIZES)
 def test_a_small_file_takes_little_memory(tmp_path, data):
-  assert _peak_memory(_refusal, tmp_path, data) < 1e6
+  assert peak_memory(_refusal, tmp_path, data) < 1e6
 
 
 def test_an_array_of_a_large_shape_needs_its_bytes(tmp_path):
   data = b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(L68719476736L\nt'
   data += b"S'b'\ntR."
   assert _load(tmp_path, data).size == 0
-  assert _peak_memory(_load, tmp_path, data) < 1e6
+  assert peak_memory(_load, tmp_path, data) < 1e6
 
 
 def test_containers_that_hold_themselves_or_grow_without_end_are_refused(tmp_path):

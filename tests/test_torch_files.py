@@ -5,7 +5,6 @@ import pickle
 import re
 import struct
 import tarfile
-import tracemalloc
 import zipfile
 from collections import OrderedDict
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from bmc_jax import torch_files
 from tests import fixtures_torch as ft
+from tests.memory import peak_memory
 
 SAVE = {'zip': ft.save_zip, 'legacy': ft.save_legacy}
 
@@ -196,17 +196,7 @@ def test_views_that_leave_their_storage_are_refused(tmp_path, format, view):
 def test_storages_of_another_length_than_stated_are_refused(tmp_path, format, count):
   storage = ft.storage('0', np.zeros(12, np.float32), count)
   SAVE[format](tmp_path / 'w.pth', {'a': ft.Tensor(storage, 0, (2,), (1,))})
-  assert _peak_memory(_refusal, tmp_path / 'w.pth') < 2e6
-
-
-def _peak_memory(function, *arguments) -> int:
-  """The bytes allocated at once, also if they are never touched."""
-  tracemalloc.start()
-  try:
-    function(*arguments)
-    return tracemalloc.get_traced_memory()[1]
-  finally:
-    tracemalloc.stop()
+  assert peak_memory(_refusal, tmp_path / 'w.pth') < 2e6
 
 
 def test_an_archive_that_unpacks_to_more_is_refused(tmp_path):
@@ -217,7 +207,7 @@ def test_an_archive_that_unpacks_to_more_is_refused(tmp_path):
   # The second time the directory tells less than the member unpacks to.
   for data in (path.read_bytes(), path.read_bytes().replace(size, b'\x10\0\0\0')):
     path.write_bytes(data)
-    assert len(data) < 1e5 and _peak_memory(_refusal, path) < 1e6
+    assert len(data) < 1e5 and peak_memory(_refusal, path) < 1e6
     assert 'it is compressed, and torch.save' in _refusal(path)
 
 
@@ -234,9 +224,9 @@ def test_a_pickle_of_large_sizes_takes_little_memory(tmp_path):
   # Sizes that a machine would grant.
   for code in (b'Nr' + struct.pack('<I', 2**22), b'\x8e' + struct.pack('<Q', 2**26)):
     ft.write_zip(tmp_path / 'w.pth', code + b'.', {})
-    assert _peak_memory(_refusal, tmp_path / 'w.pth') < 1e6
+    assert peak_memory(_refusal, tmp_path / 'w.pth') < 1e6
     ft.write_legacy(tmp_path / 'w.pth', code + b'.', {})
-    assert _peak_memory(_refusal, tmp_path / 'w.pth') < 1e6
+    assert peak_memory(_refusal, tmp_path / 'w.pth') < 1e6
 
 
 @pytest.mark.parametrize('format', [*SAVE, 'safetensors'])

@@ -214,10 +214,14 @@ def test_the_batch_of_a_step_that_is_not_finite_is_kept(spoilt, tmp_path):
 
 
 def test_steps_that_are_not_finite_are_skipped_and_counted_if_asked(
-  spoilt, tmp_path, caplog
+  spoilt, tmp_path, caplog, monkeypatch
 ):
   spoilt.nonfinite = 'skip'
-  state = train.train(spoilt, tmp_path, None)
+  with monkeypatch.context() as patch:
+    patch.setattr(preemption.Watch, 'requested', lambda self, step: step == 12)
+    with pytest.raises(preemption.Preempted):
+      train.train(spoilt, tmp_path, None)
+  state = train.train(spoilt, tmp_path, None)  # still knows of the skipped one
   assert int(state.step) == 20
   assert '1 steps up to step 8 were not finite' in caplog.text  # seen when it is saved
   assert [row['train/skipped'] for row in _rows(tmp_path)] == ['0', '1', '1', '1']
