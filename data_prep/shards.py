@@ -82,13 +82,21 @@ class Converter:
     where = str(next(iter(_files(record)), example['sample_id']))
     if not self.crop_size:
       shape = images.check(example['image'], where, self.image_shape)
-      checks.check_example(example, shape)
+      _check_labels(example, shape, where)
       return example, shape
     image = images.decode(example['image'], where, self.image_shape)
-    checks.check_example(example, image.shape)
+    _check_labels(example, image.shape, where)
     example = crops.crop_to_hand({**example, 'image': image}, self.crop_size, box)
     encoded = images.encode(example['image'], self.encoding)
     return example | {'image': encoded}, example['image'].shape
+
+
+def _check_labels(example: example_lib.Example, shape, where: str) -> None:
+  """Checks the labels of an image; the error names its file as well."""
+  try:
+    checks.check_example(example, shape)
+  except ValueError as error:
+    raise ValueError(f'{where}: {error}') from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,7 +110,8 @@ def _swap_order(order):
 def test_wrong_labels_are_named_with_their_remedy(source, capsys, changed, expected):
   _spoil(source, 3, **changed)
   message = _failure(source, capsys)
-  assert "'hand_0003'" in message and expected in message
+  file = source / 'train' / '003.png'
+  assert f"{file}: Example 'hand_0003'" in message and expected in message
 
 
 def _bomb() -> bytes:
