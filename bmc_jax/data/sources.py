@@ -110,7 +110,8 @@ class TfdsSource:
   def _read(self, indices: Sequence[int]) -> Iterator[tuple[example_lib.Example, int]]:
     """Examples of hands as they are stored, and the widths of their images."""
     try:
-      stored = self._data.__getitems__([int(i) for i in indices])
+      # Not all at once: for that ArrayRecord starts threads, which wait for each other.
+      stored = [self._data[int(i)] for i in indices]
       records = [prepared.parse_record(record) for record in stored]
     except RuntimeError as error:
       raise prepared.damaged(f'{self._where} cannot be read', error) from error
