@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ from bmc_jax import geometry, models
 from bmc_jax.models.heads import HeatmapHead, soft_argmax
 from bmc_jax.models.output import assemble
 from bmc_jax.models.refiner import RootRefiner
-from bmc_jax.models.resnet import ResNet, ResNetBlock
+from bmc_jax.models.resnet import PointwiseConv, ResNet, ResNetBlock
 
 # torchvision's published counts, with a classifier of 1000 classes.
 TORCHVISION_PARAMETERS = {
@@ -47,6 +48,25 @@ def _window(x, i, j, reach):
 def _apply(model, batch):
   variables = jax.jit(model.init)(jax.random.key(0), batch)
   return jax.jit(model.apply)(variables, batch)
+
+
+@pytest.mark.parametrize('stride', [1, 2, 3])
+def test_a_pointwise_convolution_is_a_convolution(stride):
+  x = jax.random.normal(jax.random.key(0), (2, 7, 6, 5))
+  ours = PointwiseConv(3, stride)
+  flax = nn.Conv(3, (1, 1), (stride, stride), padding='VALID', use_bias=False)
+  variables = ours.init(jax.random.key(1), x)
+
+  def value_and_gradients(module):
+    def loss(variables, x):
+      y = module.apply(variables, x)
+      return jnp.sum(jnp.sin(y)), y
+
+    return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(variables, x)
+
+  found, wanted = value_and_gradients(ours), value_and_gradients(flax)
+  for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize('depth', TORCHVISION_PARAMETERS)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -44,6 +45,51 @@ def batch_norm(train: bool, dtype: jnp.dtype) -> Callable[..., nn.BatchNorm]:
     epsilon=1e-5,
     dtype=dtype,
   )
+
+
+class PointwiseConv(nn.Module):
+  """A 1x1 convolution without bias, as the product of two matrices.
+
+  XLA's convolutions on CPUs take twice as long, their gradients more (benchmarks/
+  train_step.py); on other devices it makes no difference.
+
+  Attributes:
+    features: channels of the output.
+    stride: takes every so-manyth row and column.
+    dtype: type of the computation.
+  """
+
+  features: int
+  stride: int = 1
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 c2']:
+    shape = (1, 1, x.shape[-1], self.features)
+    kernel = self.param('kernel', conv_init, shape)
+    x = x[:, :: self.stride, :: self.stride]
+    return _product(x.astype(self.dtype), kernel[0, 0].astype(self.dtype))
+
+
+@jax.custom_vjp
+def _product(
+  x: Float[Array, 'b h w c'], kernel: Float[Array, 'c c2']
+) -> Float[Array, 'b h w c2']:
+  return x @ kernel
+
+
+def _product_forward(x, kernel):
+  return x @ kernel, (x, kernel)
+
+
+def _product_backward(saved, gradient):
+  """As JAX would do it, but by matrices: with four axes XLA transposes them first."""
+  x, kernel = saved
+  rows, gradient_rows = (y.reshape(-1, y.shape[-1]) for y in (x, gradient))
+  return gradient @ kernel.T, rows.T @ gradient_rows
+
+
+_product.defvjp(_product_forward, _product_backward)
 
 
 class ResNetBlock(nn.Module):
@@ -174,6 +220,8 @@ def check(depth: int, stem: str, output_stride: int) -> None:
 
 
 def _conv(features: int, size: int, stride: int, dtype: jnp.dtype, name: str):
+  if size == 1:
+    return PointwiseConv(features, stride, dtype, name=name)
   # Explicit padding, because 'SAME' pads strided convolutions unlike torch.
   pad = (size - 1) // 2
   return nn.Conv(
