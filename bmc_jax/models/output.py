@@ -101,7 +101,10 @@ def assemble(
   keypoints_2d = jnp.asarray(keypoints_2d, jnp.float32)
   intrinsics = jnp.asarray(intrinsics, jnp.float32)
   depth = jnp.asarray(depth, jnp.float32)
-  relative_depth = depth - depth[..., root : root + 1]
+  # The root's own is 0, not just depth - depth: compiled, the gradient of an absolute
+  # value there may come out as 1 in one place and as 0 in another.
+  is_root = jnp.arange(NUM_JOINTS) == root
+  relative_depth = jnp.where(is_root, 0, depth - depth[..., root : root + 1])
   solution = pose25d.solve_root_depth(
     keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
   )
