@@ -40,15 +40,20 @@ def noisy_hands(count: int) -> tuple[np.ndarray, limits.HandLimits]:
   return (hands + noise).astype(np.float32), limits.fit_limits(hands[:2000])
 
 
-def medians_ms(functions, repeats: int, *, in_a_row: int = 1) -> list[float]:
-  """The median time of each function; they take turns of so many calls in a row."""
+def medians_ms(
+  functions, repeats: int, *, in_a_row: int = 1, warm_up: int = 0
+) -> list[float]:
+  """The median time of each function.
+
+  They take turns of so many calls in a row, of which the first ones may not count.
+  """
   times = [[] for _ in functions]
   for turn in range(repeats + 2):
     for function, measured in zip(functions, times, strict=True):
-      for _ in range(in_a_row):
+      for call in range(in_a_row):
         start = time.perf_counter()
         function()
-        if turn >= 2:
+        if turn >= 2 and call >= warm_up:
           measured.append(time.perf_counter() - start)
   return [statistics.median(measured) * 1e3 for measured in times]
 
@@ -137,7 +142,7 @@ def share_of_training_step(repeats: int) -> None:
 
   config = base.get_config()
   hands, hand_limits = noisy_hands(config.batch_size)
-  batch = _images(config, hands)
+  batch = images(config, hands)
   model = models.create_model(train.model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   steps, states = [], []
@@ -166,7 +171,7 @@ def share_of_training_step(repeats: int) -> None:
   )
 
 
-def _images(config, hands):
+def images(config, hands):
   """A batch of noise with labels, half of it with 2D labels alone."""
   count, size = config.batch_size, config.image_size
   rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ depths in reference bones. Depths are relative only up to a constant here; the r
 value is subtracted where the output is assembled.
 """
 
+import functools
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -12,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bmc_jax.models.resnet import batch_norm, conv_init
+from bmc_jax.models.batch_norm import BatchNorm
+from bmc_jax.models.convolution import Conv
 from bmc_jax.skeleton import NUM_JOINTS
 
 # Hands span about +-4 reference bones in depth, with a standard deviation near 2.
@@ -84,7 +86,8 @@ class HeatmapHead(nn.Module):
       Keypoints (px) and depths (reference bones, up to a constant), float32.
     """
     target = -(-image_size[0] // self.stride)
-    x = self._conv(1, 'input')(stages[-1])
+    conv = functools.partial(Conv, self.channels, dtype=self.dtype)
+    x = conv(1, name='input')(stages[-1])
     skips = list(stages[:-1])
     level = 0
     while x.shape[1] < target or (skips and skips[-1].shape[1] == x.shape[1]):
@@ -92,12 +95,12 @@ class HeatmapHead(nn.Module):
       if not skips or skips[-1].shape[1] > x.shape[1]:
         x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
       if skips:
-        skip = self._conv(1, f'skip{level}')(skips.pop())
+        skip = conv(1, name=f'skip{level}')(skips.pop())
         # Odd sizes: the stage has one row or column less than twice the coarser one.
         x = x[:, : skip.shape[1], : skip.shape[2]] + skip
-      x = nn.relu(batch_norm(train, self.dtype)(name=f'bn{level}')(x))
-      x = self._conv(3, f'conv{level}')(x)
-    x = nn.relu(batch_norm(train, self.dtype)(name='bn_output')(x))
+      x = nn.relu(BatchNorm(not train, dtype=self.dtype, name=f'bn{level}')(x))
+      x = conv(3, name=f'conv{level}')(x)
+    x = nn.relu(BatchNorm(not train, dtype=self.dtype, name='bn_output')(x))
     x = nn.Conv(2 * NUM_JOINTS, (1, 1), dtype=self.dtype, name='output')(x)
     logits, depth = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     sharpness = jnp.exp(
@@ -107,16 +110,6 @@ class HeatmapHead(nn.Module):
     self.sow('heatmaps', 'logits', logits)
     keypoints_2d, weights = soft_argmax(logits, image_size)
     return keypoints_2d, _DEPTH_SCALE * jnp.sum(weights * depth, axis=(1, 2))
-
-  def _conv(self, size: int, name: str) -> nn.Conv:
-    return nn.Conv(
-      self.channels,
-      (size, size),
-      use_bias=False,
-      kernel_init=conv_init,
-      dtype=self.dtype,
-      name=name,
-    )
 
 
 def soft_argmax(

@@ -7,12 +7,13 @@ elsewhere can be carried over name by name.
 """
 
 import functools
-from collections.abc import Callable
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from bmc_jax.models.batch_norm import BatchNorm
+from bmc_jax.models.convolution import Conv, max_pool
 
 # Blocks per stage, and whether the blocks are bottlenecks.
 DEPTHS = {
@@ -24,72 +25,6 @@ DEPTHS = {
 }
 STEMS = ('imagenet', 'small', 'strided')
 OUTPUT_STRIDES = (8, 16, 32)
-
-conv_init = nn.initializers.variance_scaling(2.0, 'fan_out', 'truncated_normal')
-
-
-def batch_norm(train: bool, dtype: jnp.dtype) -> Callable[..., nn.BatchNorm]:
-  """Makes torch's BatchNorm: float32 parameters and statistics at any `dtype`.
-
-  Args:
-    train: True normalises by the batch's statistics and updates the running ones.
-    dtype: type of the output.
-
-  Returns:
-    A constructor that takes the remaining arguments of `nn.BatchNorm`.
-  """
-  return functools.partial(
-    nn.BatchNorm,
-    use_running_average=not train,
-    momentum=0.9,
-    epsilon=1e-5,
-    dtype=dtype,
-  )
-
-
-class PointwiseConv(nn.Module):
-  """A 1x1 convolution without bias, as the product of two matrices.
-
-  XLA's convolutions on CPUs take twice as long, their gradients more (benchmarks/
-  train_step.py); on other devices it makes no difference.
-
-  Attributes:
-    features: channels of the output.
-    stride: takes every so-manyth row and column.
-    dtype: type of the computation.
-  """
-
-  features: int
-  stride: int = 1
-  dtype: jnp.dtype = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 c2']:
-    shape = (1, 1, x.shape[-1], self.features)
-    kernel = self.param('kernel', conv_init, shape)
-    x = x[:, :: self.stride, :: self.stride]
-    return _product(x.astype(self.dtype), kernel[0, 0].astype(self.dtype))
-
-
-@jax.custom_vjp
-def _product(
-  x: Float[Array, 'b h w c'], kernel: Float[Array, 'c c2']
-) -> Float[Array, 'b h w c2']:
-  return x @ kernel
-
-
-def _product_forward(x, kernel):
-  return x @ kernel, (x, kernel)
-
-
-def _product_backward(saved, gradient):
-  """As JAX would do it, but by matrices: with four axes XLA transposes them first."""
-  x, kernel = saved
-  rows, gradient_rows = (y.reshape(-1, y.shape[-1]) for y in (x, gradient))
-  return gradient @ kernel.T, rows.T @ gradient_rows
-
-
-_product.defvjp(_product_forward, _product_backward)
 
 
 class ResNetBlock(nn.Module):
@@ -114,7 +49,7 @@ class ResNetBlock(nn.Module):
   def __call__(
     self, x: Float[Array, 'b h w c'], train: bool
   ) -> Float[Array, 'b h2 w2 c2']:
-    norm = batch_norm(train, self.dtype)
+    norm = functools.partial(BatchNorm, not train, dtype=self.dtype)
     # (channels, kernel size, stride) of each convolution.
     plan = [(self.features, 3, self.stride), (self.features, 3, 1)]
     if self.bottleneck:
@@ -125,14 +60,14 @@ class ResNetBlock(nn.Module):
       ]
     y = x
     for i, (channels, size, stride) in enumerate(plan, start=1):
-      y = _conv(channels, size, stride, self.dtype, name=f'conv{i}')(y)
+      y = Conv(channels, size, stride, self.dtype, name=f'conv{i}')(y)
       if i < len(plan):
         y = nn.relu(norm(name=f'bn{i}')(y))
       else:
         scale_init = nn.initializers.constant(0 if self.zero_init_residual else 1)
         y = norm(name=f'bn{i}', scale_init=scale_init)(y)
     if y.shape != x.shape:
-      x = _conv(y.shape[-1], 1, self.stride, self.dtype, name='downsample_conv')(x)
+      x = Conv(y.shape[-1], 1, self.stride, self.dtype, name='downsample_conv')(x)
       x = norm(name='downsample_bn')(x)
     return nn.relu(x + y)
 
@@ -198,13 +133,15 @@ class ResNet(nn.Module):
     return tuple(stages)
 
   def _stem(self, x: Float[Array, 'b height width 3'], train: bool):
-    norm = batch_norm(train, self.dtype)
+    norm = functools.partial(BatchNorm, not train, dtype=self.dtype)
     size = 7 if self.stem == 'imagenet' else 3
-    x = nn.relu(norm(name='bn1')(_conv(self.width, size, 2, self.dtype, 'conv1')(x)))
+    x = Conv(self.width, size, 2, self.dtype, name='conv1')(x)
+    x = nn.relu(norm(name='bn1')(x))
     if self.stem == 'imagenet':
-      x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+      x = max_pool(x)
     elif self.stem == 'strided':
-      x = nn.relu(norm(name='bn2')(_conv(self.width, 3, 2, self.dtype, 'conv2')(x)))
+      x = Conv(self.width, 3, 2, self.dtype, name='conv2')(x)
+      x = nn.relu(norm(name='bn2')(x))
     return x
 
 
@@ -217,20 +154,3 @@ def check(depth: int, stem: str, output_stride: int) -> None:
   ]:
     if value not in choices:
       raise ValueError(f'{name} is {value!r}; choose one of {list(choices)}.')
-
-
-def _conv(features: int, size: int, stride: int, dtype: jnp.dtype, name: str):
-  if size == 1:
-    return PointwiseConv(features, stride, dtype, name=name)
-  # Explicit padding, because 'SAME' pads strided convolutions unlike torch.
-  pad = (size - 1) // 2
-  return nn.Conv(
-    features,
-    (size, size),
-    strides=(stride, stride),
-    padding=((pad, pad), (pad, pad)),
-    use_bias=False,
-    kernel_init=conv_init,
-    dtype=dtype,
-    name=name,
-  )
