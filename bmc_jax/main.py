@@ -107,10 +107,11 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     fail(f'unknown argument {argv[1]!r}; values go as --config.KEY=VALUE.')
   # Imported here, so that wrong flags are told before JAX has started.
-  from bmc_jax import hosts, preemption
+  from bmc_jax import compile_cache, hosts, preemption
   from bmc_jax.experiment import run_experiment
 
   logging.set_verbosity(logging.WARNING)  # orbax tells every file at INFO
+  compile_cache.enable()
   try:
     hosts.connect()
     with preemption.raised():

@@ -21,7 +21,7 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from bmc_jax import doubts, evaluate, pose25d, skeleton, submission
+from bmc_jax import compile_cache, doubts, evaluate, pose25d, skeleton, submission
 from bmc_jax.config import Config
 from bmc_jax.data import sources
 from bmc_jax.errors import USER_ERRORS, fail, warn
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = _parser()
   flags = parser.parse_args(argv)
+  compile_cache.enable()
   needed = ('workdir', 'data', 'out')
   missing = [name for name in needed if getattr(flags, name) is None]
   if missing and not flags.validate:

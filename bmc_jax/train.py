@@ -1,7 +1,7 @@
 """The training loop, which loses nothing: it resumes, and stops in good order."""
 
+import contextlib
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from bmc_jax.logs import MetricLog, RunningMean
 from bmc_jax.models import create_model
 from bmc_jax.objective import check_objective
 from bmc_jax.optimizers import create_optimizer
+from bmc_jax.profiling import Profiler
 from bmc_jax.stepping import Steps
 from bmc_jax.train_step import (
   TrainState,
@@ -75,13 +76,20 @@ def train(
   rates = MetricLog(workdir, name='throughput', resume_at=first)
   step_fn = make_train_step(config, model, optimizer, limits, shardings)
   bar = _progress_bar(config.num_steps, first, label)
-  # Closed on errors, too: a checkpoint that has been begun is finished.
-  with closing(checkpoints), closing(log), closing(rates), bar, preemption.Watch() as w:
+  profiler = Profiler(workdir / 'profile' if config.profile else None, first + 1)
+  with contextlib.ExitStack() as stack:
+    # Closed on errors, too: a checkpoint that has been begun is finished.
+    for part in (checkpoints, log, rates, profiler):
+      stack.callback(part.close)
+    stack.enter_context(bar)
+    watch = stack.enter_context(preemption.Watch())
     for step in range(first + 1, config.num_steps + 1):
-      state, terms = steps.take(step, state, step_fn, mesh)
+      with profiler.step(step):
+        state, terms = steps.take(step, state, step_fn, mesh)
+      profiler.end_step(step, terms)
       mean.add({k: v for k, v in terms.items() if k != 'finite'}, terms['finite'])
       bar.update()
-      stop, last = w.requested(step), step == config.num_steps
+      stop, last = watch.requested(step), step == config.num_steps
       log_now = last or step % config.log_every == 0
       save_now = last or stop or step % config.checkpoint.every == 0
       if log_now or save_now:

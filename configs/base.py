@@ -69,6 +69,8 @@ def get_config() -> ml_collections.ConfigDict:
   # Lets each device hold a part of the optimizer's state (ZeRO, stage 1).
   c.shard_optimizer = False
 
+  # Writes a trace of ten steps of each row (see `bmc_jax.profiling`).
+  c.profile = False
   # Compiles the steps, tells what they need, and ends (see `bmc_jax.dry_run`).
   c.dry_run = False
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bmc_jax import compile_cache
 from bmc_jax.data import prepared, sources
 from bmc_jax.errors import USER_ERRORS
 from data_prep import archives, cards, checks, contact_sheet, folders
@@ -207,6 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   for key in options:
     if key not in known:
       parser.error(f'{name} has no flag {_flag(key)}.')
+  compile_cache.enable()
   start = time.perf_counter()
   try:
     path = build(name, **fixed, **options)

@@ -1,0 +1,64 @@
+"""Traces of training steps, and compiled programs that outlive the process."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from bmc_jax import train
+from tests import tiny_config
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def config(tmp_path):
+  config = tiny_config.get_config(tiny_config.write_poses(tmp_path / 'poses.npy', 8))
+  config.profile = True
+  config.data.val = type(config.data.val)()
+  return config
+
+
+def _traced_steps(folder) -> list[int]:
+  (path,) = folder.glob('**/*.xplane.pb')
+  return sorted(
+    dict(event.stats)['step_num']
+    for plane in jax.profiler.ProfileData.from_file(str(path)).planes
+    for line in plane.lines
+    for event in line.events
+    if event.name == 'train'
+  )
+
+
+def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys):
+  train.train(config, tmp_path, None)
+  assert _traced_steps(tmp_path / 'profile') == list(range(6, 16))
+  assert list((tmp_path / 'profile').glob('**/perfetto_trace.json.gz'))
+  assert (
+    f'The trace of these steps is in {tmp_path / "profile"}' in capsys.readouterr().out
+  )
+
+
+def test_a_run_that_ends_early_still_writes_its_profile(config, tmp_path):
+  config.num_steps = 8
+  train.train(config, tmp_path, None)
+  assert _traced_steps(tmp_path / 'profile') == [6, 7, 8]
+
+
+@pytest.mark.parametrize('own', [False, True])
+def test_the_command_keeps_what_it_compiles(tmp_path, own):
+  code = (
+    'from bmc_jax import compile_cache; compile_cache.enable(); import jax;'
+    'jax.jit(lambda x: x @ x.T)(jax.numpy.ones((3, 4)))'
+  )
+  wanted = tmp_path / 'own' if own else tmp_path / 'bmc_jax' / 'jax'
+  environment = os.environ | {
+    'XDG_CACHE_HOME': str(tmp_path),
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    'JAX_COMPILATION_CACHE_DIR': str(wanted),
+  }
+  if not own:
+    del environment['JAX_COMPILATION_CACHE_DIR']
+  subprocess.run([sys.executable, '-c', code], env=environment, cwd=ROOT, check=True)
+  assert any(wanted.iterdir())
