@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from bmc_jax import limits, sharding, text_table
+from bmc_jax import hosts, limits, sharding, text_table
 from bmc_jax.config import Config
 from bmc_jax.data import example
 from bmc_jax.models import create_model
@@ -68,8 +68,7 @@ def run(rows: Mapping[str, Config]) -> None:
         f'{needs.reduced_bytes / 2**20:.1f} MiB',
       ]
     )
-  device = jax.devices()[0].device_kind
-  print(f'One training step, per device, on {jax.device_count()} x {device}:')
+  print(f'One training step, per device, on {hosts.describe_devices()}:')
   print(text_table.format_table(lines))
 
 

@@ -56,6 +56,8 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
   workdir = Path(workdir)
   tested = with_eval_path(config, workdir)
   rows = row_configs(tested)
+  if hosts.is_first():
+    print(f'Running on {hosts.describe_devices()}.')
   with claim(workdir, config):
     records = _run_rows(tested, rows, workdir)
     if not hosts.is_first():

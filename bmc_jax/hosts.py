@@ -62,6 +62,11 @@ def is_first() -> bool:
   return jax.process_index() == 0
 
 
+def describe_devices() -> str:
+  """All devices of all hosts, as '8 x NVIDIA H100 80GB HBM3'."""
+  return f'{jax.device_count()} x {jax.devices()[0].device_kind}'
+
+
 def from_first(values: Mapping[str, bool]) -> dict[str, bool]:
   """What the first process found, for all: files may appear late on other hosts."""
   if jax.process_count() == 1:

@@ -23,7 +23,8 @@ class Profiler:
       first: the number of the first step that this process takes.
     """
     self._folder = folder
-    self._steps = range(first + SKIPPED, first + SKIPPED + TRACED) if folder else ()
+    start = first + SKIPPED
+    self._steps = range(start, start + TRACED) if folder else range(0)
     self._is_tracing = False
 
   @contextlib.contextmanager

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from bmc_jax import hosts
 from bmc_jax.config import Config, flatten
 from bmc_jax.report.load import read_json
@@ -48,7 +46,7 @@ def write_results(
     'chance': {groups[name]: record['chance'] for name, record in records.items()},
     'test_set': _describe(config),
     'num_test': max(record['num_test'] for record in records.values()),
-    'device': f'{jax.device_count()} x {jax.devices()[0].device_kind}',
+    'device': hosts.describe_devices(),
     'seed': config.seed,
   }
   write_json(workdir / 'results.json', results)

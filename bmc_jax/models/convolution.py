@@ -105,7 +105,7 @@ def _by_products(x, kernel, *, stride):
   x = jnp.concatenate(columns, axis=-1) if size > 1 else columns[0]
   kernel = kernel.reshape(size, size * channels, features)
   rows = [_every(x, 1, i, stride, height) for i in range(size)]
-  return sum(_product(row, matrix) for row, matrix in zip(rows, kernel, strict=True))
+  return functools.reduce(jnp.add, map(_product, rows, kernel))
 
 
 def _every(x, axis, start, stride, count):
