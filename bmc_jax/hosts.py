@@ -6,6 +6,7 @@ what is left to do; with one process all of this does nothing.
 
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,11 @@ def connect() -> None:
         f'JAX_PROCESS_ID is {index}; it must be from 0 to {count - 1}, since '
         f'JAX_NUM_PROCESSES is {count}.'
       )
+    print(
+      f'process {index} of {count}: waiting for the others at {address}; JAX gives up, '
+      'and aborts, after five minutes',
+      file=sys.stderr,
+    )
     jax.distributed.initialize(address, count, index)
   elif _in_cluster():
     jax.distributed.initialize()
