@@ -28,7 +28,8 @@ from bmc_jax.optimizers import create_optimizer
 from bmc_jax.train import make_mesh, model_options
 from bmc_jax.train_step import create_train_state, make_train_step, state_sharding
 
-_REDUCTION = re.compile(r'= (.*?) (?:all-reduce|reduce-scatter)(?:-start)?\(')
+REDUCTION = re.compile(r'= (.*?) (?:all-reduce|reduce-scatter)(?:-start)?\(')
+GATHERING = re.compile(r'= (.*?) all-gather(?:-start)?\(')
 _ARRAY = re.compile(r'(f64|f32|bf16|f16|s32|u32|pred)\[([\d,]*)\]')
 _SIZES = {'f64': 8, 'f32': 4, 's32': 4, 'u32': 4, 'bf16': 2, 'f16': 2, 'pred': 1}
 
@@ -42,8 +43,9 @@ class Needs:
     parameters: numbers in the model, all devices hold them.
     state_bytes: of parameters, statistics and optimizer on one device.
     peak_bytes: of memory, state, batch and everything between included.
-    flops: floating-point operations, as XLA counts them.
-    reduced_bytes: of arrays that are summed over the devices.
+    flops: floating-point operations, as XLA counts them, of all parts of the batch.
+    reduced_bytes: of arrays that are summed over the devices, for each part anew.
+    gathered_bytes: of arrays that are put together from the devices.
   """
 
   devices: int
@@ -52,11 +54,13 @@ class Needs:
   peak_bytes: int
   flops: float
   reduced_bytes: int
+  gathered_bytes: int
 
 
 def run(rows: Mapping[str, Config]) -> None:
   """Prints a table of what the steps of these rows need."""
-  lines = [['row', 'parameters', 'state', 'peak memory', 'GFLOP', 'all-reduced']]
+  sizes = ['parameters', 'state', 'peak memory', 'GFLOP', 'all-reduced', 'all-gathered']
+  lines = [['row', *sizes]]
   for name, config in tqdm(rows.items(), unit='row', desc='compiling'):
     needs = measure(config)
     lines.append(
@@ -66,6 +70,7 @@ def run(rows: Mapping[str, Config]) -> None:
         *(f'{n / 2**20:.1f} MiB' for n in (needs.state_bytes, needs.peak_bytes)),
         f'{needs.flops / 1e9:.2f}',
         f'{needs.reduced_bytes / 2**20:.1f} MiB',
+        f'{needs.gathered_bytes / 2**20:.1f} MiB',
       ]
     )
   print(f'One training step, per device, on {hosts.describe_devices()}:')
@@ -96,16 +101,18 @@ def measure(config: Config) -> Needs:
     + memory.output_size_in_bytes
     + memory.temp_size_in_bytes
     - memory.alias_size_in_bytes,
-    flops=float(cost.get('flops', 0.0)),
-    reduced_bytes=reduced_bytes(compiled.as_text()),
+    # A program and its costs hold the loop over the parts of a batch once.
+    flops=config.accumulate * float(cost.get('flops', 0.0)),
+    reduced_bytes=config.accumulate * result_bytes(compiled.as_text(), REDUCTION),
+    gathered_bytes=result_bytes(compiled.as_text(), GATHERING),
   )
 
 
-def reduced_bytes(program: str) -> int:
-  """Bytes of the results of all reductions over devices in a compiled program."""
+def result_bytes(program: str, operation: re.Pattern) -> int:
+  """Bytes of the results of all such operations in a compiled program."""
   return sum(
     _SIZES[kind] * int(np.prod([int(n) for n in shape.split(',') if n]))
-    for result in _REDUCTION.findall(program)
+    for result in operation.findall(program)
     for kind, shape in _ARRAY.findall(result)
   )
 

@@ -6,6 +6,7 @@ what is left to do; with one process all of this does nothing.
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +24,18 @@ def connect() -> None:
   else is asked of JAX.
 
   Raises:
-    ValueError: one of the variables is missing or no number.
+    ValueError: one of the variables is missing or wrong.
   """
   address = os.environ.get('JAX_COORDINATOR_ADDRESS')
   if address:
     count, index = (_number(name) for name in ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID'))
+    if not re.fullmatch(r'.+:[0-9]+', address):
+      raise ValueError(
+        f'JAX_COORDINATOR_ADDRESS is {address!r}; it must be HOST:PORT, such as '
+        'localhost:12355.'
+      )
+    if not count:
+      raise ValueError('JAX_NUM_PROCESSES is 0; it must be at least 1.')
     if not 0 <= index < count:
       raise ValueError(
         f'JAX_PROCESS_ID is {index}; it must be from 0 to {count - 1}, since '
@@ -38,7 +46,10 @@ def connect() -> None:
       'and aborts, after five minutes',
       file=sys.stderr,
     )
-    jax.distributed.initialize(address, count, index)
+    # Not what a cluster says, too: all of this host's devices are this process's.
+    jax.distributed.initialize(
+      address, count, index, cluster_detection_method='deactivate'
+    )
   elif _in_cluster():
     jax.distributed.initialize()
 

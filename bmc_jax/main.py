@@ -35,7 +35,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     check_config_flags(argv)
     rest = flags.FLAGS(argv)
   except (flags.Error, ValueError) as error:
-    fail(error.args[0])
+    reason = error.args[0]
+    fail(reason if isinstance(reason, str) else ': '.join(map(str, reason)))
   if _CONFIG.value is None or _WORKDIR.value is None:
     fail('--config=configs/NAME.py and --workdir=DIR are both needed.')
   override_rows(_CONFIG.value, config_flags.get_override_values(flags.FLAGS['config']))
@@ -113,7 +114,8 @@ def main(argv: list[str]) -> None:
   logging.set_verbosity(logging.WARNING)  # orbax tells every file at INFO
   compile_cache.enable()
   try:
-    hosts.connect()
+    if not _CONFIG.value.dry_run:
+      hosts.connect()
     with preemption.raised():
       run_experiment(_CONFIG.value, _WORKDIR.value)
   except preemption.Preempted:

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
+from bmc_jax.errors import warn
+
 # The first steps compile and fill the queues of batches.
 SKIPPED, TRACED = 5, 10
 
@@ -25,6 +27,7 @@ class Profiler:
     self._folder = folder
     start = first + SKIPPED
     self._steps = range(start, start + TRACED) if folder else range(0)
+    self._traced = 0
     self._is_tracing = False
 
   @contextlib.contextmanager
@@ -36,6 +39,7 @@ class Profiler:
     if not self._is_tracing:
       jax.profiler.start_trace(str(self._folder), create_perfetto_trace=True)
       self._is_tracing = True
+    self._traced += 1
     with jax.profiler.StepTraceAnnotation('train', step_num=number):
       yield
 
@@ -47,11 +51,17 @@ class Profiler:
 
   def close(self) -> None:
     """Writes the trace, if one is under way."""
+    if self._steps and not self._traced:
+      warn(
+        f'No step was traced: the first {SKIPPED} of a process are left out, and this '
+        'one took no more.'
+      )
     if not self._is_tracing:
       return
     self._is_tracing = False
     jax.profiler.stop_trace()
     tqdm.write(
-      f'The trace of these steps is in {self._folder}: TensorBoard shows it (with '
-      'tensorboard-plugin-profile), https://ui.perfetto.dev its perfetto_trace.json.gz.'
+      f'A trace of {self._traced} steps is in {self._folder}: TensorBoard shows it '
+      '(with tensorboard-plugin-profile), and https://ui.perfetto.dev its '
+      'perfetto_trace.json.gz.'
     )

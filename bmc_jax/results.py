@@ -20,7 +20,8 @@ Records = Mapping[str, Mapping[str, Any]]
 # Values that may change between two runs in one workdir: what was trained stays true.
 _MAY_CHANGE = (
   *('title', 'description', 'run_rows', 'eval_path', 'eval_prepare'),
-  *('data.num_threads', 'nonfinite'),
+  *('data.num_threads', 'nonfinite', 'shard_optimizer', 'profile'),
+  *('log_every', 'eval.every', 'checkpoint.every', 'checkpoint.keep'),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import grain
 import jax
+import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
@@ -88,8 +89,14 @@ class Steps:
     more = ', ...' if len(batch['sample_id']) > 8 else ''
     kept = f'the last good checkpoint is that of step {saved}'
     skip = '' if self._config.nonfinite == 'skip' else ", or set nonfinite='skip'"
+    if not np.isfinite(values['loss']):
+      what = 'The loss is'
+    elif not np.isfinite(values['gradient_norm']):
+      what = 'The gradient is'
+    else:
+      what = 'The updated parameters or statistics are'
     raise FloatingPointError(
-      f'The loss, its gradient or the parameters are not finite at step {step} ('
+      f'{what} not finite at step {step} ('
       f'{", ".join(f"{k} {v:g}" for k, v in values.items())}); its batch is kept in '
       f'{path} and .png (samples {names}{more}); '
       f'{kept if saved else "no checkpoint was saved before"}. '

@@ -161,8 +161,8 @@ def make_mesh(config: Config) -> Mesh:
     return sharding.make_mesh(config.batch_size)
   if config.batch_size % (2 * config.accumulate):
     raise ValueError(
-      f'batch_size is {config.batch_size}, which does not divide into accumulate = '
-      f'{config.accumulate} parts of two halves.'
+      f'batch_size is {config.batch_size}; with accumulate = {config.accumulate} it '
+      f'must be a multiple of {2 * config.accumulate}: each part has two halves.'
     )
   size = config.batch_size // config.accumulate
   return sharding.make_mesh(size, name='batch_size / accumulate')

@@ -47,11 +47,22 @@ def test_reductions_over_devices_are_counted_in_a_program():
   %c = f32[2]{0} all-gather(f32[1]{0} %v)
   %d = f32[16]{0} reduce-scatter(f32[64]{0} %w)
   """
-  assert dry_run.reduced_bytes(program) == 4 * 32 + 4 * 3 + 2 * 5 + 4 * 16
+  found = dry_run.result_bytes(program, dry_run.REDUCTION)
+  assert found == 4 * 32 + 4 * 3 + 2 * 5 + 4 * 16
+  assert dry_run.result_bytes(program, dry_run.GATHERING) == 4 * 2
+
+
+def test_all_parts_of_a_batch_are_counted(config):
+  row = experiment.row_config(config, 'source only')
+  row.batch_size = 512  # so that the update counts for little
+  whole = dry_run.measure(row)
+  row.accumulate = 2
+  parts = dry_run.measure(row)
+  assert 0.9 < parts.flops / whole.flops < 1.3
 
 
 @pytest.mark.skipif(jax.device_count() > 1, reason='needs a mesh of one device')
 def test_one_device_reduces_nothing():
   function = jax.jit(lambda x: x.sum())
   program = function.lower(np.ones(4, np.float32)).compile().as_text()
-  assert dry_run.reduced_bytes(program) == 0
+  assert dry_run.result_bytes(program, dry_run.REDUCTION) == 0

@@ -117,7 +117,7 @@ def test_processes_and_devices_train_as_one_does(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_on_four_devices_goes_on_on_two(tmp_path):
+def test_a_run_on_four_devices_goes_on_on_two_that_share_its_optimizer(tmp_path):
   poses = tiny_config.write_poses(tmp_path / 'poses.npy', 16)
   straight = _start(poses, tmp_path / 'straight', devices=4)
   _finish(straight)
@@ -126,7 +126,7 @@ def test_a_run_on_four_devices_goes_on_on_two(tmp_path):
     assert path.exists()
     path.rename(tmp_path / path.name)  # as if it had been stopped after step 25
   wanted = _terms(tmp_path / 'straight')
-  _finish(_start(poses, tmp_path / 'straight', devices=2))
+  _finish(_start(poses, tmp_path / 'straight', devices=2, shard_optimizer=True))
   found = _terms(tmp_path / 'straight')
   for key, values in wanted.items():
     np.testing.assert_allclose(found[key], values, rtol=1e-4, err_msg=key)
@@ -137,6 +137,12 @@ def test_a_run_on_four_devices_goes_on_on_two(tmp_path):
   [
     ({}, "JAX_NUM_PROCESSES is ''"),
     ({'JAX_NUM_PROCESSES': '2'}, "JAX_PROCESS_ID is ''"),
+    ({'JAX_NUM_PROCESSES': '0', 'JAX_PROCESS_ID': '0'}, 'must be at least 1'),
+    (
+      {name: '1' for name in ('JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')}
+      | {'JAX_COORDINATOR_ADDRESS': 'localhost'},
+      'must be HOST:PORT',
+    ),
     ({'JAX_NUM_PROCESSES': '2', 'JAX_PROCESS_ID': '2'}, 'must be from 0 to 1'),
   ],
 )

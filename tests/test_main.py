@@ -239,7 +239,7 @@ MISTAKES = {
   ),
   'a divergence': (
     lambda c, tmp: c.optimizer.update(learning_rate=1e38),
-    'are not finite at step',
+    'not finite at step',
   ),
   'workdir that is a file': (
     lambda c, tmp: (tmp / 'run').write_text(''),

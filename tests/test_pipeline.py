@@ -176,3 +176,11 @@ def test_an_undecodable_image_stops_the_reader_with_its_name(tmp_path):
   with pytest.raises(ValueError, match="'hand_0001' .* cannot be decoded"):
     for _ in range(3):
       next(pipeline.train_batches(source, None, batch_size=2, seed=0))
+
+
+@pytest.mark.parametrize('weak', [None, _source('weak', 3)])
+def test_a_source_may_give_one_example_to_each_batch(weak):
+  size = 1 if weak is None else 2
+  batches = pipeline.train_batches(_source('full', 4), weak, batch_size=size, seed=0)
+  ids = _ids(batches, 12)
+  assert sorted(ids[::size]) == sorted([f'full{i}' for i in range(4)] * 3)

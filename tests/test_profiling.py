@@ -7,7 +7,7 @@ import sys
 import jax
 import pytest
 
-from bmc_jax import train
+from bmc_jax import compile_cache, train
 from tests import tiny_config
 from tests.conftest import ROOT
 
@@ -35,15 +35,32 @@ def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys
   train.train(config, tmp_path, None)
   assert _traced_steps(tmp_path / 'profile') == list(range(6, 16))
   assert list((tmp_path / 'profile').glob('**/perfetto_trace.json.gz'))
-  assert (
-    f'The trace of these steps is in {tmp_path / "profile"}' in capsys.readouterr().out
-  )
+  assert f'A trace of 10 steps is in {tmp_path / "profile"}' in capsys.readouterr().out
 
 
 def test_a_run_that_ends_early_still_writes_its_profile(config, tmp_path):
   config.num_steps = 8
   train.train(config, tmp_path, None)
   assert _traced_steps(tmp_path / 'profile') == [6, 7, 8]
+
+
+def test_a_run_that_is_too_short_for_a_profile_says_so(config, tmp_path, capsys):
+  config.num_steps = 5
+  train.train(config, tmp_path, None)
+  assert 'No step was traced' in capsys.readouterr().err
+
+
+def test_without_a_home_there_is_no_cache_but_a_warning(monkeypatch, capsys):
+  def no_home():
+    raise RuntimeError('Could not determine home directory.')
+
+  for name in ('JAX_COMPILATION_CACHE_DIR', 'XDG_CACHE_HOME'):
+    monkeypatch.delenv(name, raising=False)
+  monkeypatch.setattr(compile_cache.Path, 'home', no_home)
+  before = jax.config.jax_compilation_cache_dir
+  compile_cache.enable()
+  assert jax.config.jax_compilation_cache_dir == before
+  assert 'JAX_COMPILATION_CACHE_DIR' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('own', [False, True])

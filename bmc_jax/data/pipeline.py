@@ -61,7 +61,8 @@ def train_batches(
     grain.MapDataset.range(len(source))
     .shuffle(seed + 7919 * number)
     .repeat()
-    .batch(batch_size // len(pieces))
+    # Endless: there is no remainder, but without this grain can not count so far.
+    .batch(batch_size // len(pieces), drop_remainder=True)
     for number, source in enumerate(pieces)
   ]
   mixed = grain.MapDataset.mix(datasets) if weak is not None else datasets[0]
@@ -71,7 +72,7 @@ def train_batches(
   def read(indices: Sequence[np.ndarray]) -> example_lib.Batch:
     return _read_slice(pieces, indices, start, start + size)
 
-  mixed = mixed.batch(len(pieces), batch_fn=tuple).map(read)
+  mixed = mixed.batch(len(pieces), batch_fn=tuple, drop_remainder=True).map(read)
   options = grain.ReadOptions(
     num_threads=num_threads, prefetch_buffer_size=2 * num_threads
   )

@@ -3,6 +3,10 @@
 XLA's gradients of strided convolutions, of 1x1 convolutions and of max-pooling take
 most of a ResNet's training step on a CPU. As products of matrices and maxima of slices
 they take half as long; other devices keep XLA's own (benchmarks/train_step.py).
+
+They have gradients in reverse mode only (no `jax.jvp`). Where the greatest values of a
+window of max-pooling are equal, they share the gradient on CPUs; elsewhere the first
+has it all.
 """
 
 import functools
@@ -49,7 +53,12 @@ def convolve(
     x: feature maps.
     kernel: k is odd.
     stride: along both axes.
+
+  Raises:
+    ValueError: k is even.
   """
+  if kernel.shape[0] % 2 == 0:
+    raise ValueError(f'The kernel is {kernel.shape}; its size must be odd.')
   if kernel.shape[0] == 1:
     return _by_products(x, kernel, stride=stride)
   if stride == 1:
