@@ -280,7 +280,9 @@ def test_the_traceback_of_a_failure_goes_with_the_next_success(
 ):
   (tmp_path / 'traceback.txt').write_text('of an earlier run')
   monkeypatch.setattr('bmc_jax.experiment.run_experiment', lambda config, workdir: None)
-  monkeypatch.setattr(main, '_CONFIG', SimpleNamespace(value=None))
+  monkeypatch.setattr(
+    main, '_CONFIG', SimpleNamespace(value=SimpleNamespace(dry_run=False))
+  )
   monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path)))
   main.main(['main'])
   assert not (tmp_path / 'traceback.txt').exists()

@@ -281,7 +281,7 @@ def test_the_gradient_of_a_batch_is_the_mean_of_those_of_its_parts(poses):
     (
       'accumulate',
       8,
-      'batch_size is 8, which does not divide into accumulate = 8 parts',
+      'with accumulate = 8 it must be a multiple of 16',
     ),
     ('root', 30, 'root is 30; it must be a joint, 0 to 20.'),
     ('depth_bounds', (100.0, 3.0), r'depth_bounds are \(100.0, 3.0\); they must be'),
