@@ -34,7 +34,9 @@ def seconds_to_first_step(data: str, changes, workdir: Path, cache: Path) -> flo
   command += [f'--config.{name}={value}' for name, value in changes.items()]
   environment = os.environ | {'JAX_COMPILATION_CACHE_DIR': str(cache)}
   start = time.perf_counter()
-  process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+  process = subprocess.Popen(
+    command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+  )
   log = workdir / 'rows' / 'plus_bmc' / 'metrics.csv'
   while not log.exists():
     if process.poll() is not None:

@@ -1,16 +1,12 @@
-"""Convolutions and pooling whose gradients are fast on CPUs, too.
+"""Convolutions whose gradients are fast on CPUs, too.
 
-XLA's gradients of strided convolutions, of 1x1 convolutions and of max-pooling take
-most of a ResNet's training step on a CPU. As products of matrices and maxima of slices
-they take half as long; other devices keep XLA's own (benchmarks/train_step.py).
-
-They have gradients in reverse mode only (no `jax.jvp`). Where the greatest values of a
-window of max-pooling are equal, they share the gradient on CPUs; elsewhere the first
-has it all.
+XLA's gradients of 1x1 and of strided convolutions take half of a ResNet's training step
+on a CPU. As products of matrices they take much less; on other devices strided
+convolutions keep XLA's own (benchmarks/train_step.py). There are gradients in reverse
+mode only (no `jax.jvp`).
 """
 
 import functools
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -63,34 +59,32 @@ def convolve(
     return _by_products(x, kernel, stride=stride)
   if stride == 1:
     return _by_xla(x, kernel, stride=stride)
-  return _with_cpu_gradient(
-    functools.partial(_by_xla, stride=stride),
-    functools.partial(_by_products, stride=stride),
-  )(x, kernel)
+  return _strided(x, kernel, stride)
 
 
-def max_pool(x: Float[Array, 'b h w c']) -> Float[Array, 'b h2 w2 c']:
-  """The greatest of each 3x3 window, at stride 2, padded by 1 on every side."""
-  return _with_cpu_gradient(_max_pool_by_xla, _max_pool_by_slices)(x)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _strided(x, kernel, stride):
+  return _by_xla(x, kernel, stride=stride)
 
 
-def _with_cpu_gradient(function: Callable, on_cpu: Callable) -> Callable:
-  """`function`, but on CPUs with the gradient of `on_cpu`, which computes the same."""
+def _strided_forward(x, kernel, stride):
+  return _by_xla(x, kernel, stride=stride), (x, kernel)
 
-  def gradient(function, cotangent, *arguments):
-    return jax.vjp(function, *arguments)[1](cotangent)
 
-  def backward(arguments, cotangent):
-    return jax.lax.platform_dependent(
-      cotangent,
-      *arguments,
-      cpu=functools.partial(gradient, on_cpu),
-      default=functools.partial(gradient, function),
-    )
+def _strided_backward(stride, saved, cotangent):
+  def gradients_of(convolution, x, kernel, cotangent):
+    _, pull_back = jax.vjp(functools.partial(convolution, stride=stride), x, kernel)
+    return pull_back(cotangent)
 
-  wrapped = jax.custom_vjp(function)
-  wrapped.defvjp(lambda *arguments: (function(*arguments), arguments), backward)
-  return wrapped
+  return jax.lax.platform_dependent(
+    *saved,
+    cotangent,
+    cpu=functools.partial(gradients_of, _by_products),
+    default=functools.partial(gradients_of, _by_xla),
+  )
+
+
+_strided.defvjp(_strided_forward, _strided_backward)
 
 
 def _by_xla(x, kernel, *, stride):
@@ -142,17 +136,3 @@ def _product_backward(saved, cotangent):
 
 
 _product.defvjp(_product_forward, _product_backward)
-
-
-def _max_pool_by_xla(x):
-  return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-
-
-def _max_pool_by_slices(x):
-  """Along one axis after the other: six slices instead of nine."""
-  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
-  for axis in (1, 2):
-    count = (x.shape[axis] - 3) // 2 + 1
-    slices = [_every(x, axis, i, 2, count) for i in range(3)]
-    x = functools.reduce(jnp.maximum, slices)
-  return x

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bmc_jax.models.batch_norm import BatchNorm
-from bmc_jax.models.convolution import Conv, max_pool
+from bmc_jax.models.convolution import Conv
 
 # Blocks per stage, and whether the blocks are bottlenecks.
 DEPTHS = {
@@ -138,7 +138,7 @@ class ResNet(nn.Module):
     x = Conv(self.width, size, 2, self.dtype, name='conv1')(x)
     x = nn.relu(norm(name='bn1')(x))
     if self.stem == 'imagenet':
-      x = max_pool(x)
+      x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
     elif self.stem == 'strided':
       x = Conv(self.width, 3, 2, self.dtype, name='conv2')(x)
       x = nn.relu(norm(name='bn2')(x))
