@@ -24,6 +24,8 @@ from bmc_jax.data.sources import Source
 MM_PER_METRE = 1000.0
 Predictions = dict[str, np.ndarray]
 
+_FROM_20_MM = np.linspace(20, 50, 100)
+
 
 def evaluate(
   config: Config,
@@ -127,8 +129,8 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     relative to the root; `epe_mm` root-relative, with `epe_median_mm`; `epe_abs_mm` in
     the camera frame; `epe_pa_mm` after Procrustes alignment; `auc_0_50` and
     `auc_pa_0_50`, areas under the PCK curves from 0 to 50 mm of the root-relative and
-    of the aligned error. A prediction that is not a number makes its means NaN, and
-    counts as wrong in the areas.
+    of the aligned error; `auc_20_50`, the first from 20 to 50 mm. A prediction that is
+    not a number makes its means NaN, and counts as wrong in the areas.
   """
   visible = predictions['visibility'] > 0
   joints, truth = predictions['joints_3d'], predictions['joints_3d_true']
@@ -156,6 +158,9 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     'epe_abs_mm': error_absolute.mean(),
     'epe_pa_mm': error_aligned.mean(),
     'auc_0_50': metrics.auc(metrics.pck(jnp.asarray(error))),
+    'auc_20_50': metrics.auc(
+      metrics.pck(jnp.asarray(error), _FROM_20_MM), thresholds=_FROM_20_MM
+    ),
     'auc_pa_0_50': metrics.auc(metrics.pck(jnp.asarray(error_aligned))),
   }
   return {name: float(value) for name, value in summary.items()}

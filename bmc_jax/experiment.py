@@ -19,7 +19,14 @@ from bmc_jax.data import augment, sources
 from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
 from bmc_jax.models import create_model
 from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import claim, format_results, write_json, write_results
+from bmc_jax.results import (
+  claim_rows,
+  format_results,
+  locked,
+  record_config,
+  write_json,
+  write_results,
+)
 from bmc_jax.train import (
   check_config,
   is_trained,
@@ -32,13 +39,17 @@ from bmc_jax.train import (
 NUM_SAMPLES = 16
 
 
-def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, float]]:
+def run_experiment(
+  config: Config, workdir: str | Path, *, write_page: bool = True
+) -> dict[str, dict[str, float]]:
   """Runs every row, writes `results.json` and the report, prints the table.
 
   Args:
     config: of `configs/`; `rows` holds {row: {group, overrides}} and `run_rows` their
       order.
-    workdir: everything is written below it.
+    workdir: everything is written below it. Several processes may run different rows
+      in it at the same time.
+    write_page: whether to write the report.
 
   Returns:
     {row: {metric: value}} of all rows that are finished, in the config's order; those
@@ -46,7 +57,8 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
     dry run.
 
   Raises:
-    ValueError: a config value is wrong, or the workdir belongs to another config.
+    ValueError: a config value is wrong, the workdir belongs to another config, or
+      another process is running one of the rows.
     FileNotFoundError: data or weights are missing.
   """
   if config.dry_run:
@@ -54,57 +66,102 @@ def run_experiment(config: Config, workdir: str | Path) -> dict[str, dict[str, f
     dry_run.run({name: rows[name] for name in config.run_rows})
     return {}
   workdir = Path(workdir)
-  tested = with_eval_path(config, workdir)
-  rows = row_configs(tested)
   if hosts.is_first():
     print(f'Running on {hosts.describe_devices()}.')
-  with claim(workdir, config):
-    records = _run_rows(tested, rows, workdir)
-    if not hosts.is_first():
-      return {}
-    results = {name: record['metrics'] for name, record in records.items()}
-    # The table of this call, whichever test set it was for.
-    write_json(workdir / 'results.json', results)
+  tested = with_eval_path(config, workdir)
+  records = run_rows(config, workdir, tested=tested, write_page=write_page)
+  if not hosts.is_first():
+    return {}
+  results = {name: record['metrics'] for name, record in records.items()}
+  # The table of this call, whichever test set it was for.
+  write_json(workdir / 'results.json', results)
   groups = {name: config.rows[name].group for name in records}
   chance = {groups[name]: record['chance'] for name, record in records.items()}
   print(format_results(results, chance, groups))
-  print(f'Report: {(_results_dir(tested, workdir) / "report.html").resolve()}')
+  if write_page:
+    print(f'Report: {(_results_dir(tested, workdir) / "report.html").resolve()}')
   return results
 
 
-def _run_rows(config, rows, workdir) -> dict[str, dict[str, Any]]:
-  """Runs the rows that are not finished; the records of all that are, in order.
+def run_rows(
+  config: Config,
+  workdir: Path,
+  *,
+  tested: Config | None = None,
+  write_page: bool = True,
+) -> dict[str, dict[str, Any]]:
+  """Runs the rows that are not finished.
 
-  Only the first host has records.
+  Args:
+    config: of the experiment.
+    workdir: of the experiment.
+    tested: the same with another test set (`with_eval_path`).
+    write_page: write the report anew after each row.
+
+  Returns:
+    {row: record} of all that are finished, in order, also those that were run before;
+    a record is what `metrics.json` holds. Only the first host has records.
   """
+  recorded, config = config, tested or config
+  rows = row_configs(config)
   out = _results_dir(config, workdir)
   trained_in, tested_in = (
     {name: folder / 'rows' / slug_of(name) for name in rows}
     for folder in (workdir, out)
   )
-  done = {name: bool(_finished(rows[name], tested_in[name])) for name in rows}
-  done = hosts.from_first(done)
-  todo = [name for name in config.run_rows if not done[name]]
-  begun = {name: is_trained(rows[name], trained_in[name]) for name in rows}
-  trained = {name for name, value in hosts.from_first(begun).items() if value}
-  check_inputs({name: rows[name] for name in todo}, trained)
-  limits = open_limits(rows, workdir, todo)
-  records: dict[str, dict[str, Any]] = {}
-  for number, name in enumerate(config.run_rows, 1):
-    if name in todo:
-      label = f'[{number}/{len(config.run_rows)}] {name}'
-      row_limits = limits.get(name)
-      _run_row(rows[name], trained_in[name], tested_in[name], row_limits, label)
-    elif number < len(config.run_rows):
-      continue  # the tables need not be written yet
-    if not hosts.is_first():
-      continue
-    found = {k: _finished(row, tested_in[k]) for k, row in rows.items()}
-    records = {k: record for k, record in found.items() if record}
-    shown = [k for k in rows if k in records or k in config.run_rows]
-    _copy_if_new(workdir / 'limits.json', out)
-    write_results(out, config, shown, records)
-    report.write_report(out)
+  with locked(workdir):
+    if hosts.is_first():
+      record_config(workdir, recorded)
+    hosts.wait('the config is recorded')
+  with claim_rows(workdir, (slug_of(name) for name in config.run_rows)):
+    done = {name: bool(_finished(rows[name], tested_in[name])) for name in rows}
+    done = hosts.from_first(done)
+    todo = [name for name in config.run_rows if not done[name]]
+    begun = {name: is_trained(rows[name], trained_in[name]) for name in rows}
+    trained = {name for name, value in hosts.from_first(begun).items() if value}
+    check_inputs({name: rows[name] for name in todo}, trained)
+    with locked(workdir):
+      limits = open_limits(rows, workdir, todo)
+    records: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(config.run_rows, 1):
+      last = number == len(config.run_rows)
+      if name in todo:
+        label = f'[{number}/{len(config.run_rows)}] {name}'
+        row_limits = limits.get(name)
+        _run_row(rows[name], trained_in[name], tested_in[name], row_limits, label)
+      elif not last:
+        continue  # the tables need not be written yet
+      if hosts.is_first():
+        with locked(out):
+          _copy_if_new(workdir / 'limits.json', out)
+          records = _write_records(out, config, rows, tested_in)
+          if write_page:
+            report.write_report(out)
+  return records
+
+
+def finished_rows(config: Config, workdir: Path) -> dict[str, dict[str, Any]]:
+  """What is finished in a workdir: {row: record}, in the config's order.
+
+  Args:
+    config: of the experiment.
+    workdir: of the experiment; it need not exist.
+  """
+  rows = row_configs(config)
+  tested_in = {name: workdir / 'rows' / slug_of(name) for name in rows}
+  return _records(rows, tested_in)
+
+
+def _records(rows, tested_in) -> dict[str, dict[str, Any]]:
+  found = {name: _finished(row, tested_in[name]) for name, row in rows.items()}
+  return {name: record for name, record in found.items() if record}
+
+
+def _write_records(out, config, rows, tested_in) -> dict[str, dict[str, Any]]:
+  """Writes the results of all rows that are finished; their records, in order."""
+  records = _records(rows, tested_in)
+  shown = [name for name in rows if name in records or name in config.run_rows]
+  write_results(out, config, shown, records)
   return records
 
 
@@ -163,7 +220,7 @@ def row_config(config: Config, name: str) -> Config:
     ValueError: it overrides a key that does not exist, or by a value of another type.
   """
   overrides = config.rows[name].overrides.to_dict()
-  merged = ml_collections.ConfigDict(config.to_dict()).lock()
+  merged = ml_collections.ConfigDict(config.to_dict())
   try:
     check_known(config, flatten(overrides))
     merged.update(overrides)
@@ -174,7 +231,7 @@ def row_config(config: Config, name: str) -> Config:
     raise ValueError(
       f'The overrides of the row {name!r} do not fit the config: {reason}'
     ) from None
-  return merged
+  return merged.lock()
 
 
 def _own_values(config) -> dict[str, Any]:

@@ -10,6 +10,7 @@ on where it stopped.
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import ml_collections
@@ -27,6 +28,7 @@ _CONFIG = config_flags.DEFINE_config_file(
   accept_new_attributes=True,  # for sources; `check_config_flags` refuses others
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where checkpoints and results go.')
+_REPORT = flags.DEFINE_bool('report', True, 'Write report.html after each row.')
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -44,7 +46,31 @@ def parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
-def check_config_flags(argv: list[str]) -> None:
+def config_from_flags(argv: Sequence[str]) -> Config:
+  """The config that flags such as --config=FILE and --config.KEY=VALUE make.
+
+  Raises:
+    ValueError: a flag is wrong.
+  """
+  values = flags.FlagValues()
+  config = config_flags.DEFINE_config_file(
+    'config',
+    flag_values=values,
+    lock_config=False,
+    accept_new_attributes=True,
+    sys_argv=['', *argv],
+  )
+  check_config_flags(argv)
+  try:
+    values(['', *argv])
+  except flags.Error as error:
+    raise ValueError(str(error)) from error
+  override_rows(config.value, config_flags.get_override_values(values['config']))
+  config.value.lock()
+  return config.value
+
+
+def check_config_flags(argv: Sequence[str]) -> None:
   """Raises ValueError with the file or key that is wrong; absl's message is unclear."""
   paths = [
     following if '=' not in arg else arg.split('=', 1)[1]
@@ -117,7 +143,7 @@ def main(argv: list[str]) -> None:
     if not _CONFIG.value.dry_run:
       hosts.connect()
     with preemption.raised():
-      run_experiment(_CONFIG.value, _WORKDIR.value)
+      run_experiment(_CONFIG.value, _WORKDIR.value, write_page=_REPORT.value)
   except preemption.Preempted:
     print('stopped by SIGTERM; the same command, run again, goes on.', file=sys.stderr)
     sys.exit(preemption.EXIT_PREEMPTED)

@@ -7,13 +7,14 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bmc_jax import hosts
 from bmc_jax.config import Config, flatten
 from bmc_jax.report.load import read_json
+from bmc_jax.text_table import format_markdown
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -55,32 +56,47 @@ def write_results(
 
 
 @contextlib.contextmanager
-def claim(workdir: Path, config: Config) -> Iterator[None]:
-  """Locks the workdir for a `with` block, see `record_config`.
-
-  The system releases the lock when a process ends, also when it is killed.
+def locked(workdir: Path) -> Iterator[None]:
+  """Lets one process at a time write what the rows of a workdir share.
 
   Raises:
-    ValueError: another process uses the workdir, or it holds another config's results.
+    ValueError: the workdir is a file.
   """
   if workdir.exists() and not workdir.is_dir():
     raise ValueError(f'The workdir {workdir} is a file; name a folder.')
+  if not hosts.is_first():
+    yield
+    return
   workdir.mkdir(parents=True, exist_ok=True)
-  with (workdir / '.lock').open('a+') as file:
-    if hosts.is_first():
+  with (workdir / '.lock').open('a') as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+
+
+@contextlib.contextmanager
+def claim_rows(workdir: Path, slugs: Iterable[str]) -> Iterator[None]:
+  """Keeps other processes from running these rows, for a `with` block.
+
+  The system releases the locks when a process ends, also when it is killed.
+
+  Raises:
+    ValueError: another process is running one of them.
+  """
+  with contextlib.ExitStack() as stack:
+    for slug in slugs if hosts.is_first() else ():
+      file = stack.enter_context((workdir / f'.lock_{slug}').open('a+'))
       try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError:
         file.seek(0)
         raise ValueError(
-          f'{workdir} is used by another process ({file.read().strip()}): wait until '
-          'it has ended, or choose a new --workdir.'
+          f'{workdir} is used by another process ({file.read().strip()}), which runs '
+          f'the row {slug}: wait until it has ended, or choose a new --workdir.'
         ) from None
       file.truncate(0)
       file.write(f'{os.getpid()}\n')
       file.flush()
-      record_config(workdir, config)
-    hosts.wait('the workdir is claimed')
+    hosts.wait('the rows are claimed')
     yield
 
 
@@ -88,7 +104,8 @@ def record_config(workdir: Path, config: Config) -> None:
   """Records the config in the workdir, or checks that it is the one recorded.
 
   A workdir in which nothing has been made yet, say because a path in the config was
-  wrong, takes any config; and the test set and the choice of rows may always change.
+  wrong, takes any config. The test set and the choice of rows may always change, and
+  rows may be added after those that are there.
 
   Raises:
     ValueError: the workdir holds results of another config.
@@ -102,7 +119,8 @@ def record_config(workdir: Path, config: Config) -> None:
       'a new --workdir.'
     )
   if begun:
-    old, new = flatten(read_json(path)), flatten(wanted)
+    recorded = read_json(path)
+    old, new = flatten(recorded), flatten(_without_added_rows(wanted, recorded))
     changed = sorted(
       key
       for key in old.keys() | new.keys()
@@ -116,6 +134,12 @@ def record_config(workdir: Path, config: Config) -> None:
         'choose a new --workdir, or delete this one.'
       )
   write_json(path, wanted)
+
+
+def _without_added_rows(wanted, recorded) -> dict[str, Any]:
+  """A config without the rows that come after all those of the recorded one."""
+  count = len(recorded.get('rows', {}))
+  return wanted | {'rows': dict(list(wanted['rows'].items())[:count])}
 
 
 def _replaced_test_set(config) -> str:
@@ -133,6 +157,8 @@ def _describe(config) -> str:
     detail = f'subjects {", ".join(map(str, subjects))}'
   elif 'subjects' in test:
     detail = 'all subjects'
+  elif test.get('rows'):
+    detail = f'{detail} poses {test.rows[0]} to {test.rows[1] - 1}'.strip()
   return f'{Path(path).name} {detail}'.strip()
 
 
@@ -149,7 +175,7 @@ COLUMNS = {
 
 def format_results(results: Records, chance: Records, groups: Mapping[str, str]) -> str:
   """The rows as a Markdown table, a line of chance under each group."""
-  lines = [['row', *COLUMNS], ['---'] * (len(COLUMNS) + 1)]
+  lines = [['row', *COLUMNS]]
   for group in dict.fromkeys(groups.values()):
     shown = {row: results[row] for row in results if groups[row] == group}
     shown[f'chance ({group})'] = chance[group]
@@ -159,11 +185,7 @@ def format_results(results: Records, chance: Records, groups: Mapping[str, str])
         for key, spec in COLUMNS.values()
       ]
       lines.append([row, *cells])
-  widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-  return '\n'.join(
-    '| ' + ' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + ' |'
-    for line in lines
-  )
+  return format_markdown(lines)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,5 +1,7 @@
 """Tables that commands print."""
 
+from collections.abc import Sequence
+
 
 def format_table(rows: list[list[str]]) -> str:
   """Columns of text below each other, the first row ruled off."""
@@ -9,3 +11,14 @@ def format_table(rows: list[list[str]]) -> str:
     for row in rows
   ]
   return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+
+
+def format_markdown(rows: Sequence[Sequence[str]]) -> str:
+  """A Markdown table, the first row its heading."""
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  lines = [
+    '| ' + ' | '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + ' |'
+    for row in rows
+  ]
+  rule = '| ' + ' | '.join('-' * width for width in widths) + ' |'
+  return '\n'.join([lines[0], rule, *lines[1:]])

@@ -21,8 +21,8 @@ from configs import base, procedural
 LIFTER_BMC = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
 
 
-def get_config() -> ml_collections.ConfigDict:
-  """The experiment."""
+def settings() -> ml_collections.ConfigDict:
+  """Data, model and schedule, without rows."""
   c = procedural.get_config()
   c.title = 'Quickstart: studio hands to wild hands'
   c.description = (
@@ -47,7 +47,12 @@ def get_config() -> ml_collections.ConfigDict:
       'erase': 0.0,
     }
   )
+  return c
 
+
+def get_config() -> ml_collections.ConfigDict:
+  """The experiment."""
+  c = settings()
   base.add_row(c, 'source only', {'data': {'use_weak': False}})
   base.add_row(c, '2D only', {})
   base.add_row(c, '+ BMC', {'bmc': procedural.BMC})

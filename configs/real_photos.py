@@ -27,8 +27,8 @@ def photos(split: str, **options) -> ml_collections.ConfigDict:
   )
 
 
-def get_config() -> ml_collections.ConfigDict:
-  """The experiment."""
+def settings() -> ml_collections.ConfigDict:
+  """Data, model and schedule, without rows."""
   c = procedural.get_config()
   c.title = 'Real photos'
   c.description = (
@@ -42,7 +42,12 @@ def get_config() -> ml_collections.ConfigDict:
   c.eval_prepare = 'hand_graph_cnn_real'
   c.limits.source = photos('train')
   c.limits.coverage = 0.95
+  return c
 
+
+def get_config() -> ml_collections.ConfigDict:
+  """The experiment."""
+  c = settings()
   base.add_row(c, 'procedural only', {'data': {'use_weak': False}})
   base.add_row(c, '+ 2D', {})
   base.add_row(c, '+ 2D + BMC', {'bmc': procedural.BMC})

@@ -335,5 +335,5 @@ def test_a_file_that_does_not_fit_is_told_before_anything_is_trained(images, tmp
     config.rows['last'].overrides.init_from = str(tmp_path / 'nope.safetensors')
   with pytest.raises(FileNotFoundError, match='no weights .*nope.safetensors; docs/'):
     experiment.run_experiment(config, tmp_path / 'run')
-  left = {path.name for path in (tmp_path / 'run').iterdir()}
-  assert left == {'.lock', 'config.json'}
+  left = {p.name for p in (tmp_path / 'run').iterdir() if '.lock' not in p.name}
+  assert left == {'config.json'}

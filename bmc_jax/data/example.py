@@ -281,11 +281,20 @@ def mirror_labels(
   }
 
 
-def drop_joints_3d(labels: Mapping[str, Any]) -> dict[str, Any]:
-  """Turns an example or a batch into a weakly labelled one: only 2D labels stay."""
+def drop_joints_3d(
+  labels: Mapping[str, Any], keep: bool | np.ndarray = False
+) -> dict[str, Any]:
+  """Turns an example or a batch into a weakly labelled one: only 2D labels stay.
+
+  Args:
+    labels: of an example, or of a batch of B.
+    keep: whether the 3D labels stay all the same; of a batch (B,), for each.
+  """
+  keep = np.asarray(keep)
+  joints, has_joints = labels['joints_3d'], labels['has_joints_3d']
   return dict(labels) | {
-    'joints_3d': np.zeros_like(labels['joints_3d']),
-    'has_joints_3d': np.zeros_like(labels['has_joints_3d']),
+    'joints_3d': np.where(keep[..., None, None], joints, np.zeros_like(joints)),
+    'has_joints_3d': np.where(keep, has_joints, np.zeros_like(has_joints)),
   }
 
 

@@ -36,6 +36,7 @@ def load_poses(
   camera: Mapping[str, float],
   subjects: Sequence[int] | None = None,
   order: str | None = None,
+  rows: Sequence[int] | None = None,
   every: int = 1,
   drop_outside: bool = True,
 ) -> example_lib.Batch:
@@ -47,6 +48,7 @@ def load_poses(
     subjects: keep only these numbers of the file's `subject` array.
     order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes it from the name of
       the array (`.npz`, which it must not contradict) or the canonical order (`.npy`).
+    rows: (first, end) of the file's poses to keep, `end` not among them.
     every: keep each `every`-th pose.
     drop_outside: leave out poses with a joint outside the image or behind the camera
       (their number is logged); otherwise a joint behind it is an error.
@@ -54,7 +56,7 @@ def load_poses(
   Returns:
     The fields of `example.stack_examples`, but no image, for all poses kept.
   """
-  joints, is_right, rows = _read(path, subjects, order, every)
+  joints, is_right, numbers = _read(path, subjects, order, rows, every)
   example_lib.check_unit(joints, path)
   intrinsics = _camera_matrices(path, camera, is_right)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
@@ -70,10 +72,10 @@ def load_poses(
     'has_joints_3d': np.ones(len(joints)),
   }
   poses = {name: value[keep].astype(np.float32) for name, value in poses.items()}
-  return poses | {'sample_id': np.array([f'{stem}/{i:06d}' for i in rows[keep]])}
+  return poses | {'sample_id': np.array([f'{stem}/{i:06d}' for i in numbers[keep]])}
 
 
-def _read(path, subjects, order, every):
+def _read(path, subjects, order, within, every):
   """Canonical joints (N, 21, 3), is_right (N,), and their rows in the file (N,)."""
   joints, named, fields = _load_file(path)
   order = _agreed_order(path, named, order)
@@ -88,7 +90,8 @@ def _read(path, subjects, order, every):
       f'{path}: every is {every!r}; it must be a whole number from 1 on.'
     )
   _check_fields(path, fields, len(joints))
-  rows = _rows_of(path, subjects, fields, len(joints))[::every]
+  rows = _rows_of(path, subjects, fields, len(joints))
+  rows = _rows_within(path, within, rows, len(joints))[::every]
   joints = joints[rows].astype(np.float32)
   if not np.all(np.isfinite(joints)):
     raise ValueError(f'{path}: joints hold a value that is not finite.')
@@ -132,6 +135,23 @@ def _rows_of(path, subjects, fields, count: int) -> np.ndarray:
     raise ValueError(
       f'{path}: no pose of the subjects {list(subjects)}; it has those of {known}.'
     )
+  return rows
+
+
+def _rows_within(path, within, rows: np.ndarray, count: int) -> np.ndarray:
+  """Those of `rows` from the first number in `within` to before the second."""
+  if within is None:
+    return rows
+  given = list(within) if isinstance(within, Sequence) else []
+  whole = len(given) == 2 and all(isinstance(n, int) for n in given)
+  if not whole or not 0 <= given[0] < given[1] <= count:
+    raise ValueError(
+      f'{path}: rows is {within!r}; it must be (first, end) with 0 <= first < end <= '
+      f'{count}, the number of poses in the file.'
+    )
+  rows = rows[(rows >= given[0]) & (rows < given[1])]
+  if not rows.size:
+    raise ValueError(f'{path}: no pose of these subjects is among the rows {within!r}.')
   return rows
 
 

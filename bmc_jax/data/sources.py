@@ -58,6 +58,7 @@ class TfdsSource:
     with_image: bool = True,
     image_size: int | None = None,
     labels: str = '3d',
+    share_3d: float = 1.0,
   ):
     """Opens the split and checks its first example.
 
@@ -69,6 +70,7 @@ class TfdsSource:
       image_size: side in pixels to which images are resized on the host, so that
         sources of different sizes can share a batch; None keeps them.
       labels: '3d', or '2d' to drop the 3D labels.
+      share_3d: share of the examples that keep their 3D labels, see `labelled_in_3d`.
     """
     _check_labels(labels)
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
@@ -82,8 +84,8 @@ class TfdsSource:
       )
     self._with_image = with_image
     self._image_size = image_size
-    self._weak = labels == '2d'
     self._data, self._image_shape = prepared.open_split(directory, split)
+    self._keep_3d = labelled_in_3d(len(self._data), labels, share_3d)
     self._where = f'{directory} ({split})'
     example_lib.validate_example(next(self._read([0]))[0])
 
@@ -93,7 +95,7 @@ class TfdsSource:
   def __getitem__(self, index: int) -> example_lib.Example:
     example, width = next(self._read([index]))
     example = example_lib.to_right_hand(example, width)
-    return example_lib.drop_joints_3d(example) if self._weak else example
+    return example_lib.drop_joints_3d(example, self._keep_3d[index])
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
     widths: list[int] = []
@@ -105,7 +107,7 @@ class TfdsSource:
 
     batch = example_lib.stack_examples(examples(), len(indices))
     example_lib.turn_to_right_hands(batch, np.array(widths))
-    return example_lib.drop_joints_3d(batch) if self._weak else batch
+    return example_lib.drop_joints_3d(batch, self._keep_3d[np.asarray(indices)])
 
   def _read(self, indices: Sequence[int]) -> Iterator[tuple[example_lib.Example, int]]:
     """Examples of hands as they are stored, and the widths of their images."""
@@ -194,9 +196,11 @@ class PoseSetSource(ArraySource):
     camera: Mapping[str, float],
     subjects: Sequence[int] | None = None,
     order: str | None = None,
+    rows: Sequence[int] | None = None,
     every: int = 1,
     drop_outside: bool = True,
     labels: str = '3d',
+    share_3d: float = 1.0,
   ):
     """Reads the poses (`bmc_jax.data.pose_files.load_poses`).
 
@@ -205,10 +209,12 @@ class PoseSetSource(ArraySource):
       camera: fx, fy, cx, cy, width, height in pixels.
       subjects: keep only these numbers of the file's `subject` array.
       order: joint order of the file, a key of `skeleton.JOINT_ORDERS`.
+      rows: (first, end) of the file's poses to keep, `end` not among them.
       every: keep each `every`-th pose (neighbouring frames of a video are alike).
       drop_outside: leave out poses with a joint outside the image or behind the
         camera; otherwise a joint behind the camera is an error.
       labels: '3d', or '2d' to drop the 3D labels.
+      share_3d: share of the poses that keep their 3D labels, see `labelled_in_3d`.
     """
     _check_labels(labels)
     poses = pose_files.load_poses(
@@ -216,13 +222,35 @@ class PoseSetSource(ArraySource):
       camera=camera,
       subjects=subjects,
       order=order,
+      rows=rows,
       every=every,
       drop_outside=drop_outside,
     )
     super().__init__(poses)
     example_lib.validate_example(self[0])
-    if labels == '2d':
-      super().__init__(example_lib.drop_joints_3d(poses))
+    keep = labelled_in_3d(len(self), labels, share_3d)
+    if not keep.all():
+      super().__init__(example_lib.drop_joints_3d(poses, keep))
+
+
+def labelled_in_3d(count: int, labels: str, share_3d: float) -> np.ndarray:
+  """Which of `count` examples keep their 3D labels, (count,) bool.
+
+  They are drawn at random, always the same ones: those of a smaller share are among
+  those of a larger one, so that experiments differ in nothing else.
+
+  Args:
+    count: of the examples.
+    labels: '2d' keeps none, whatever the share.
+    share_3d: of the examples, in [0, 1].
+
+  Raises:
+    ValueError: the share is no number in [0, 1].
+  """
+  if not isinstance(share_3d, int | float) or not 0 <= share_3d <= 1:
+    raise ValueError(f'share_3d is {share_3d!r}; it must be a share from 0 to 1.')
+  kept = round(share_3d * count) if labels == '3d' else 0
+  return np.random.default_rng(0).permutation(count) < kept
 
 
 def _check_labels(labels: str) -> None:

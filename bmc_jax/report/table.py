@@ -45,8 +45,13 @@ METRICS = {
   'auc_0_50': Metric(
     'AUC 0-50 mm', '', 3, True, 'area under the 3D PCK curve from 0 to 50 mm, at most 1'
   ),
+  'auc_20_50': Metric('AUC 20-50 mm', '', 3, True, 'the same from 20 to 50 mm'),
   'auc_pa_0_50': Metric(
-    'AUC 0-50 mm, PA', '', 3, True, 'the same after Procrustes alignment'
+    'AUC 0-50 mm, PA',
+    '',
+    3,
+    True,
+    'area from 0 to 50 mm after Procrustes alignment',
   ),
   'keypoints_2d_px': Metric(
     '2D error', 'px', 2, False, 'mean distance of keypoints in pixels of the crop'

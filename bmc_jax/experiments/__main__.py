@@ -1,0 +1,87 @@
+"""Runs the paper's experiments.
+
+    python -m bmc_jax.experiments table2 table4 --data poses --seeds 0,1,2 --jobs 2
+    python -m bmc_jax.experiments all --data stb
+
+The same command, run again, goes on where it stopped; rows that tables share are
+trained once. Values of the config can be changed as for bmc_jax.main, by
+--config.KEY=VALUE, in a --workdir of their own.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bmc_jax import compile_cache, preemption
+from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.experiments import catalogue, results
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command line; ends with exit status 2 for wrong input."""
+  parser = _parser()
+  flags, overrides = parser.parse_known_intermixed_args(argv)
+  for text in overrides:
+    if not text.startswith('--config.') or '=' not in text:
+      parser.error(f'unknown argument {text!r}; values go as --config.KEY=VALUE.')
+  command = shlex.join(['python', '-m', 'bmc_jax.experiments', *(argv or sys.argv[1:])])
+  compile_cache.enable()
+  try:
+    names = catalogue.select(flags.names, flags.data)
+    request = results.Request(
+      data=flags.data,
+      data_dir=flags.data_dir,
+      folder=Path(flags.workdir).expanduser(),
+      seeds=_seeds(flags.seeds),
+      overrides=tuple(overrides),
+      command=command,
+    )
+    with preemption.raised():
+      results.run(request, names, at_once=flags.jobs)
+  except preemption.Preempted:
+    print('stopped by SIGTERM; the same command, run again, goes on.', file=sys.stderr)
+    sys.exit(preemption.EXIT_PREEMPTED)
+  except KeyboardInterrupt:
+    fail('interrupted; the same command, run again, goes on.')
+  except USER_ERRORS as error:
+    fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m bmc_jax.experiments',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    epilog='\n'.join(f'{k:9}{table.title}' for k, table in catalogue.TABLES.items()),
+  )
+  parser.add_argument(
+    'names', nargs='+', metavar='NAME', help='of experiments (see below), or "all"'
+  )
+  parser.add_argument(
+    '--data', required=True, choices=catalogue.DATA, help='what to train on'
+  )
+  parser.add_argument(
+    '--data-dir', default='', help='prepared datasets of --data paper (data/tfds)'
+  )
+  parser.add_argument('--seeds', default='0,1,2', help='0,1,2 if not given')
+  parser.add_argument(
+    '--workdir', default='runs/experiments', help='runs/experiments if not given'
+  )
+  parser.add_argument('--jobs', type=int, default=1, help='rows run at the same time')
+  return parser
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+  try:
+    seeds = tuple(int(part) for part in text.split(','))
+  except ValueError:
+    seeds = ()
+  if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    raise ValueError(f'--seeds is {text!r}; give different whole numbers, as in 0,1,2.')
+  return seeds
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,76 @@
+"""Scores trained rows on public test sets, and writes files for their challenges."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmc_jax import evaluate_command, submission, submit
+from bmc_jax.config import Config
+from bmc_jax.experiments.catalogue import Benchmark
+from bmc_jax.ground_truth import GroundTruth, read_prepared
+from bmc_jax.protocols import PROTOCOLS
+from bmc_jax.report.load import read_json
+from bmc_jax.results import write_json
+from bmc_jax.subsets import ALL
+
+
+def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
+  """Predicts a test set with a trained row, once: what was found is kept.
+
+  Args:
+    row_dir: of the row.
+    benchmark: the test set.
+    folder: that holds its prepared dataset.
+
+  Returns:
+    `text`, what was measured as rows of cells (empty where the test set has no public
+    labels); `submission`, the path of the file for the challenge, or ''; `scale`, how
+    the size of the hands was known.
+
+  Raises:
+    FileNotFoundError: the dataset is not prepared.
+    ValueError: the row is not trained to its end.
+  """
+  out = row_dir / 'benchmarks'
+  path = out / f'{benchmark.dataset}.json'
+  if path.exists():
+    return read_json(path)
+  config = submit.load_row_config(row_dir)
+  data = str(folder / benchmark.dataset)
+  truth = read_prepared(data, benchmark.split)
+  scale, how = _sizes(truth, config)
+  joints = submit.to_metres(
+    submit.predict_hands(config, row_dir, data, benchmark.split),
+    truth,
+    tuple(config.reference),
+    scale,
+  )
+  out.mkdir(exist_ok=True)
+  found: dict[str, Any] = {'text': [], 'submission': '', 'scale': how}
+  protocol = PROTOCOLS[benchmark.protocol]
+  if benchmark.submission:
+    archive = out / f'{benchmark.dataset}.zip'
+    submission.write_submission(archive, joints, submission.FORMS[protocol.form])
+    found['submission'] = str(archive)
+  if (truth.visibility[:, list(protocol.joints)] > 0).any(axis=1).all():
+    results = evaluate_command.score_subsets(
+      joints, truth, protocol, {ALL: np.arange(len(joints))}
+    )
+    found['text'] = evaluate_command.tables(results, protocol)[0]
+  write_json(path, found)
+  return found
+
+
+def _sizes(truth: GroundTruth, config: Config) -> tuple[np.ndarray | None, str]:
+  """Lengths (N,) of the reference bones in metres, or None, and how they are known."""
+  has_bone = (truth.visibility[:, list(config.reference)] > 0).all(axis=1)
+  has_wrist = truth.joints_3d[:, 0, 2] > 0
+  if (has_bone | has_wrist).all():
+    return None, 'from the labels'
+  spec = config.limits.source
+  median = float(np.median(read_prepared(spec.path, spec.split).scale))
+  return (
+    np.full(len(truth.names), median),
+    f'all hands have the median bone of {Path(spec.path).name}, {1e3 * median:.1f} mm',
+  )

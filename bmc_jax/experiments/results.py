@@ -1,0 +1,175 @@
+"""Runs tables, and writes what they show: results, pictures and the page over all."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import configs
+from bmc_jax import experiment
+from bmc_jax.config import Config
+from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, summary
+from bmc_jax.experiments.catalogue import Table
+from bmc_jax.main import config_from_flags
+from bmc_jax.report.load import read_json, slug_of
+from bmc_jax.results import write_json
+from bmc_jax.text_table import format_markdown
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What is asked for on the command line.
+
+  Attributes:
+    data: a module of `configs.tables`.
+    data_dir: the folder of its prepared datasets, or '' for the config's own.
+    folder: where everything goes.
+    seeds: of the runs.
+    overrides: flags `--config.KEY=VALUE`.
+    command: that was given, for the captions.
+  """
+
+  data: str
+  data_dir: str
+  folder: Path
+  seeds: tuple[int, ...]
+  overrides: tuple[str, ...]
+  command: str
+
+  @property
+  def flags(self) -> tuple[str, ...]:
+    """The flags of `bmc_jax.main` that make the config."""
+    path = Path(configs.__file__).parent / 'tables' / f'{self.data}.py'
+    given = f':{self.data_dir}' if self.data_dir else ''
+    return f'--config={path}{given}', *self.overrides
+
+  def configs(self) -> dict[int, Config]:
+    """The config of each seed."""
+    return {
+      seed: config_from_flags((*self.flags, f'--config.seed={seed}'))
+      for seed in self.seeds
+    }
+
+
+def run(request: Request, names: Iterable[str], *, at_once: int) -> None:
+  """Runs what is not finished, and writes and prints the tables.
+
+  Args:
+    request: what to run.
+    names: of tables.
+    at_once: number of rows that run at the same time.
+
+  Raises:
+    ValueError: a value is wrong, or a row failed.
+    FileNotFoundError: data are missing.
+  """
+  if at_once < 1:
+    raise ValueError(f'--jobs is {at_once}; it must be at least 1.')
+  if request.data_dir and request.data != 'paper':
+    raise ValueError(
+      '--data-dir is for --data paper alone: give another path by --config.data.'
+    )
+  by_seed = request.configs()
+  rows = experiment.row_configs(by_seed[request.seeds[0]])
+  tables = {name: catalogue.fit_to(catalogue.TABLES[name], rows) for name in names}
+  folder = request.folder / request.data
+  wanted = list(
+    dict.fromkeys(k for table in tables.values() for k in table.rows.values())
+  )
+  jobs = list(schedule.unfinished(by_seed, folder, wanted, request.flags))
+  schedule.run(jobs, len(wanted) * len(by_seed), at_once)
+  for name, table in tables.items():
+    print(f'\n{_write_table(request, by_seed, name, table)}')
+  found = [
+    (catalogue.fit_to(catalogue.TABLES[each['table']], each['known_rows']), each)
+    for each in _read_all(request.folder)
+  ]
+  print(f'\nAll experiments: {page.write_page(request.folder, found).resolve()}')
+
+
+def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
+  """Writes the folder of one table; its text."""
+  folder = request.folder / request.data
+  values: summary.Values = {label: {} for label in table.rows}
+  seconds = 0.0
+  for seed, config in by_seed.items():
+    workdir = schedule.seed_dir(folder, seed)
+    records = experiment.finished_rows(config, workdir)
+    for label, run_name in table.rows.items():
+      values[label][seed] = records[run_name]['metrics']
+      seconds += schedule.seconds_of(workdir, run_name)
+  first = schedule.seed_dir(folder, request.seeds[0])
+  about = read_json(first / 'experiment.json')
+  found = {
+    'table': name,
+    'data': request.data,
+    'known_rows': about['rows'],
+    'description': about['description'],
+    'test_set': f'{about["test_set"]}, {about["num_test"]} hands',
+    'seeds': list(request.seeds),
+    'device': about['device'],
+    'seconds': seconds,
+    'date': time.strftime('%Y-%m-%d'),
+    'command': request.command,
+    'rows': {
+      label: {'row': run_name, 'seeds': values[label]}
+      for label, run_name in table.rows.items()
+    },
+    'statistics': summary.statistics(values, table.metrics),
+    'paper': {label: dict(row) for label, row in table.paper.items()},
+    'claims': [str(claim) for claim in summary.claims(table, values)],
+    'benchmarks': _score_benchmarks(request, table, by_seed),
+  }
+  out = folder / name
+  out.mkdir(parents=True, exist_ok=True)
+  write_json(out / 'results.json', found)
+  for metric, element in page.draw(table, values, found['statistics'], name).items():
+    (out / f'{metric}.svg').write_text(figures.as_file(element))
+  text = _as_markdown(table, found)
+  (out / 'table.md').write_text(text + '\n')
+  return text
+
+
+def _score_benchmarks(request: Request, table: Table, by_seed) -> list[list[list[str]]]:
+  """The figures of the public test sets, as tables of text."""
+  tables: dict[str, list[list[str]]] = {}
+  for row, benchmarks in table.benchmarks.items():
+    for seed, config in by_seed.items():
+      row_dir = schedule.seed_dir(request.folder / request.data, seed)
+      data = Path(config.data.full.path).parent
+      for each in benchmarks:
+        scores = benchmark.score(row_dir / 'rows' / slug_of(row), each, data)
+        head, *lines = scores['text'] or [['images']]
+        lines = lines or [
+          [f'no public labels; for the challenge: {scores["submission"]}']
+        ]
+        known = tables.setdefault(
+          each.dataset, [['row', 'seed', *head, 'size of hands']]
+        )
+        known += [[row, str(seed), *line, scores['scale']] for line in lines]
+  return list(tables.values())
+
+
+def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
+  parts = [
+    f'### {table.title} ({found["data"]})',
+    f'{table.question} {len(found["seeds"])} seeds, mean +- standard deviation; '
+    f'{found["seconds"] / 60:.0f} minutes on {found["device"]}. `{found["command"]}`',
+    format_markdown(summary.cells(table, found['statistics'])),
+    '\n'.join(f'- {claim}.' for claim in found['claims']),
+    *(format_markdown(rows) for rows in found['benchmarks']),
+  ]
+  return '\n\n'.join(part for part in parts if part)
+
+
+def _read_all(folder: Path) -> list[dict[str, Any]]:
+  """The results of all tables in a folder, in the catalogue's order."""
+  found = [json.loads(path.read_text()) for path in folder.glob('*/*/results.json')]
+  found = [each for each in found if each.get('table') in catalogue.TABLES]
+  names, kinds = list(catalogue.TABLES), catalogue.DATA
+  return sorted(
+    found,
+    key=lambda each: (names.index(each['table']), kinds.index(each['data'])),
+  )

@@ -1,0 +1,17 @@
+"""The paper's tables on procedural hands: from `studio` to `wild`.
+
+The settings and the data are those of `configs/quickstart.py`.
+"""
+
+import ml_collections
+
+from configs import procedural, quickstart
+from configs.tables import rows
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The trainings."""
+  c = quickstart.settings()
+  c.title = 'The tables on procedural hands'
+  rows.add_rows(c, procedural.BMC)
+  return c

@@ -1,0 +1,89 @@
+"""How the constraints' defaults were chosen: variants, judged on subjects 5 and 6.
+
+Trained on RHD and DexYCB's subjects 1 to 4; the subjects 7 and 8, on which
+`configs/lifter_rhd_to_dexycb.py` is tested, have no part in it.
+
+    python -m bmc_jax.experiments study --data study --seeds 0
+"""
+
+from typing import Any
+
+import ml_collections
+
+from configs import base, lifter_rhd_to_dexycb
+
+FIRST = {
+  'weights': {'bone_length': 15.0, 'root_bone': 1.5, 'joint_angle': 6.0},
+  'ramp_start': 0.3,
+  'ramp_end': 0.6,
+  'stop_frame_gradient': False,
+}
+"""What the search began with."""
+
+CHOSEN = lifter_rhd_to_dexycb.BMC
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The trainings."""
+  c = lifter_rhd_to_dexycb.settings()
+  c.title = 'The search for the defaults'
+  c.description = (
+    'A network lifts 2D keypoints to 3D. It has 3D labels for synthetic RHD poses; of '
+    'real DexYCB poses (subjects 1-4) it sees 2D keypoints only. Tested on subjects '
+    '5 and 6.'
+  )
+  for source in (c.data.weak, c.limits.source):
+    source.subjects = (1, 2, 3, 4)
+  c.data.test.subjects = (5, 6)
+  base.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
+  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='lifter')
+  for start, bmc, variants in (
+    ('first', FIRST, _of_first()),
+    ('chosen', CHOSEN, _of_chosen()),
+  ):
+    base.add_row(c, start, {'bmc': bmc}, group='lifter')
+    for name, overrides in variants.items():
+      changed = overrides | {'bmc': _merged(bmc, overrides.get('bmc', {}))}
+      base.add_row(c, f'{start}, {name}', changed, group='lifter')
+  return c
+
+
+def _of_first() -> dict[str, dict[str, Any]]:
+  return {
+    'full weight at 0,2': {'bmc': {'ramp_start': 0.2, 'ramp_end': 0.2}},
+    'mirror term': {'bmc': {'mirror': 1.0}},
+    'coverage 0,95': {'limits': {'coverage': 0.95}},
+    'coverage 0,5': {'limits': {'coverage': 0.5}},
+    'calculated root depth': {'bmc': {'joints': 'calculated'}},
+    'RB x 10': {'bmc': {'weights': {'root_bone': 15.0}}},
+    'RB x 33': {'bmc': {'weights': {'root_bone': 50.0}}},
+    'RB x 100': {'bmc': {'weights': {'root_bone': 150.0}}},
+  }
+
+
+def _of_chosen() -> dict[str, dict[str, Any]]:
+  return {
+    'RB x 1/33': {'bmc': {'weights': {'root_bone': 1.5}}},
+    'A x 1/3': {'bmc': {'weights': {'joint_angle': 6.0}}},
+    'A x 3': {'bmc': {'weights': {'joint_angle': 60.0}}},
+    'all x 2': {
+      'bmc': {'weights': {'bone_length': 30.0, 'root_bone': 100.0, 'joint_angle': 40.0}}
+    },
+    'ramp 0,3 to 0,6': {'bmc': {'ramp_start': 0.3, 'ramp_end': 0.6}},
+    'ramp 0 to 0,2': {'bmc': {'ramp_start': 0.0, 'ramp_end': 0.2}},
+    'frames not detached': {'bmc': {'stop_frame_gradient': False}},
+    'hull power 2': {'bmc': {'hull_power': 2}},
+    'chordal distance': {'bmc': {'hull_distance': 'chordal_l1'}},
+    'mirror term': {'bmc': {'mirror': 1.0}},
+    'coverage 0,95': {'limits': {'coverage': 0.95}},
+    'calculated root depth': {'bmc': {'joints': 'calculated'}},
+    'gradient through the root depth': {
+      'model': {'keypoint_lifter': {'stop_root_gradient': False}}
+    },
+    '6000 steps': {'num_steps': 6000},
+  }
+
+
+def _merged(bmc, changes) -> dict[str, Any]:
+  weights = {**bmc['weights'], **changes.get('weights', {})}
+  return {**bmc, **changes, 'weights': weights}

@@ -1,0 +1,341 @@
+"""The paper's experiments: what they run, what they show, and that they start."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy import interpolate
+
+from bmc_jax import experiment
+from bmc_jax.experiments import __main__ as command
+from bmc_jax.experiments import benchmark, catalogue, page, results, schedule, summary
+from bmc_jax.main import config_from_flags
+from tests import fixtures_data, tiny_config
+from tests.conftest import ROOT
+
+TABLES = catalogue.TABLES
+
+
+def _flags(data):
+  return (f'--config={ROOT}/configs/tables/{data}.py',)
+
+
+def _rows(data):
+  return experiment.row_configs(config_from_flags(_flags(data)))
+
+
+@pytest.mark.parametrize('data', catalogue.DATA)
+def test_every_row_of_a_table_is_in_the_config(data):
+  rows = _rows(data)
+  for name in catalogue.select(['all'], data):
+    table = catalogue.fit_to(TABLES[name], rows)
+    left_out = set(TABLES[name].rows) - set(table.rows)
+    assert left_out <= ({'+ 2D'} if data in ('poses', 'stb') else set()), name
+    assert set(table.order) | set(table.gap) <= set(table.rows)
+    labels = [label for points in table.curves.values() for _, label in points]
+    assert set(labels) <= set(table.rows)
+
+
+def test_rows_are_what_their_names_say():
+  rows = _rows('photos')
+  assert rows['+ 2D'].bmc.weights.bone_length == 0
+  assert rows['+ 2D + BL'].bmc.weights.bone_length > 0
+  assert rows['+ 2D + BL'].bmc.weights.root_bone == 0
+  assert rows['+ 2D + BL + RB'].bmc.weights.root_bone > 0
+  assert rows['+ 2D + BL + RB'].bmc.weights.joint_angle == 0
+  assert rows['+ 2D + BMC, boxes'].bmc.shape == 'box'
+  assert not rows['full 3D, no refiner'].model.pose_network.refine
+  assert rows['3D for 1 of 20 + BMC'].data.weak.share_3d == 0.05
+  assert not rows['full 3D + BMC'].bmc.weak_only
+  source = rows['+ 2D + BMC, source limits']
+  assert source.limits.source.path == source.data.full.path
+  assert source.limits.source.split == source.data.full.split
+
+
+def test_the_study_does_not_see_the_test_subjects():
+  for row in _rows('study').values():
+    used = [row.data.weak, row.limits.source, row.data.test]
+    assert not {7, 8} & {s for source in used for s in source.subjects}
+    assert tuple(row.data.test.subjects) == (5, 6)
+    assert not set(row.data.weak.subjects) & {5, 6}
+
+
+def test_the_papers_own_figures_have_the_order_that_is_claimed():
+  for table in TABLES.values():
+    metric = table.metrics[0]
+    known = [
+      table.paper[k][metric] for k in table.order if metric in table.paper.get(k, {})
+    ]
+    if metric.startswith('auc'):
+      known = [-value for value in known]
+    assert known == sorted(known, reverse=True), table.title
+  gap = [TABLES['table2'].paper[k]['depth_mm'] for k in TABLES['table2'].gap]
+  assert summary.closed_share(*gap) == pytest.approx(0.62, abs=0.005)
+
+
+def test_mean_and_standard_deviation():
+  values = np.random.default_rng(0).normal(size=5)
+  mean, std = summary.mean_and_std(values)
+  assert mean == pytest.approx(values.mean())
+  assert std**2 == pytest.approx(((values - mean) ** 2).sum() / 4)
+  assert summary.mean_and_std([3.0]) == (3.0, 0.0)
+
+
+def test_claims_count_the_seeds_in_which_they_hold():
+  table = catalogue.Table(
+    't', 'q', {}, metrics=('depth_mm',), order=('a', 'b'), gap=('a', 'b', 'c')
+  )
+  depth = {'a': (10.0, 12.0, 8.0), 'b': (4.0, 6.0, 9.0), 'c': (2.0, 2.0, 4.0)}
+  values = {
+    label: {seed: {'depth_mm': value} for seed, value in enumerate(row)}
+    for label, row in depth.items()
+  }
+  order, gap = map(str, summary.claims(table, values))
+  assert '10.00 -> 6.33, -37 % (in 2 of 3 seeds)' in order
+  shares = np.array([6 / 8, 6 / 10, -1 / 4])
+  assert f'closes {100 * shares.mean():.0f} +- {100 * shares.std(ddof=1):.0f} %' in gap
+
+
+def test_more_is_better_for_areas():
+  table = catalogue.Table('t', 'q', {}, metrics=('auc_0_50',), order=('a', 'b'))
+  values = {'a': {0: {'auc_0_50': 0.5}}, 'b': {0: {'auc_0_50': 0.6}}}
+  (claim,) = summary.claims(table, values)
+  assert claim.holds == {0: True}
+
+
+def test_the_share_of_labels_is_interpolated():
+  shares, areas = [0.01, 0.02, 0.1, 1.0], [0.5, 0.55, 0.7, 0.9]
+  plain = {0.0: (0.4, 0.0)} | {s: (a, 0.0) for s, a in zip(shares, areas, strict=True)}
+  inverse = interpolate.interp1d(areas, np.log(shares))
+  for wanted in (0.5, 0.53, 0.66, 0.9):
+    found = summary.share_needed(plain, wanted)
+    assert found == pytest.approx(np.exp(inverse(wanted)), rel=1e-9)
+  assert summary.share_needed(plain, 0.45) == pytest.approx(0.005)
+  assert summary.share_needed(plain, 0.3) == 0
+  assert summary.share_needed(plain, 0.95) is None
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (['table9', '--data', 'poses'], "no experiment 'table9'"),
+    (
+      ['table7', '--data', 'poses'],
+      'table7 does not exist for --data poses, but for pap',
+    ),
+    (['table2', '--data', 'poses', '--seeds', '0,x'], "--seeds is '0,x'"),
+    (['table2', '--data', 'poses', '--seeds', '1,1'], 'different whole numbers'),
+    (['table2', '--data', 'poses', '--jobs', '0'], '--jobs is 0'),
+    (['table2', '--data', 'poses', '--config.nmu_steps=2'], "no key 'nmu_steps'"),
+    (
+      ['table2', '--data', 'poses', 'table4', '--steps=2'],
+      "unknown argument '--steps=2'",
+    ),
+    (
+      ['table2', '--data', 'poses', '--data-dir', 'x'],
+      '--data-dir is for --data paper',
+    ),
+  ],
+)
+def test_wrong_arguments_are_told_in_a_sentence(arguments, message, tmp_path, capsys):
+  with pytest.raises(SystemExit) as caught:
+    command.main([*arguments, '--workdir', str(tmp_path / 'new')])
+  assert caught.value.code == 2
+  assert message in capsys.readouterr().err
+  assert not (tmp_path / 'new').exists()
+
+
+SMALL = (
+  *('--config.num_steps=2', '--config.batch_size=4', '--config.eval.batch_size=4'),
+  *('--config.image_size=32', '--config.model.pose_network.depth=18'),
+  *('--config.model.pose_network.width=4', '--config.data.num_threads=0'),
+  *('--config.bmc.ramp_start=0.0', '--config.bmc.ramp_end=0.0'),
+)
+
+
+def _only(example, joints):
+  """An example in which some joints alone are labelled."""
+  labelled = np.isin(np.arange(21), joints)
+  return example | {
+    'joints_3d': np.where(labelled[:, None], example['joints_3d'], 0).astype(
+      np.float32
+    ),
+    'visibility': labelled.astype(np.float32),
+  }
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  """The datasets of the paper, with a few made-up examples each."""
+  folder = tmp_path_factory.mktemp('prepared')
+
+  def examples(first, count):
+    return [fixtures_data.make_example(first + i, size=40) for i in range(count)]
+
+  splits = {
+    'rhd': {'train': examples(0, 8)},
+    'freihand': {
+      'train': examples(10, 6),
+      'validation': examples(20, 2),
+      'evaluation': examples(30, 5),
+    },
+    'ho3d': {
+      'train': examples(40, 20),
+      'evaluation': [_only(example, [0]) for example in examples(70, 3)],
+    },
+    'dexter_object': {
+      'test': [_only(example, [4, 8, 12, 16, 20]) for example in examples(80, 4)]
+    },
+  }
+  for name, parts in splits.items():
+    fixtures_data.prepare(folder / name, parts)
+  return folder
+
+
+@pytest.mark.slow
+def test_the_papers_experiments_start_and_are_scored(prepared, tmp_path, capsys):
+  arguments = [
+    *('table8', '--data', 'paper', '--data-dir', str(prepared), '--seeds', '3'),
+    *('--jobs', '2', '--workdir', str(tmp_path), *SMALL),
+  ]
+  command.main(arguments)
+  found = json.loads((tmp_path / 'paper' / 'table8' / 'results.json').read_text())
+  assert found['seeds'] == [3] and set(found['rows']) == {'source only', '+ 2D + BMC'}
+  (scores,) = found['benchmarks']
+  assert [line[:2] for line in scores[1:]] == [['source only', '3']] * (
+    len(scores) // 2
+  ) + [['+ 2D + BMC', '3']] * (len(scores) // 2)
+  assert 'all hands have the median bone of freihand' in scores[1][-1]
+  ran = tmp_path / 'paper' / 'seed_3' / 'rows' / 'plus_2d_plus_bmc' / 'config.json'
+  assert json.loads(ran.read_text())['seed'] == 3
+  text = (tmp_path / 'paper' / 'table8' / 'table.md').read_text()
+  assert text.strip() in capsys.readouterr().out
+  html = (tmp_path / 'index.html').read_text()
+  assert 'Table 8: another dataset' in html and 'http' not in html.split('<body')[1]
+  assert (tmp_path / 'paper' / 'table8' / 'depth_mm.svg').read_text().startswith('<svg')
+  logs = sorted((tmp_path / 'paper' / 'seed_3' / 'logs').iterdir())
+  before = {path: path.stat().st_mtime_ns for path in logs}
+  command.main(arguments)  # nothing is run again
+  assert {path: path.stat().st_mtime_ns for path in logs} == before
+
+
+@pytest.mark.slow
+def test_challenges_get_their_files(prepared, tmp_path):
+  flags = (f'{_flags("paper")[0]}:{prepared}', *SMALL)
+  config = config_from_flags(flags)
+  rows = ('+ 2D + BMC', 'HO-3D: + 2D + BMC')
+  config.run_rows = rows
+  experiment.run_rows(config, tmp_path, write_page=False)
+  for row, slug in zip(
+    rows, ('plus_2d_plus_bmc', 'ho_3d_plus_2d_plus_bmc'), strict=True
+  ):
+    for each in TABLES['table7'].benchmarks[row]:
+      scores = benchmark.score(tmp_path / 'rows' / slug, each, prepared)
+      assert scores['submission'].endswith(f'{each.dataset}.zip')
+      assert bool(scores['text']) == (each.dataset == 'freihand')
+      assert scores['scale'] == 'from the labels'
+      assert benchmark.score(tmp_path / 'rows' / slug, each, prepared) == scores
+
+
+def test_a_page_shows_figures_and_unfinished_rows(tmp_path):
+  rng = np.random.default_rng(0)
+  table = catalogue.fit_to(TABLES['figure5'], _rows('poses'))
+  labels = list(table.rows)[:-1]
+  values = {
+    label: {
+      seed: dict.fromkeys(table.metrics, 0.5 + 0.02 * i + 0.01 * rng.random())
+      for seed in (0, 1)
+    }
+    for i, label in enumerate(labels)
+  }
+  found = {
+    'table': 'figure5',
+    'data': 'poses',
+    'seeds': [0, 1],
+    'rows': {
+      label: {'row': label, 'seeds': {str(s): m for s, m in row.items()}}
+      for label, row in values.items()
+    },
+    'claims': [str(claim) for claim in summary.claims(table, values)],
+    **dict.fromkeys(('description', 'test_set', 'device', 'command'), '<x>'),
+    'seconds': 60.0,
+  }
+  assert page.read_values(found) == values
+  html = page.write_page(tmp_path, [(table, found)]).read_text()
+  assert 'share of the 3D labels (%)' in html and 'not run' in html
+  assert '<x>' not in html and '&lt;x&gt;' in html
+  assert '% of the labels AUC 0-50 mm is' in html
+
+
+def _job(tmp_path, row, code):
+  return schedule.Job(tmp_path / 'seed_0', row, (sys.executable, '-c', code))
+
+
+def test_a_failed_row_ends_the_others_and_says_why(tmp_path):
+  endless = _job(tmp_path, 'endless', 'import time; time.sleep(600)')
+  bad = _job(tmp_path, 'bad', 'print("error: no such file"); raise SystemExit(2)')
+  began = time.monotonic()
+  with pytest.raises(ValueError, match="'bad' of .*seed_0 failed: no such file"):
+    schedule.run([endless, bad, _job(tmp_path, 'never', '')], 3, at_once=2)
+  assert time.monotonic() - began < 60
+  assert not (tmp_path / 'seed_0' / 'logs' / 'never.txt').exists()
+  assert schedule.seconds_of(tmp_path / 'seed_0', 'endless') > 0
+
+
+def test_the_time_of_a_row_adds_up(tmp_path):
+  for _ in range(2):
+    schedule.run([_job(tmp_path, 'a', 'import time; time.sleep(0.3)')], 1, at_once=1)
+  assert schedule.seconds_of(tmp_path / 'seed_0', 'a') > 0.6
+  assert schedule.seconds_of(tmp_path / 'seed_0', 'b') == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_leaves_no_process(tmp_path):
+  poses = tiny_config.write_poses(tmp_path / 'poses.npy')
+  text = f"""
+import sys
+from pathlib import Path
+from bmc_jax import preemption
+from bmc_jax.experiments import schedule
+command = (sys.executable, '-m', 'bmc_jax.main',
+  '--config=tests/tiny_config.py:{poses}', '--config.num_steps=100000',
+  '--workdir={tmp_path}/run', '--noreport')
+with preemption.raised():
+  schedule.run([schedule.Job(Path('{tmp_path}/run'), 'long', command)], 1, 1)
+"""
+  process = subprocess.Popen(
+    [sys.executable, '-c', text],
+    cwd=ROOT,
+    env=os.environ | {'PYTHONPATH': str(ROOT)},
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  row = tmp_path / 'run' / 'rows' / 'source_only' / 'metrics.csv'
+  deadline = time.monotonic() + 300
+  while not row.exists():
+    assert process.poll() is None, process.stderr.read()
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
+  process.send_signal(signal.SIGTERM)
+  process.communicate(timeout=120)
+  log = (tmp_path / 'run' / 'logs' / 'long.txt').read_text()
+  assert 'stopped by SIGTERM' in log  # and its lock is free
+  left = subprocess.run(['pgrep', '-f', f'workdir={tmp_path}'], capture_output=True)
+  assert not left.stdout
+
+
+def test_results_of_all_experiments_are_in_the_catalogues_order(tmp_path):
+  for data, name in (('stb', 'table2'), ('poses', 'table4'), ('poses', 'table2')):
+    folder = tmp_path / data / name
+    folder.mkdir(parents=True)
+    content = {'table': name, 'data': data}
+    (folder / 'results.json').write_text(json.dumps(content))
+  (tmp_path / 'poses' / 'other').mkdir()
+  (tmp_path / 'poses' / 'other' / 'results.json').write_text('{}')
+  found = [(each['table'], each['data']) for each in results._read_all(tmp_path)]
+  assert found == [('table2', 'poses'), ('table2', 'stb'), ('table4', 'poses')]
