@@ -88,7 +88,8 @@ def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
       with the next call.
   """
   waiting = list(reversed(jobs))
-  running: dict[Job, tuple[subprocess.Popen, float]] = {}
+  running: dict[Job, tuple[subprocess.Popen, float, set[int]]] = {}
+  shares = _shares_of_cores(at_once)
   bar = tqdm(
     total=total, initial=total - len(jobs), unit='row', dynamic_ncols=True, smoothing=0
   )
@@ -97,30 +98,38 @@ def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
       while waiting or running:
         while waiting and len(running) < at_once:
           job = waiting.pop()
-          running[job] = _start(job), time.monotonic()
+          cores = shares.pop()
+          running[job] = _start(job, cores), time.monotonic(), cores
           bar.set_postfix_str(_describe(running))
         time.sleep(_POLL_SECONDS)
-        for job in [job for job, (process, _) in running.items() if _ended(process)]:
-          process, began = running.pop(job)
+        for job in [job for job, (process, *_) in running.items() if _ended(process)]:
+          process, began, cores = running.pop(job)
+          shares.append(cores)
           _note_time(job, time.monotonic() - began)
           if process.returncode:
             raise ValueError(_failure(job, process.returncode))
           bar.update()
           bar.set_postfix_str(_describe(running))
     finally:
-      for process, _ in running.values():
+      for process, *_ in running.values():
         process.terminate()  # training saves a checkpoint
-      for job, (process, began) in running.items():
+      for job, (process, began, _) in running.items():
         process.wait()
         _note_time(job, time.monotonic() - began)
 
 
-def _start(job: Job) -> subprocess.Popen:
+def _shares_of_cores(at_once: int) -> list[set[int]]:
+  """The CPU cores of each process: threads that share cores wait for each other."""
+  cores = sorted(os.sched_getaffinity(0))
+  return [set(cores[i::at_once]) or set(cores) for i in range(at_once)]
+
+
+def _start(job: Job, cores: set[int]) -> subprocess.Popen:
   job.log.parent.mkdir(parents=True, exist_ok=True)
   with job.log.open('a') as file:
-    return subprocess.Popen(
-      job.command, stdout=file, stderr=subprocess.STDOUT, env=os.environ
-    )
+    process = subprocess.Popen(job.command, stdout=file, stderr=subprocess.STDOUT)
+  os.sched_setaffinity(process.pid, cores)
+  return process
 
 
 def _ended(process: subprocess.Popen) -> bool:
