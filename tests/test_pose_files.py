@@ -100,6 +100,21 @@ def test_poses_outside_the_image_or_behind_the_camera_are_left_out(tmp_path):
   _one_sentence(error)
 
 
+def test_a_range_of_poses_is_kept(tmp_path):
+  joints = _poses()
+  path = _save(tmp_path / 'p.npy', joints)
+  kept = sources.PoseSetSource(path, camera=CAMERA, rows=(1, 5), every=2)
+  batch = kept.batch(range(2))
+  np.testing.assert_array_equal(batch['joints_3d'], joints[[1, 3]])
+  assert batch['sample_id'].tolist() == ['p/000001', 'p/000003']
+  named = str(tmp_path / 'p.npz')
+  np.savez(named, joints_canonical=joints, subject=np.array([1, 1, 1, 2, 2, 2]))
+  source = sources.PoseSetSource(named, camera=CAMERA, rows=(2, 6), subjects=[1])
+  assert [source[i]['sample_id'] for i in range(len(source))] == ['p/000002']
+  with pytest.raises(ValueError, match='no pose of these subjects is among the rows'):
+    sources.PoseSetSource(named, camera=CAMERA, rows=(3, 6), subjects=[1])
+
+
 def test_poses_left_out_are_told_once_however_often_they_are_opened(tmp_path, caplog):
   joints = _poses()
   joints[:2, :, 0] += 0.4
@@ -128,6 +143,10 @@ def test_poses_left_out_are_told_once_however_often_they_are_opened(tmp_path, ca
     (lambda j: j, {'every': 0}, 'every is 0; it must be a whole number from 1 on'),
     (lambda j: j, {'every': -1}, 'every is -1; it must be'),
     (lambda j: j, {'every': 1.5}, 'every is 1.5; it must be'),
+    (lambda j: j, {'rows': 3}, r'rows is 3; it must be \(first, end\) .* <= 6'),
+    (lambda j: j, {'rows': (3, 3)}, r'rows is \(3, 3\); it must be'),
+    (lambda j: j, {'rows': (0, 7)}, r'rows is \(0, 7\); it must be'),
+    (lambda j: j, {'rows': (0.0, 2.0)}, r'rows is \(0.0, 2.0\); it must be'),
     (lambda j: j, {'camera': {'fx': 1.0}}, 'the camera needs fx, fy'),
     (lambda j: j, {'camera': 600.0}, 'the camera needs fx, .* got 600.0'),
     (lambda j: j, {'camera': CAMERA | {'cx': np.nan}}, "camera's cx is nan; it must"),

@@ -1,5 +1,6 @@
 """Sources: what is read from prepared directories, and how they fail."""
 
+import itertools
 import pathlib
 import shutil
 
@@ -96,6 +97,31 @@ def test_weak_labels_cannot_leak(prepared, with_image):
   assert batch['keypoints_2d'].any()
 
 
+@pytest.mark.parametrize('with_image', [True, False])
+def test_some_examples_keep_their_3d_labels(prepared, with_image):
+  spec = {'kind': 'tfds', 'path': prepared[0], 'split': 'train'}
+  some = sources.open_source(spec | {'with_image': with_image, 'share_3d': 0.4})
+  whole, batch = sources.open_source(spec).batch(range(5)), some.batch(range(5))
+  kept = batch['has_joints_3d'] > 0
+  assert kept.sum() == 2
+  np.testing.assert_array_equal(batch['joints_3d'][kept], whole['joints_3d'][kept])
+  assert not batch['joints_3d'][~kept].any()
+  order = [3, 0, 4]
+  np.testing.assert_array_equal(some.batch(order)['has_joints_3d'] > 0, kept[order])
+  for index in range(5):
+    assert some[index]['has_joints_3d'].tolist() == [kept[index]]
+    assert some[index]['joints_3d'].any() == kept[index]
+
+
+def test_a_larger_share_holds_the_smaller_ones():
+  shares = (0.0, 0.01, 0.1, 0.5, 1.0)
+  kept = [sources.labelled_in_3d(1000, '3d', share) for share in shares]
+  assert [k.sum() for k in kept] == [0, 10, 100, 500, 1000]
+  for smaller, larger in itertools.pairwise(kept):
+    assert not (smaller & ~larger).any()
+  assert not sources.labelled_in_3d(1000, '2d', 1.0).any()
+
+
 def test_the_parent_folder_and_sliced_and_summed_splits_work(prepared):
   parent = prepared[0].removesuffix('/tiny_hands/1.0.0')
   lengths = {
@@ -142,6 +168,13 @@ def test_a_wrong_tfds_specification_is_one_sentence(prepared, options, message):
   spec = {'kind': 'tfds', 'path': prepared[0], 'split': 'train'}
   with pytest.raises(ValueError, match=message) as error:
     sources.open_source(spec | options)
+  _one_sentence(error)
+
+
+@pytest.mark.parametrize('share', [-0.1, 1.1, np.nan, 'half', None])
+def test_a_wrong_share_is_one_sentence(prepared, share):
+  with pytest.raises(ValueError, match='share_3d is .*; it must be a share') as error:
+    sources.TfdsSource(prepared[0], 'train', share_3d=share)
   _one_sentence(error)
 
 

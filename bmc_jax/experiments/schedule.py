@@ -119,8 +119,11 @@ def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
 
 
 def _shares_of_cores(at_once: int) -> list[set[int]]:
-  """The CPU cores of each process: threads that share cores wait for each other."""
-  cores = sorted(os.sched_getaffinity(0))
+  """The CPU cores of each process: threads that share cores wait for each other.
+
+  Only Linux lets a process choose its cores; elsewhere each may use all of them.
+  """
+  cores = sorted(os.sched_getaffinity(0)) if sys.platform == 'linux' else []
   return [set(cores[i::at_once]) or set(cores) for i in range(at_once)]
 
 
@@ -128,7 +131,8 @@ def _start(job: Job, cores: set[int]) -> subprocess.Popen:
   job.log.parent.mkdir(parents=True, exist_ok=True)
   with job.log.open('a') as file:
     process = subprocess.Popen(job.command, stdout=file, stderr=subprocess.STDOUT)
-  os.sched_setaffinity(process.pid, cores)
+  if cores:
+    os.sched_setaffinity(process.pid, cores)
   return process
 
 
