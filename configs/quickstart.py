@@ -16,9 +16,7 @@ depth error in mm): source only 18.8, 2D only 18.4, + BMC 14.2, chance 32.0; lif
 
 import ml_collections
 
-from configs import base, procedural
-
-LIFTER_BMC = {'weights': {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}}
+from configs import base, lifter_rhd_to_dexycb, procedural
 
 
 def settings() -> ml_collections.ConfigDict:
@@ -71,6 +69,8 @@ def get_config() -> ml_collections.ConfigDict:
   source_only = lifter | {'data': {'use_weak': False}}
   full = lifter | {'data': {'weak': {'labels': '3d'}}}
   base.add_row(c, 'lifter: source only', source_only, group='lifter')
-  base.add_row(c, 'lifter: + BMC', lifter | {'bmc': LIFTER_BMC}, group='lifter')
+  base.add_row(
+    c, 'lifter: + BMC', lifter | {'bmc': lifter_rhd_to_dexycb.BMC}, group='lifter'
+  )
   base.add_row(c, 'lifter: full 3D', full, group='lifter')
   return c

@@ -27,8 +27,8 @@ def write_page(folder: Path, found: list[tuple[Table, dict[str, Any]]]) -> Path:
   header = (
     "<p>The paper's tables and figures, run with this implementation. Means over "
     'seeds, and the standard deviation; crosses and the columns "paper" are what the '
-    'paper reports for its own data, which is not the data of these runs unless the '
-    'title says so.</p>' + images.definitions()
+    'paper reports for its own data, which these runs have in the sections "paper" '
+    'alone.</p>' + images.definitions()
   )
   return document.write_document(
     folder / 'index.html',

@@ -19,18 +19,21 @@ class Claim:
   """Something that the paper finds, and what was found here.
 
   Attributes:
-    text: what, with figures.
+    text: what.
+    figures: what was measured.
     holds: by seed; empty for findings that are no yes or no.
   """
 
   text: str
+  figures: str = ''
   holds: dict[int, bool] = dataclasses.field(default_factory=dict)
 
   def __str__(self) -> str:
+    figures = f' ({self.figures})' if self.figures else ''
     if not self.holds:
-      return self.text
+      return self.text + figures
     count = sum(self.holds.values())
-    return f'{self.text} (in {count} of {len(self.holds)} seeds)'
+    return f'{self.text}: holds in {count} of {len(self.holds)} seeds{figures}'
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
@@ -88,8 +91,8 @@ def _order(metric: str, worse: str, better: str, values: Values) -> Claim:
   old, new = (float(np.mean(list(part.values()))) for part in (before, after))
   change = f'{_figure(metric, old)} -> {_figure(metric, new)}'
   return Claim(
-    f'"{better}" is better than "{worse}": {describe(metric)} {change}, '
-    f'{100 * (new / old - 1):+.0f} %',
+    f'"{better}" is better than "{worse}"',
+    f'{describe(metric)} {change}, {100 * (new / old - 1):+.0f} %',
     holds,
   )
 

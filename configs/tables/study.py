@@ -20,6 +20,8 @@ FIRST = {
 }
 """What the search began with."""
 
+BL_ALONE = {'root_bone': 0.0, 'joint_angle': 0.0}
+
 CHOSEN = lifter_rhd_to_dexycb.BMC
 
 
@@ -57,7 +59,6 @@ def _of_first() -> dict[str, dict[str, Any]]:
     'calculated root depth': {'bmc': {'joints': 'calculated'}},
     'RB x 10': {'bmc': {'weights': {'root_bone': 15.0}}},
     'RB x 33': {'bmc': {'weights': {'root_bone': 50.0}}},
-    'RB x 100': {'bmc': {'weights': {'root_bone': 150.0}}},
   }
 
 
@@ -66,9 +67,6 @@ def _of_chosen() -> dict[str, dict[str, Any]]:
     'RB x 1/33': {'bmc': {'weights': {'root_bone': 1.5}}},
     'A x 1/3': {'bmc': {'weights': {'joint_angle': 6.0}}},
     'A x 3': {'bmc': {'weights': {'joint_angle': 60.0}}},
-    'all x 2': {
-      'bmc': {'weights': {'bone_length': 30.0, 'root_bone': 100.0, 'joint_angle': 40.0}}
-    },
     'ramp 0,3 to 0,6': {'bmc': {'ramp_start': 0.3, 'ramp_end': 0.6}},
     'ramp 0 to 0,2': {'bmc': {'ramp_start': 0.0, 'ramp_end': 0.2}},
     'frames not detached': {'bmc': {'stop_frame_gradient': False}},
@@ -76,11 +74,13 @@ def _of_chosen() -> dict[str, dict[str, Any]]:
     'chordal distance': {'bmc': {'hull_distance': 'chordal_l1'}},
     'mirror term': {'bmc': {'mirror': 1.0}},
     'coverage 0,95': {'limits': {'coverage': 0.95}},
-    'calculated root depth': {'bmc': {'joints': 'calculated'}},
     'gradient through the root depth': {
       'model': {'keypoint_lifter': {'stop_root_gradient': False}}
     },
-    '6000 steps': {'num_steps': 6000},
+    'BL alone': {'bmc': {'weights': BL_ALONE}},
+    'BL alone, ramp 0,3 to 0,6': {
+      'bmc': {'weights': BL_ALONE, 'ramp_start': 0.3, 'ramp_end': 0.6}
+    },
   }
 
 
