@@ -53,7 +53,8 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
     archive = out / f'{benchmark.dataset}.zip'
     submission.write_submission(archive, joints, submission.FORMS[protocol.form])
     found['submission'] = str(archive)
-  if (truth.visibility[:, list(protocol.joints)] > 0).any(axis=1).all():
+  labelled = truth.visibility > 0
+  if labelled[:, list(protocol.labels)].all() and labelled[:, 1:].any(axis=1).all():
     results = evaluate_command.score_subsets(
       joints, truth, protocol, {ALL: np.arange(len(joints))}
     )

@@ -65,7 +65,7 @@ def _facts(results) -> dict[str, str]:
     'Test set': results['test_set'],
     'Seeds': ', '.join(map(str, results['seeds'])),
     'Device': results['device'],
-    'Time': f'{results["seconds"] / 60:.0f} minutes for all rows and seeds',
+    'Time': f'{results["seconds"] / 60:.0f} minutes of runs, all seeds together',
     'Command': results['command'],
   }
 

@@ -156,7 +156,8 @@ def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
   parts = [
     f'### {table.title} ({found["data"]})',
     f'{table.question} {len(found["seeds"])} seeds, mean +- standard deviation; '
-    f'{found["seconds"] / 60:.0f} minutes on {found["device"]}. `{found["command"]}`',
+    f'{found["seconds"] / 60:.0f} minutes of runs on {found["device"]}.',
+    f'`{found["command"]}`',
     format_markdown(summary.cells(table, found['statistics'])),
     '\n'.join(f'- {claim}.' for claim in found['claims']),
     *(format_markdown(rows) for rows in found['benchmarks']),
