@@ -54,7 +54,6 @@ def _of_first() -> dict[str, dict[str, Any]]:
   return {
     'full weight at 0,2': {'bmc': {'ramp_start': 0.2, 'ramp_end': 0.2}},
     'mirror term': {'bmc': {'mirror': 1.0}},
-    'coverage 0,95': {'limits': {'coverage': 0.95}},
     'coverage 0,5': {'limits': {'coverage': 0.5}},
     'calculated root depth': {'bmc': {'joints': 'calculated'}},
     'RB x 10': {'bmc': {'weights': {'root_bone': 15.0}}},
@@ -64,19 +63,12 @@ def _of_first() -> dict[str, dict[str, Any]]:
 
 def _of_chosen() -> dict[str, dict[str, Any]]:
   return {
-    'RB x 1/33': {'bmc': {'weights': {'root_bone': 1.5}}},
     'A x 1/3': {'bmc': {'weights': {'joint_angle': 6.0}}},
-    'A x 3': {'bmc': {'weights': {'joint_angle': 60.0}}},
     'ramp 0,3 to 0,6': {'bmc': {'ramp_start': 0.3, 'ramp_end': 0.6}},
-    'ramp 0 to 0,2': {'bmc': {'ramp_start': 0.0, 'ramp_end': 0.2}},
-    'frames not detached': {'bmc': {'stop_frame_gradient': False}},
+    'frames detached': {'bmc': {'stop_frame_gradient': True}},
     'hull power 2': {'bmc': {'hull_power': 2}},
-    'chordal distance': {'bmc': {'hull_distance': 'chordal_l1'}},
     'mirror term': {'bmc': {'mirror': 1.0}},
     'coverage 0,95': {'limits': {'coverage': 0.95}},
-    'gradient through the root depth': {
-      'model': {'keypoint_lifter': {'stop_root_gradient': False}}
-    },
     'BL alone': {'bmc': {'weights': BL_ALONE}},
     'BL alone, ramp 0,3 to 0,6': {
       'bmc': {'weights': BL_ALONE, 'ramp_start': 0.3, 'ramp_end': 0.6}
