@@ -99,7 +99,7 @@ def test_claims_count_the_seeds_in_which_they_hold():
   assert order.startswith('"b" is better than "a": holds in 2 of 3 seeds')
   assert order.endswith('(Depth error mm 10.00 -> 6.33, -37 %)')
   shares = np.array([6 / 8, 6 / 10, -1 / 4])
-  assert f'closes {100 * shares.mean():.0f} +- {100 * shares.std(ddof=1):.0f} %' in gap
+  assert f'closes {100 * shares.mean():.1f} +- {100 * shares.std(ddof=1):.1f} %' in gap
 
 
 def test_more_is_better_for_areas():

@@ -117,7 +117,7 @@ def _gap(metric: str, labels: tuple[str, ...], values: Values) -> Claim:
   mean, std = mean_and_std(shares)
   without, judged, bound = labels
   return Claim(
-    f'"{judged}" closes {100 * mean:.0f} +- {100 * std:.0f} % of the gap in '
+    f'"{judged}" closes {100 * mean:.1f} +- {100 * std:.1f} % of the gap in '
     f'{describe(metric)} between "{without}" and "{bound}"'
   )
 
