@@ -239,7 +239,7 @@ TABLES: dict[str, Table] = {
   'study': Table(
     'The search for the defaults',
     'Which weights, ramp and other options of the constraints work?',
-    _same(*study.get_config().run_rows),
+    _same(*study.names()),
     metrics=('depth_mm', 'epe_mm', 'auc_0_50'),
     data=('study',),
   ),

@@ -50,6 +50,11 @@ def get_config() -> ml_collections.ConfigDict:
   return c
 
 
+def names() -> tuple[str, ...]:
+  """The rows of the search."""
+  return tuple(get_config().run_rows)
+
+
 def _of_first() -> dict[str, dict[str, Any]]:
   return {
     'full weight at 0,2': {'bmc': {'ramp_start': 0.2, 'ramp_end': 0.2}},
