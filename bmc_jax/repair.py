@@ -35,6 +35,9 @@ _FIRST_WIDTH, _LAST_WIDTH = 1.0, 0.003
 _SHARPENING = 0.7
 """After this share of the steps the corner has its last width."""
 
+_WEIGHTS = {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}
+"""Of the constraints: any would do, as they end at 0, but these converge fast."""
+
 _PLAUSIBLE = 1e-5
 """Up to this loss a hand counts as plausible: float32 does not measure better."""
 
@@ -45,8 +48,8 @@ class Repaired(NamedTuple):
   Attributes:
     joints: (*b, 21, 3) in the unit and the frame of the input.
     scale: (*b,) length of the limits' unit, in the unit of the joints.
-    penalty_before: (*b,) `constraints.bmc_loss` of the input, at the scale at which it
-      is first judged.
+    penalty_before: (*b,) loss of the constraints (`_WEIGHTS`) for the input, at the
+      scale at which it is first judged.
     penalty_after: (*b,) the same of the result at `scale`: about 0, unless the
       constraints contradict each other or what is kept.
     displacement: (*b, 21) how far each joint moved, in the unit of the joints.
@@ -177,7 +180,9 @@ def _relative(joints, unit):
 
 
 def _loss(joints, limits: HandLimits):
-  return constraints.bmc_loss(joints, limits, reference=limits.metadata.unit_bone)[0]
+  return constraints.bmc_loss(
+    joints, limits, weights=_WEIGHTS, reference=limits.metadata.unit_bone
+  )[0]
 
 
 def _violations(joints, limits: HandLimits):

@@ -104,12 +104,12 @@ def test_terms_are_means_over_bones_and_the_loss_their_weighted_sum():
     mean = np.asarray(JITTED[name](joints)).reshape(4, -1).mean(axis=1)
     np.testing.assert_allclose(term, mean, rtol=1e-5)
   assert dict(constraints.WEIGHTS) == {
-    'bone_length': 5.0,
-    'root_bone': 0.5,
-    'joint_angle': 2.0,
+    'bone_length': 3.0,
+    'root_bone': 10.0,
+    'joint_angle': 4.0,
   }
-  wanted = 5 * terms['bone_length'] + 0.5 * terms['root_bone']
-  np.testing.assert_allclose(total, wanted + 2 * terms['joint_angle'], rtol=1e-6)
+  wanted = 3 * terms['bone_length'] + 10 * terms['root_bone']
+  np.testing.assert_allclose(total, wanted + 4 * terms['joint_angle'], rtol=1e-6)
   only = jax.jit(lambda x: constraints.bmc_loss(x, LIMITS, weights={'root_bone': 3.0}))
   np.testing.assert_allclose(only(joints)[0], 3 * terms['root_bone'], rtol=1e-6)
 

@@ -62,7 +62,9 @@ def _add_ho3d(c, train, test) -> None:
     'num_steps': epochs.num_steps,
     'optimizer': {'decay_every': epochs.optimizer.decay_every},
   }
-  labelled = target | {'data': target['data'] | {'weak': train.to_dict()}}
+  labelled = target | {
+    'data': target['data'] | {'weak': train.to_dict() | {'labels': '3d'}}
+  }
   source_only = target | {'data': target['data'] | {'use_weak': False}}
   for name, overrides in {
     'HO-3D: source only': source_only,

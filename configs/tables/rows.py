@@ -12,7 +12,7 @@ import ml_collections
 
 from configs import base
 
-LABELLED = (200, 100, 50, 20, 10)
+LABELLED = (200, 100, 50, 20, 10, 4, 2)
 """Figure 5: one of so many examples of the target keeps its 3D label."""
 
 
