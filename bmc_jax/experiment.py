@@ -73,8 +73,8 @@ def run_experiment(
   if not hosts.is_first():
     return {}
   results = {name: record['metrics'] for name, record in records.items()}
-  # The table of this call, whichever test set it was for.
-  write_json(workdir / 'results.json', results)
+  if config.eval_path:  # the table of this call, whichever test set it was for
+    write_json(workdir / 'results.json', results)
   groups = {name: config.rows[name].group for name in records}
   chance = {groups[name]: record['chance'] for name, record in records.items()}
   print(format_results(results, chance, groups))

@@ -103,6 +103,16 @@ def claim_rows(workdir: Path, slugs: Iterable[str]) -> Iterator[None]:
 def record_config(workdir: Path, config: Config) -> None:
   """Records the config in the workdir, or checks that it is the one recorded.
 
+  Raises:
+    ValueError: the workdir holds results of another config.
+  """
+  check_recorded(workdir, config)
+  write_json(workdir / 'config.json', json.loads(config.to_json()))
+
+
+def check_recorded(workdir: Path, config: Config) -> None:
+  """Checks that what a workdir holds was made with a config.
+
   A workdir in which nothing has been made yet, say because a path in the config was
   wrong, takes any config. The test set and the choice of rows may always change, and
   rows may be added after those that are there.
@@ -133,7 +143,6 @@ def record_config(workdir: Path, config: Config) -> None:
         f'{workdir} was begun with another config (different: {", ".join(changed)}): '
         'choose a new --workdir, or delete this one.'
       )
-  write_json(path, wanted)
 
 
 def _without_added_rows(wanted, recorded) -> dict[str, Any]:
@@ -190,7 +199,7 @@ def format_results(results: Records, chance: Records, groups: Mapping[str, str])
 
 def write_json(path: Path, content: Any) -> None:
   """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
-  partial = path.with_suffix('.partial')
+  partial = path.with_suffix(f'.{os.getpid()}.partial')  # others may write it, too
   text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
   partial.write_text(text + '\n')
   partial.replace(path)

@@ -1,5 +1,6 @@
 """The paper's experiments: what they run, what they show, and that they start."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from bmc_jax import experiment
 from bmc_jax.experiments import __main__ as command
 from bmc_jax.experiments import benchmark, catalogue, page, results, schedule, summary
 from bmc_jax.main import config_from_flags
+from bmc_jax.results import record_config
 from tests import fixtures_data, tiny_config
 from tests.conftest import ROOT
 
@@ -35,10 +37,37 @@ def test_every_row_of_a_table_is_in_the_config(data):
   for name in catalogue.select(['all'], data):
     table = catalogue.fit_to(TABLES[name], rows)
     left_out = set(TABLES[name].rows) - set(table.rows)
-    assert left_out <= ({'+ 2D'} if data in ('poses', 'stb') else set()), name
+    assert left_out <= ({'source only'} if data in ('poses', 'stb') else set()), name
     assert set(table.order) | set(table.gap) <= set(table.rows)
     labels = [label for points in table.curves.values() for _, label in points]
     assert set(labels) <= set(table.rows)
+
+
+@pytest.mark.parametrize('data', catalogue.DATA)
+def test_no_two_rows_train_the_same(data):
+  rows = {name: row.to_json(sort_keys=True) for name, row in _rows(data).items()}
+  assert len(set(rows.values())) == len(rows)
+
+
+@pytest.mark.parametrize('data', sorted(set(catalogue.DATA) - {'study'}))
+def test_labels_are_those_of_the_rows_names(data):
+  for name, row in _rows(data).items():
+    weak = row.data.weak
+    labelled = 'full 3D' in name or name.startswith('3D for')
+    assert (weak.labels == '3d') == labelled, name
+    one_of = name.removeprefix('3D for 1 of ').split()[0]
+    assert weak.get('share_3d', 1.0) == (1 / int(one_of) if one_of.isdigit() else 1)
+    assert row.data.use_weak != name.endswith('source only')
+    has_constraints = any(row.bmc.weights.values())
+    assert has_constraints == ('BMC' in name or ' BL' in name), name
+
+
+def test_a_lifters_source_only_stands_for_2d_labels():
+  table = catalogue.fit_to(TABLES['table2'], _rows('poses'))
+  assert table.rows['+ 2D'] == 'source only' and 'source only' not in table.rows
+  assert table.gap == TABLES['table2'].gap and 'keypoints_2d_px' not in table.metrics
+  table = catalogue.fit_to(TABLES['figure5'], _rows('stb'))
+  assert table.curves['without'][0] == (0.0, '+ 2D')
 
 
 def test_rows_are_what_their_names_say():
@@ -100,6 +129,21 @@ def test_claims_count_the_seeds_in_which_they_hold():
   assert order.endswith('(Depth error mm 10.00 -> 6.33, -37 %)')
   shares = np.array([6 / 8, 6 / 10, -1 / 4])
   assert f'closes {100 * shares.mean():.1f} +- {100 * shares.std(ddof=1):.1f} %' in gap
+
+
+def test_what_is_no_number_counts_for_no_seed():
+  table = catalogue.Table(
+    't', 'q', {}, metrics=('auc_0_50',), order=('a', 'b'), curves={'a': ((0.0, 'a'),)}
+  )
+  table = dataclasses.replace(table, curves={'a': ((0.0, 'a'),), 'b': ((0.5, 'b'),)})
+  values = {
+    'a': {0: {'auc_0_50': None}, 1: {'auc_0_50': 0.5}},
+    'b': {0: {'auc_0_50': 0.6}, 1: {'auc_0_50': 0.4}},
+  }
+  claim, saved = summary.claims(table, values)
+  assert claim.holds == {1: False} and 'does not hold' in str(claim)
+  assert summary.curve(table, 'a', 'auc_0_50', values) == {0.0: (0.5, 0.0)}
+  assert 'with constraints and 50 % of the labels' in str(saved).lower()
 
 
 def test_more_is_better_for_areas():
@@ -219,11 +263,16 @@ def test_the_papers_experiments_start_and_are_scored(table8, capsys):
   assert heading[:2] == ['row', 'seed'] and 'AUC 20-50' in heading
   assert {line[0] for line in scores} == {'source only', '+ 2D + BMC'}
   assert 'all hands have the median bone of freihand' in scores[0][-1]
+  (shown,) = [
+    line for line in scores if line[0] == '+ 2D + BMC' and 'submitted' in line[3]
+  ]
+  mean = found['statistics']['+ 2D + BMC']['auc_20_50']['mean']
+  assert float(shown[heading.index('AUC 20-50')]) == pytest.approx(mean, abs=1e-4)
   ran = folder / 'paper' / 'seed_3' / 'rows' / 'plus_2d_plus_bmc' / 'config.json'
   assert json.loads(ran.read_text())['seed'] == 3
   html = (folder / 'index.html').read_text()
   assert 'Table 8: another dataset' in html and 'http' not in html.split('<body')[1]
-  assert (folder / 'paper' / 'table8' / 'depth_mm.svg').read_text().startswith('<svg')
+  assert (folder / 'paper' / 'table8' / 'epe_abs_mm.svg').read_text().startswith('<svg')
   logs = sorted((folder / 'paper' / 'seed_3' / 'logs').iterdir())
   before = {path: path.stat().st_mtime_ns for path in logs}
   command.main(arguments)  # nothing is run again
@@ -289,6 +338,33 @@ def test_a_failed_row_ends_the_others_and_says_why(tmp_path):
   assert schedule.seconds_of(tmp_path / 'seed_0', 'endless') > 0
 
 
+@pytest.mark.parametrize(
+  ('code', 'reason'),
+  [
+    ('import os; os.kill(os.getpid(), 9)', r'SIGKILL ended it \(was the memory short'),
+    ('raise SystemExit(3)', 'exit status 3'),
+  ],
+)
+def test_a_failure_is_not_explained_by_an_earlier_run(tmp_path, code, reason):
+  before = _job(tmp_path, 'a', 'print("error: old"); raise SystemExit(2)')
+  for job, wanted in ((before, 'failed: old'), (_job(tmp_path, 'a', code), reason)):
+    with pytest.raises(ValueError, match=wanted):
+      schedule.run([job], 1, at_once=1)
+
+
+def test_another_config_is_refused_where_all_is_finished(tmp_path, monkeypatch, capsys):
+  flags = (*_flags('poses'), '--config.seed=0', '--config.num_steps=2')
+  workdir = tmp_path / 'poses' / 'seed_0'
+  workdir.mkdir(parents=True)
+  record_config(workdir, config_from_flags(flags))
+  (workdir / 'rows').mkdir()
+  monkeypatch.setattr(schedule, 'unfinished', lambda *_: pytest.fail('too late'))
+  arguments = ['table5', '--data', 'poses', '--seeds', '0', '--workdir', str(tmp_path)]
+  with pytest.raises(SystemExit):
+    command.main([*arguments, '--config.num_steps=3'])
+  assert 'begun with another config (different: num_steps)' in capsys.readouterr().err
+
+
 def test_the_time_of_a_row_adds_up(tmp_path):
   for _ in range(2):
     schedule.run([_job(tmp_path, 'a', 'import time; time.sleep(0.3)')], 1, at_once=1)
@@ -297,7 +373,8 @@ def test_the_time_of_a_row_adds_up(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_leaves_no_process(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_saves_its_rows_and_leaves_no_process(tmp_path, number):
   poses = tiny_config.write_poses(tmp_path / 'poses.npy')
   text = f"""
 import sys
@@ -316,6 +393,7 @@ with preemption.raised():
     env=os.environ | {'PYTHONPATH': str(ROOT)},
     stderr=subprocess.PIPE,
     text=True,
+    process_group=0,
   )
   row = tmp_path / 'run' / 'rows' / 'source_only' / 'metrics.csv'
   deadline = time.monotonic() + 300
@@ -323,7 +401,7 @@ with preemption.raised():
     assert process.poll() is None, process.stderr.read()
     assert time.monotonic() < deadline
     time.sleep(0.1)
-  process.send_signal(signal.SIGTERM)
+  os.killpg(process.pid, number)  # as a terminal does
   process.communicate(timeout=120)
   log = (tmp_path / 'run' / 'logs' / 'long.txt').read_text()
   assert 'stopped by SIGTERM' in log  # and its lock is free

@@ -18,6 +18,8 @@ from bmc_jax import compile_cache, preemption
 from bmc_jax.errors import USER_ERRORS, fail
 from bmc_jax.experiments import catalogue, results
 
+_EXIT_INTERRUPTED = 130  # 128 + SIGINT
+
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print('stopped by SIGTERM; the same command, run again, goes on.', file=sys.stderr)
     sys.exit(preemption.EXIT_PREEMPTED)
   except KeyboardInterrupt:
-    fail('interrupted; the same command, run again, goes on.')
+    print('\ninterrupted; the same command, run again, goes on.', file=sys.stderr)
+    sys.exit(_EXIT_INTERRUPTED)
   except USER_ERRORS as error:
     fail(str(error))
 

@@ -24,9 +24,9 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
     folder: that holds its prepared dataset.
 
   Returns:
-    `text`, what was measured as rows of cells (empty where the test set has no public
-    labels); `submission`, the path of the file for the challenge, or ''; `scale`, how
-    the size of the hands was known.
+    `metrics`, those of the table, and `text`, all that was measured as rows of cells
+    (both empty where the test set has no public labels); `submission`, the path of the
+    file for the challenge, or ''; `scale`, how the size of the hands was known.
 
   Raises:
     FileNotFoundError: the dataset is not prepared.
@@ -47,7 +47,7 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
     scale,
   )
   out.mkdir(exist_ok=True)
-  found: dict[str, Any] = {'text': [], 'submission': '', 'scale': how}
+  found: dict[str, Any] = {'metrics': {}, 'text': [], 'submission': '', 'scale': how}
   protocol = PROTOCOLS[benchmark.protocol]
   if benchmark.submission:
     archive = out / f'{benchmark.dataset}.zip'
@@ -59,6 +59,11 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
       joints, truth, protocol, {ALL: np.arange(len(joints))}
     )
     found['text'] = evaluate_command.tables(results, protocol)[0]
+    aligned = results[ALL]['alignments']
+    found['metrics'] = {
+      name: aligned[alignment][figure]
+      for name, (alignment, figure) in benchmark.metrics.items()
+    }
   write_json(path, found)
   return found
 

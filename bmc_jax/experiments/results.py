@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, s
 from bmc_jax.experiments.catalogue import Table
 from bmc_jax.main import config_from_flags
 from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import write_json
+from bmc_jax.results import check_recorded, write_json
 from bmc_jax.text_table import format_markdown
+
+_NOT_HERE = ('seed', 'rows', 'run_rows', 'eval_path', 'dry_run', 'save_weights')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,26 +69,45 @@ def run(request: Request, names: Iterable[str], *, at_once: int) -> None:
   """
   if at_once < 1:
     raise ValueError(f'--jobs is {at_once}; it must be at least 1.')
-  if request.data_dir and request.data != 'paper':
-    raise ValueError(
-      '--data-dir is for --data paper alone: give another path by --config.data.'
-    )
+  _check(request)
   by_seed = request.configs()
   rows = experiment.row_configs(by_seed[request.seeds[0]])
   tables = {name: catalogue.fit_to(catalogue.TABLES[name], rows) for name in names}
   folder = request.folder / request.data
+  for seed, config in by_seed.items():
+    check_recorded(schedule.seed_dir(folder, seed), config)
   wanted = list(
     dict.fromkeys(k for table in tables.values() for k in table.rows.values())
   )
   jobs = list(schedule.unfinished(by_seed, folder, wanted, request.flags))
-  schedule.run(jobs, len(wanted) * len(by_seed), at_once)
-  for name, table in tables.items():
-    print(f'\n{_write_table(request, by_seed, name, table)}')
+  try:
+    schedule.run(jobs, len(wanted) * len(by_seed), at_once)
+  finally:  # also when a row has failed: the other tables may be complete
+    left = {job.row for job in schedule.unfinished(by_seed, folder, wanted, ())}
+    for name, table in tables.items():
+      if not left & set(table.rows.values()):
+        print(f'\n{_write_table(request, by_seed, name, table)}')
   found = [
     (catalogue.fit_to(catalogue.TABLES[each['table']], each['known_rows']), each)
     for each in _read_all(request.folder)
   ]
   print(f'\nAll experiments: {page.write_page(request.folder, found).resolve()}')
+
+
+def _check(request: Request) -> None:
+  """Raises ValueError for flags that this command can not follow."""
+  if request.data_dir and request.data != 'paper':
+    raise ValueError(
+      '--data-dir is for --data paper alone; other paths go as --config.data.full.path '
+      'and the like.'
+    )
+  for flag in request.overrides:
+    key = flag.removeprefix('--config.').split('=')[0].split('.')[0]
+    if key in _NOT_HERE:
+      raise ValueError(
+        f'--config.{key} has no meaning for many rows and seeds: run bmc_jax.main with '
+        f'--config=configs/tables/{request.data}.py for it.'
+      )
 
 
 def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
@@ -100,12 +121,13 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
     for label, run_name in table.rows.items():
       values[label][seed] = records[run_name]['metrics']
       seconds += schedule.seconds_of(workdir, run_name)
+  scored = _score_benchmarks(request, table, by_seed, values)
   first = schedule.seed_dir(folder, request.seeds[0])
   about = read_json(first / 'experiment.json')
   found = {
     'table': name,
     'data': request.data,
-    'known_rows': about['rows'],
+    'known_rows': list(experiment.row_configs(by_seed[request.seeds[0]])),
     'description': about['description'],
     'test_set': f'{about["test_set"]}, {about["num_test"]} hands',
     'seeds': list(request.seeds),
@@ -120,7 +142,7 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
     'statistics': summary.statistics(values, table.metrics),
     'paper': {label: dict(row) for label, row in table.paper.items()},
     'claims': [str(claim) for claim in summary.claims(table, values)],
-    'benchmarks': _score_benchmarks(request, table, by_seed),
+    'benchmarks': scored,
   }
   out = folder / name
   out.mkdir(parents=True, exist_ok=True)
@@ -132,22 +154,22 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
   return text
 
 
-def _score_benchmarks(request: Request, table: Table, by_seed) -> list[list[list[str]]]:
-  """The figures of the public test sets, as tables of text."""
+def _score_benchmarks(
+  request: Request, table: Table, by_seed, values: summary.Values
+) -> list[list[list[str]]]:
+  """The figures of the public test sets, as tables of text; puts them into `values`."""
   tables: dict[str, list[list[str]]] = {}
   for row, benchmarks in table.benchmarks.items():
     for seed, config in by_seed.items():
-      row_dir = schedule.seed_dir(request.folder / request.data, seed)
+      workdir = schedule.seed_dir(request.folder / request.data, seed)
       data = Path(config.data.full.path).parent
       for each in benchmarks:
-        scores = benchmark.score(row_dir / 'rows' / slug_of(row), each, data)
+        scores = benchmark.score(workdir / 'rows' / slug_of(row), each, data)
+        values[row][seed] = scores['metrics'] or values[row][seed]
         head, *lines = scores['text'] or [['images']]
-        lines = lines or [
-          [f'no public labels; for the challenge: {scores["submission"]}']
-        ]
-        known = tables.setdefault(
-          each.dataset, [['row', 'seed', *head, 'size of hands']]
-        )
+        lines = lines or [[f'no public labels, only {scores["submission"]}']]
+        heading = ['row', 'seed', *head, 'size of hands']
+        known = tables.setdefault(each.dataset, [heading])
         known += [[row, str(seed), *line, scores['scale']] for line in lines]
   return list(tables.values())
 
@@ -155,7 +177,7 @@ def _score_benchmarks(request: Request, table: Table, by_seed) -> list[list[list
 def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
   parts = [
     f'### {table.title} ({found["data"]})',
-    f'{table.question} {len(found["seeds"])} seeds, mean +- standard deviation; '
+    f'{table.question} {_count_seeds(found["seeds"])}; '
     f'{found["seconds"] / 60:.0f} minutes of runs on {found["device"]}.',
     f'`{found["command"]}`',
     format_markdown(summary.cells(table, found['statistics'])),
@@ -163,6 +185,12 @@ def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
     *(format_markdown(rows) for rows in found['benchmarks']),
   ]
   return '\n\n'.join(part for part in parts if part)
+
+
+def _count_seeds(seeds: Sequence[int]) -> str:
+  if len(seeds) == 1:
+    return f'Seed {seeds[0]}'
+  return f'{len(seeds)} seeds, mean +- standard deviation'
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ A row is run by `python -m bmc_jax.main`, whose output goes to a file. What is f
 is not run again, and a row that was interrupted goes on from its checkpoint.
 """
 
+import contextlib
 import dataclasses
-import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -75,6 +76,58 @@ def unfinished(
         yield Job(workdir, row, command)
 
 
+class _Process:
+  """A job that is running.
+
+  In a process group of its own: Ctrl-C reaches the parent alone, which then ends its
+  jobs by SIGTERM, so that training saves a checkpoint.
+  """
+
+  def __init__(self, job: Job, cores: set[int]):
+    self.job, self.cores = job, cores
+    self._began = time.monotonic()
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open('a') as file, _on_cores(cores):
+      self._earlier = file.tell()  # what earlier runs have left in the log
+      self._process = subprocess.Popen(
+        job.command, stdout=file, stderr=subprocess.STDOUT, process_group=0
+      )
+
+  def ended(self) -> bool:
+    return self._process.poll() is not None
+
+  def terminate(self) -> None:
+    self._process.terminate()
+
+  def finish(self) -> None:
+    """Waits for its end, and adds up the time that the row has taken so far."""
+    self._process.wait()
+    with locked(self.job.workdir):
+      path = self.job.workdir / 'seconds.json'
+      times = read_json(path) if path.exists() else {}
+      spent = times.get(self.job.row, 0.0) + time.monotonic() - self._began
+      write_json(path, times | {self.job.row: spent})
+
+  def failure(self) -> str:
+    """Why it failed, '' if it did not."""
+    code = self._process.returncode
+    if not code:
+      return ''
+    with self.job.log.open(errors='replace') as file:
+      file.seek(self._earlier)
+      lines = file.read().replace('\r', '\n').splitlines()
+    errors = [line for line in lines if line.startswith('error: ')]
+    if errors:
+      reason = errors[-1].removeprefix('error: ')
+    elif code < 0:
+      reason = f'{signal.Signals(-code).name} ended it'
+      reason += ' (was the memory short?)' if code == -signal.SIGKILL else ''
+    else:
+      reason = f'exit status {code}'
+    where = f'(Its output: {self.job.log})'
+    return f'The row {self.job.row!r} of {self.job.workdir} failed: {reason}\n{where}'
+
+
 def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
   """Runs jobs, and shows how many are finished.
 
@@ -88,7 +141,7 @@ def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
       with the next call.
   """
   waiting = list(reversed(jobs))
-  running: dict[Job, tuple[subprocess.Popen, float, set[int]]] = {}
+  running: list[_Process] = []
   shares = _shares_of_cores(at_once)
   bar = tqdm(
     total=total, initial=total - len(jobs), unit='row', dynamic_ncols=True, smoothing=0
@@ -97,25 +150,27 @@ def run(jobs: Sequence[Job], total: int, at_once: int) -> None:
     try:
       while waiting or running:
         while waiting and len(running) < at_once:
-          job = waiting.pop()
-          cores = shares.pop()
-          running[job] = _start(job, cores), time.monotonic(), cores
+          running.append(_Process(waiting.pop(), shares.pop()))
           bar.set_postfix_str(_describe(running))
         time.sleep(_POLL_SECONDS)
-        for job in [job for job, (process, *_) in running.items() if _ended(process)]:
-          process, began, cores = running.pop(job)
-          shares.append(cores)
-          _note_time(job, time.monotonic() - began)
-          if process.returncode:
-            raise ValueError(_failure(job, process.returncode))
+        for process in [process for process in running if process.ended()]:
+          running.remove(process)
+          shares.append(process.cores)
+          process.finish()
+          if failure := process.failure():
+            raise ValueError(failure)
           bar.update()
           bar.set_postfix_str(_describe(running))
     finally:
-      for process, *_ in running.values():
-        process.terminate()  # training saves a checkpoint
-      for job, (process, began, _) in running.items():
-        process.wait()
-        _note_time(job, time.monotonic() - began)
+      for process in running:
+        process.terminate()
+      for process in running:
+        process.finish()
+
+
+def _describe(running: Iterable[_Process]) -> str:
+  jobs = [process.job for process in running]
+  return ', '.join(f'{job.row} ({job.workdir.name})' for job in jobs)
 
 
 def _shares_of_cores(at_once: int) -> list[set[int]]:
@@ -127,41 +182,21 @@ def _shares_of_cores(at_once: int) -> list[set[int]]:
   return [set(cores[i::at_once]) or set(cores) for i in range(at_once)]
 
 
-def _start(job: Job, cores: set[int]) -> subprocess.Popen:
-  job.log.parent.mkdir(parents=True, exist_ok=True)
-  with job.log.open('a') as file:
-    process = subprocess.Popen(job.command, stdout=file, stderr=subprocess.STDOUT)
-  if cores:
-    os.sched_setaffinity(process.pid, cores)
-  return process
-
-
-def _ended(process: subprocess.Popen) -> bool:
-  return process.poll() is not None
-
-
-def _describe(running: Iterable[Job]) -> str:
-  return ', '.join(f'{job.row} ({job.workdir.name})' for job in running)
-
-
-def _failure(job: Job, code: int) -> str:
-  lines = job.log.read_text(errors='replace').replace('\r', '\n').splitlines()
-  errors = [line for line in lines if line.startswith('error: ')]
-  reason = errors[-1].removeprefix('error: ') if errors else f'exit status {code}'
-  return (
-    f'The row {job.row!r} of {job.workdir} failed: {reason}\n(Its output: {job.log})'
-  )
-
-
-def _note_time(job: Job, seconds: float) -> None:
-  """Adds to the time that the row has taken so far."""
-  with locked(job.workdir):
-    path = job.workdir / 'seconds.json'
-    times = read_json(path) if path.exists() else {}
-    write_json(path, times | {job.row: times.get(job.row, 0.0) + seconds})
+@contextlib.contextmanager
+def _on_cores(cores: set[int]) -> Iterator[None]:
+  """Lets processes that are started within a `with` block use these cores alone."""
+  if not cores:
+    yield
+    return
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, cores)
+  try:
+    yield
+  finally:
+    os.sched_setaffinity(0, before)
 
 
 def seconds_of(workdir: Path, row: str) -> float:
   """How long a row has taken, in all its runs; 0 where that is not known."""
   path = workdir / 'seconds.json'
-  return json.loads(path.read_text()).get(row, 0.0) if path.exists() else 0.0
+  return read_json(path).get(row, 0.0) if path.exists() else 0.0

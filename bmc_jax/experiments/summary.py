@@ -32,8 +32,9 @@ class Claim:
     figures = f' ({self.figures})' if self.figures else ''
     if not self.holds:
       return self.text + figures
-    count = sum(self.holds.values())
-    return f'{self.text}: holds in {count} of {len(self.holds)} seeds{figures}'
+    count, seeds = sum(self.holds.values()), len(self.holds)
+    verdict = f'holds in {count} of {seeds} seeds' if count else 'does not hold'
+    return f'{self.text}: {verdict}{figures}'
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
@@ -66,23 +67,26 @@ def claims(table: Table, values: Values) -> list[Claim]:
   found = [
     _order(metric, worse, better, values)
     for worse, better in zip(table.order[:-1], table.order[1:], strict=True)
-    if _seeds(values, worse, better)
+    if _seeds(metric, values, worse, better)
   ]
-  if table.gap and _seeds(values, *table.gap):
+  if table.gap and _seeds(metric, values, *table.gap):
     found.append(_gap(metric, table.gap, values))
   if table.curves:
     found += _saved_labels(table, values)
   return found
 
 
-def _seeds(values: Values, *labels: str) -> list[int]:
-  """The seeds for which all of these rows are finished."""
-  sets = [set(values.get(label, {})) for label in labels]
+def _seeds(metric: str, values: Values, *labels: str) -> list[int]:
+  """The seeds for which all of these rows have a value (None is no number)."""
+  sets = [
+    {seed for seed, row in values.get(label, {}).items() if row.get(metric) is not None}
+    for label in labels
+  ]
   return sorted(set.intersection(*sets))
 
 
 def _order(metric: str, worse: str, better: str, values: Values) -> Claim:
-  seeds = _seeds(values, worse, better)
+  seeds = _seeds(metric, values, worse, better)
   before, after = (
     {seed: values[label][seed][metric] for seed in seeds} for label in (worse, better)
   )
@@ -112,7 +116,7 @@ def closed_share(without: float, judged: float, bound: float) -> float:
 def _gap(metric: str, labels: tuple[str, ...], values: Values) -> Claim:
   shares = [
     closed_share(*(values[label][seed][metric] for label in labels))
-    for seed in _seeds(values, *labels)
+    for seed in _seeds(metric, values, *labels)
   ]
   mean, std = mean_and_std(shares)
   without, judged, bound = labels
@@ -134,9 +138,9 @@ def _saved_labels(table: Table, values: Values) -> list[Claim]:
       shown = 'more than all' if needed is None else f'{100 * needed:.2g} %'
       text = (
         f'With constraints and {100 * share:.2g} % of the labels {describe(metric)} is '
-        f'{_figure(metric, mean)}, for which {shown} are needed without'
+        f'{_figure(metric, mean)}, for which {shown} are needed without (interpolated)'
       )
-      found.append(Claim(text if needed is None else f'{text}: {needed / share:.1f} x'))
+      found.append(Claim(text))
   return found
 
 
@@ -146,8 +150,8 @@ def curve(
   """{share of labels: (mean, std)} of a figure's curve, by share."""
   points = {}
   for share, label in table.curves[name]:
-    if seeds := values.get(label):
-      points[share] = mean_and_std([row[metric] for row in seeds.values()])
+    if seeds := _seeds(metric, values, label):
+      points[share] = mean_and_std([values[label][seed][metric] for seed in seeds])
   return dict(sorted(points.items()))
 
 
