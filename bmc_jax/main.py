@@ -99,6 +99,7 @@ def load_config(path: str) -> Config:
   file = path.split(':')[0]
   if not Path(file).is_file():
     raise ValueError(f'There is no config file {path!r}.')
+  sys.modules.pop('config_config', None)  # ml_collections would fill it anew
   try:
     config = flags.FLAGS['config'].parser.parse(path)
     getattr(config, 'keys', None)  # raises the OSError that the parser has kept

@@ -35,7 +35,7 @@ _FIRST_WIDTH, _LAST_WIDTH = 1.0, 0.003
 _SHARPENING = 0.7
 """After this share of the steps the corner has its last width."""
 
-_WEIGHTS = {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}
+WEIGHTS = {'bone_length': 5.0, 'root_bone': 0.5, 'joint_angle': 2.0}
 """Of the constraints: any would do, as they end at 0, but these converge fast."""
 
 _PLAUSIBLE = 1e-5
@@ -48,7 +48,7 @@ class Repaired(NamedTuple):
   Attributes:
     joints: (*b, 21, 3) in the unit and the frame of the input.
     scale: (*b,) length of the limits' unit, in the unit of the joints.
-    penalty_before: (*b,) loss of the constraints (`_WEIGHTS`) for the input, at the
+    penalty_before: (*b,) loss of the constraints (`WEIGHTS`) for the input, at the
       scale at which it is first judged.
     penalty_after: (*b,) the same of the result at `scale`: about 0, unless the
       constraints contradict each other or what is kept.
@@ -181,7 +181,7 @@ def _relative(joints, unit):
 
 def _loss(joints, limits: HandLimits):
   return constraints.bmc_loss(
-    joints, limits, weights=_WEIGHTS, reference=limits.metadata.unit_bone
+    joints, limits, weights=WEIGHTS, reference=limits.metadata.unit_bone
   )[0]
 
 

@@ -9,8 +9,8 @@ training frames, with robust quantiles since their 3D labels are noisy.
     python -m bmc_jax.main --config=configs/real_photos.py --workdir=runs/real_photos
 
 Expect (two CPU cores, seed 0, 10 minutes beside other work; depth error in mm):
-procedural only 25.1, + 2D 24.6, + 2D + BMC 31.4, full 3D 12.5, chance 13.5. What is
-learned on procedural hands does not transfer to the photos, so BMC does not help.
+procedural only 25.1, + 2D 24.6, + 2D + BMC 22.0, full 3D 12.5, chance 13.5. What is
+learned on procedural hands does not transfer to the photos, so BMC helps little.
 """
 
 import ml_collections

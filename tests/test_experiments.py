@@ -185,6 +185,9 @@ def test_the_share_of_labels_is_interpolated():
       ['table2', '--data', 'poses', '--data-dir', 'x'],
       '--data-dir is for --data paper',
     ),
+    (['table2', '--data', 'poses', '--config.dry_run=True'], 'dry_run has no meaning'),
+    (['table2', '--data', 'poses', '--config.seed=3'], '--config.seed has no meaning'),
+    (['table2', '--data', 'poses', '--config.eval_path=x'], 'eval_path has no meaning'),
   ],
 )
 def test_wrong_arguments_are_told_in_a_sentence(arguments, message, tmp_path, capsys):

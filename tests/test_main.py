@@ -186,6 +186,7 @@ FILES = {
 def test_a_wrong_config_file_is_told_in_one_sentence(tmp_path, text):
   file = tmp_path / 'c.py'
   file.write_text(text)
+  main.load_config(str(ROOT / 'configs' / 'quickstart.py'))  # leaves nothing behind
   with pytest.raises(ValueError, match=FILES[text]) as error:
     main.load_config(str(file))
   assert '\n' not in str(error.value)
@@ -263,6 +264,7 @@ def test_a_mistake_is_told_in_one_sentence(
   config = made if type(made) is type(config) else config
   monkeypatch.setattr(main, '_CONFIG', SimpleNamespace(value=config))
   monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path / 'run')))
+  monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
   capfd.readouterr()
   with pytest.raises(SystemExit) as exit_status:
     main.main(['main'])
@@ -279,11 +281,12 @@ def test_the_traceback_of_a_failure_goes_with_the_next_success(
   poses, tmp_path, monkeypatch
 ):
   (tmp_path / 'traceback.txt').write_text('of an earlier run')
-  monkeypatch.setattr('bmc_jax.experiment.run_experiment', lambda config, workdir: None)
+  monkeypatch.setattr('bmc_jax.experiment.run_experiment', lambda *_, **__: None)
   monkeypatch.setattr(
     main, '_CONFIG', SimpleNamespace(value=SimpleNamespace(dry_run=False))
   )
   monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path)))
+  monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
   main.main(['main'])
   assert not (tmp_path / 'traceback.txt').exists()
 

@@ -69,6 +69,7 @@ def test_repaired_hands_are_plausible_and_nearer_to_the_truth(keep, hands, hand_
   loss, _ = constraints.bmc_loss(
     (repaired.joints - repaired.joints[:, :1]) / repaired.scale[:, None, None],
     hand_limits,
+    weights=repair_lib.WEIGHTS,
   )
   np.testing.assert_allclose(repaired.penalty_after, loss, rtol=0.01, atol=1e-4)
   assert np.median(repaired.penalty_before) > 0.1

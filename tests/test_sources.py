@@ -120,6 +120,7 @@ def test_a_larger_share_holds_the_smaller_ones():
   for smaller, larger in itertools.pairwise(kept):
     assert not (smaller & ~larger).any()
   assert not sources.labelled_in_3d(1000, '2d', 1.0).any()
+  assert sources.labelled_in_3d(50, '3d', 0.005).sum() == 1
 
 
 def test_the_parent_folder_and_sliced_and_summed_splits_work(prepared):
@@ -171,7 +172,7 @@ def test_a_wrong_tfds_specification_is_one_sentence(prepared, options, message):
   _one_sentence(error)
 
 
-@pytest.mark.parametrize('share', [-0.1, 1.1, np.nan, 'half', None])
+@pytest.mark.parametrize('share', [-0.1, 1.1, np.nan, 'half', None, True])
 def test_a_wrong_share_is_one_sentence(prepared, share):
   with pytest.raises(ValueError, match='share_3d is .*; it must be a share') as error:
     sources.TfdsSource(prepared[0], 'train', share_3d=share)

@@ -242,14 +242,15 @@ def labelled_in_3d(count: int, labels: str, share_3d: float) -> np.ndarray:
   Args:
     count: of the examples.
     labels: '2d' keeps none, whatever the share.
-    share_3d: of the examples, in [0, 1].
+    share_3d: of the examples, in [0, 1]; a share above 0 keeps one at least.
 
   Raises:
     ValueError: the share is no number in [0, 1].
   """
-  if not isinstance(share_3d, int | float) or not 0 <= share_3d <= 1:
+  number = isinstance(share_3d, int | float) and not isinstance(share_3d, bool)
+  if not number or not 0 <= share_3d <= 1:
     raise ValueError(f'share_3d is {share_3d!r}; it must be a share from 0 to 1.')
-  kept = round(share_3d * count) if labels == '3d' else 0
+  kept = max(round(share_3d * count), 1) if labels == '3d' and share_3d else 0
   return np.random.default_rng(0).permutation(count) < kept
 
 

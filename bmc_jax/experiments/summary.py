@@ -94,9 +94,11 @@ def _order(metric: str, worse: str, better: str, values: Values) -> Claim:
   holds = {seed: sign * (after[seed] - before[seed]) > 0 for seed in seeds}
   old, new = (float(np.mean(list(part.values()))) for part in (before, after))
   change = f'{_figure(metric, old)} -> {_figure(metric, new)}'
+  if old:
+    change += f', {100 * (new / old - 1):+.0f} %'
   return Claim(
     f'"{better}" is better than "{worse}"',
-    f'{describe(metric)} {change}, {100 * (new / old - 1):+.0f} %',
+    f'{describe(metric)} {change}',
     holds,
   )
 
