@@ -1,6 +1,7 @@
 """The paper's experiments: what they run, what they show, and that they start."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ def _flags(data):
   return (f'--config={ROOT}/configs/tables/{data}.py',)
 
 
+@functools.cache
 def _rows(data):
   return experiment.row_configs(config_from_flags(_flags(data)))
 
