@@ -24,8 +24,6 @@ from bmc_jax.data.sources import Source
 MM_PER_METRE = 1000.0
 Predictions = dict[str, np.ndarray]
 
-_FROM_20_MM = np.linspace(20, 50, 100)
-
 
 def evaluate(
   config: Config,
@@ -149,6 +147,7 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     )
   )[visible]
   depth = np.asarray(metrics.depth_error(joints[..., 2], truth[..., 2]))[visible]
+  from_20 = metrics.THRESHOLDS_FROM_20_MM
   summary = {
     'keypoints_2d_px': error_2d.mean(),
     'keypoints_2d_percent': 100 * error_2d.mean() / image_size,
@@ -158,9 +157,7 @@ def summarize(predictions: Predictions, image_size: float) -> dict[str, float]:
     'epe_abs_mm': error_absolute.mean(),
     'epe_pa_mm': error_aligned.mean(),
     'auc_0_50': metrics.auc(metrics.pck(jnp.asarray(error))),
-    'auc_20_50': metrics.auc(
-      metrics.pck(jnp.asarray(error), _FROM_20_MM), thresholds=_FROM_20_MM
-    ),
+    'auc_20_50': metrics.auc(metrics.pck(jnp.asarray(error), from_20), from_20),
     'auc_pa_0_50': metrics.auc(metrics.pck(jnp.asarray(error_aligned))),
   }
   return {name: float(value) for name, value in summary.items()}

@@ -152,6 +152,9 @@ def _centred(joints, joints_true, visibility):
 THRESHOLDS_MM = np.linspace(0, 50, 100)
 """The 100 thresholds from 0 to 50 mm of FreiHAND's public evaluation."""
 
+THRESHOLDS_FROM_20_MM = np.linspace(20, 50, 100)
+"""The same number from 20 to 50 mm, the range of many papers on RGB images."""
+
 
 def pck(
   errors: Float[Array, '*b'],

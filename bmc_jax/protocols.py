@@ -148,7 +148,7 @@ ALIGNMENTS: dict[str, Alignment] = {
 # and Brox (2017) calls 20-50 mm is 21.05-50 mm.
 _HAND3D_MM = np.linspace(0, 50, 20)[8:]
 _AREA_0_50 = {'auc_0_50': metrics.THRESHOLDS_MM}
-_AREA_20_50 = {'auc_20_50': np.linspace(20, 50, 100)}
+_AREA_20_50 = {'auc_20_50': metrics.THRESHOLDS_FROM_20_MM}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from bmc_jax import evaluate_command, submission, submit
 from bmc_jax.config import Config
 from bmc_jax.experiments.catalogue import Benchmark
 from bmc_jax.ground_truth import GroundTruth, read_prepared
+from bmc_jax.inputs import fingerprint
 from bmc_jax.protocols import PROTOCOLS
 from bmc_jax.report.load import read_json
 from bmc_jax.results import write_json
@@ -26,7 +27,8 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
   Returns:
     `metrics`, those of the table, and `text`, all that was measured as rows of cells
     (both empty where the test set has no public labels); `submission`, the path of the
-    file for the challenge, or ''; `scale`, how the size of the hands was known.
+    file for the challenge, or ''; `scale`, how the size of the hands was known;
+    `test_set`, which changes with the files of the test set.
 
   Raises:
     FileNotFoundError: the dataset is not prepared.
@@ -34,10 +36,11 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
   """
   out = row_dir / 'benchmarks'
   path = out / f'{benchmark.dataset}.json'
-  if path.exists():
-    return read_json(path)
-  config = submit.load_row_config(row_dir)
   data = str(folder / benchmark.dataset)
+  test_set = fingerprint(Path(data))
+  if path.exists() and (kept := read_json(path)).get('test_set') == test_set:
+    return kept
+  config = submit.load_row_config(row_dir)
   truth = read_prepared(data, benchmark.split)
   scale, how = _sizes(truth, config)
   joints = submit.to_metres(
@@ -48,6 +51,7 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
   )
   out.mkdir(exist_ok=True)
   found: dict[str, Any] = {'metrics': {}, 'text': [], 'submission': '', 'scale': how}
+  found['test_set'] = test_set
   protocol = PROTOCOLS[benchmark.protocol]
   if benchmark.submission:
     archive = out / f'{benchmark.dataset}.zip'

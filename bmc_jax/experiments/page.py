@@ -1,5 +1,6 @@
 """The page over all experiments, made from what they left in their folders."""
 
+import dataclasses
 import html
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from bmc_jax.experiments import figures, summary
 from bmc_jax.experiments.catalogue import Table
 from bmc_jax.experiments.schedule import seed_dir
 from bmc_jax.report import document, hands, load
+from bmc_jax.report.page import pictures
 
 _MAX_HANDS = 3
 
@@ -105,22 +107,16 @@ def _sample_hands(folder, table: Table, results, images) -> str:
     return ''
   known = load.load_experiment(workdir)
   by_name = {row.name: row for group in known.groups for row in group.predicted}
-  shown = {k: by_name[run] for k, run in table.rows.items() if run in by_name}
-  group = load.Group('', '', list(shown.values()), {})
-  cards = []
-  for sample in hands.choose_samples(group)[:_MAX_HANDS]:
-    cells = ''.join(
-      f'<div class="cell">{hands.image_view(row, index, images)}'
-      f'{hands.depth_views(row, index)}<p>{html.escape(label)} '
-      f'<span class="soft">{error:.1f} mm</span></p></div>'
-      for (label, row), index, error in zip(
-        shown.items(), sample.indices, sample.errors, strict=True
-      )
-    )
-    cards.append(
-      f'<div class="sample"><p><b>{html.escape(sample.sample_id)}</b> '
-      f'<span class="soft">{sample.title}</span></p><div class="cells">{cells}</div>'
-      '</div>'
-    )
+  shown = [(label, run) for label, run in table.rows.items() if run in by_name]
+  group = load.Group(
+    name='',
+    slug='',
+    rows=[
+      dataclasses.replace(by_name[run], name=label, color=place)
+      for place, (label, run) in enumerate(shown)
+    ],
+    chance={},
+  )
+  samples = hands.choose_samples(group)[:_MAX_HANDS]
   hint = '<p class="soft">Predictions in colour, truth in grey: front and side.</p>'
-  return hint + ''.join(cards) if cards else ''
+  return hint + pictures(group, samples, images)

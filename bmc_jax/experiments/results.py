@@ -80,18 +80,22 @@ def run(request: Request, names: Iterable[str], *, at_once: int) -> None:
     dict.fromkeys(k for table in tables.values() for k in table.rows.values())
   )
   jobs = list(schedule.unfinished(by_seed, folder, wanted, request.flags))
+  failure = None
   try:
     schedule.run(jobs, len(wanted) * len(by_seed), at_once)
-  finally:  # also when a row has failed: the other tables may be complete
-    left = {job.row for job in schedule.unfinished(by_seed, folder, wanted, ())}
-    for name, table in tables.items():
-      if not left & set(table.rows.values()):
-        print(f'\n{_write_table(request, by_seed, name, table)}')
+  except ValueError as error:  # a row failed: other tables may be complete
+    failure = error
+  left = {job.row for job in schedule.unfinished(by_seed, folder, wanted, ())}
+  for name, table in tables.items():
+    if not left & set(table.rows.values()):
+      print(f'\n{_write_table(request, by_seed, name, table)}')
   found = [
     (catalogue.fit_to(catalogue.TABLES[each['table']], each['known_rows']), each)
     for each in _read_all(request.folder)
   ]
   print(f'\nAll experiments: {page.write_page(request.folder, found).resolve()}')
+  if failure:
+    raise failure
 
 
 def _check(request: Request) -> None:

@@ -159,8 +159,8 @@ def _hands(experiment: load.Experiment) -> list[tuple[str, str, str]]:
     f'<div class="key">{key}<span><i class="swatch"></i>truth (white on images)'
     '</span></div>'
   )
-  pictures = _blocks(
-    experiment, lambda group: _pictures(group, samples[group.slug], images)
+  pictured = _blocks(
+    experiment, lambda group: pictures(group, samples[group.slug], images)
   )
   turning = _blocks(experiment, lambda group: _viewer(group, samples[group.slug]))
   intro = (
@@ -170,14 +170,15 @@ def _hands(experiment: load.Experiment) -> list[tuple[str, str, str]]:
   )
   hint = '<p class="soft">Drag to turn; all rows turn together.</p>'
   return [
-    ('hands', 'Predictions', intro + key + images.definitions() + pictures),
+    ('hands', 'Predictions', intro + key + images.definitions() + pictured),
     ('turn', 'Hands in 3D', hint + key + turning),
   ]
 
 
-def _pictures(
+def pictures(
   group: load.Group, samples: list[hands.Sample], images: hands.ImageStore
 ) -> str:
+  """What each row of a group predicts for some samples, side by side."""
   cards = []
   for sample in samples:
     cells = ''.join(
