@@ -14,23 +14,18 @@ hands, written or checked, is printed as a warning: poor predictions are valid f
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 
 from bmc_jax import compile_cache, doubts, evaluate, pose25d, skeleton, submission
-from bmc_jax.config import Config
 from bmc_jax.data import sources
 from bmc_jax.errors import USER_ERRORS, fail, warn
 from bmc_jax.ground_truth import GroundTruth, read_prepared, read_scale
-from bmc_jax.models import create_model
-from bmc_jax.report.load import read_json, slug_of
 from bmc_jax.skeleton import WRIST
 from bmc_jax.submission import FORMS
-from bmc_jax.train import is_trained, model_options, train, variables_of
+from bmc_jax.trained_row import TrainedRow, open_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -82,12 +77,11 @@ def _validate(flags: argparse.Namespace) -> None:
 
 def _submit(flags: argparse.Namespace) -> None:
   form = FORMS[flags.format]
-  row_dir = find_row(Path(flags.workdir).expanduser(), flags.row)
-  config = load_row_config(row_dir)
+  row = open_row(flags.workdir, flags.row)
   truth = read_prepared(flags.data, flags.split)
   scale = None if flags.scale is None else read_scale(flags.scale, len(truth.names))
-  joints = predict_hands(config, row_dir, flags.data, flags.split)
-  joints = to_metres(joints, truth, tuple(config.reference), scale)
+  joints = predict_hands(row, flags.data, flags.split)
+  joints = to_metres(joints, truth, tuple(row.config.reference), scale)
   submission.write_submission(Path(flags.out).expanduser(), joints, form)
   for doubt in doubts.find(joints, form):
     warn(f'{flags.out}: {doubt}.')
@@ -97,54 +91,15 @@ def _submit(flags: argparse.Namespace) -> None:
     print(f'This is no full submission: the challenge has {wanted} images.')
 
 
-def find_row(workdir: Path, row: str | None) -> Path:
-  """The folder of a row that has been trained.
-
-  Args:
-    workdir: of an experiment.
-    row: its name; None takes the only one.
-
-  Raises:
-    ValueError: there is no such row, or more than one to choose from.
-  """
-  known = sorted(path.parent.name for path in workdir.glob('rows/*/config.json'))
-  if not known:
-    raise ValueError(
-      f'{workdir} holds no row of an experiment; run bmc_jax.main first.'
-    )
-  name = slug_of(row) if row is not None else known[0]
-  if name not in known or (row is None and len(known) > 1):
-    what = f'no row {row!r}' if row is not None else 'more than one row'
-    raise ValueError(f'{workdir} has {what}; choose with --row: {", ".join(known)}.')
-  return workdir / 'rows' / name
-
-
-def load_row_config(row_dir: Path) -> Config:
-  """The config that a row was trained with.
-
-  Raises:
-    ValueError: its training has not ended.
-  """
-  config = ml_collections.ConfigDict(read_json(row_dir / 'config.json'))
-  config.init_from = ''  # the checkpoint has all weights
-  if config.optimizer.clip_norm is None:  # JSON has no infinity
-    config.optimizer.clip_norm = math.inf
-  if not is_trained(config, row_dir):
-    raise ValueError(f'The row in {row_dir} is not trained to its end; go on with it.')
-  return config
-
-
-def predict_hands(config: Config, row_dir: Path, data: str, split: str) -> np.ndarray:
+def predict_hands(row: TrainedRow, data: str, split: str) -> np.ndarray:
   """Predicted right hands (N, 21, 3) of a prepared split, in reference bones."""
   spec = {'kind': 'tfds', 'path': data, 'split': split}
-  if config.model.name == 'keypoint_lifter':
+  if row.config.model.name == 'keypoint_lifter':
     spec['with_image'] = False
-  elif size := config.data.test.get('image_size'):
+  elif size := row.config.data.test.get('image_size'):
     spec['image_size'] = size
-  state = train(config, row_dir, None)  # trained already: restores the checkpoint
-  model = create_model(model_options(config))
   predictions = evaluate.predict(
-    config, model, variables_of(state), sources.open_source(spec)
+    row.config, row.model, row.variables, sources.open_source(spec)
   )
   return predictions['joints_3d_normalized']
 

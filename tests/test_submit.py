@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from bmc_jax import evaluate_command, skeleton, submit
+from bmc_jax import evaluate_command, skeleton, submit, trained_row
 from bmc_jax.experiment import row_config
 from bmc_jax.ground_truth import GroundTruth
 from bmc_jax.results import write_json
@@ -213,16 +213,16 @@ def test_unlabelled_images_take_their_scale_from_a_file(trained, tmp_path, capsy
 def test_a_workdir_without_a_trained_row_is_told(trained, tmp_path, capsys):
   workdir = tmp_path / 'run'
   with pytest.raises(ValueError, match='holds no row of an experiment'):
-    submit.find_row(workdir, None)
+    trained_row.find_row(workdir, None)
   for name in ('one', 'plus_two'):
     (workdir / 'rows' / name).mkdir(parents=True)
     config = (trained[0] / 'rows' / 'source_only' / 'config.json').read_text()
     (workdir / 'rows' / name / 'config.json').write_text(config)
   with pytest.raises(ValueError, match='more than one row; choose .*: one, plus_two'):
-    submit.find_row(workdir, None)
-  row = submit.find_row(workdir, '+ Two')
+    trained_row.find_row(workdir, None)
+  row = trained_row.find_row(workdir, '+ Two')
   with pytest.raises(ValueError, match='is not trained to its end'):
-    submit.load_row_config(row)
+    trained_row.load_row_config(row)
   with pytest.raises(SystemExit):
     submit.main(['--format', 'ho3d', '--workdir', 'x', '--out', 'y.zip'])
   assert '--data is needed' in capsys.readouterr().err

@@ -14,6 +14,7 @@ from bmc_jax.protocols import PROTOCOLS
 from bmc_jax.report.load import read_json
 from bmc_jax.results import write_json
 from bmc_jax.subsets import ALL
+from bmc_jax.trained_row import open_row
 
 
 def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
@@ -40,13 +41,13 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
   test_set = fingerprint(Path(data))
   if path.exists() and (kept := read_json(path)).get('test_set') == test_set:
     return kept
-  config = submit.load_row_config(row_dir)
+  row = open_row(row_dir)
   truth = read_prepared(data, benchmark.split)
-  scale, how = _sizes(truth, config)
+  scale, how = _sizes(truth, row.config)
   joints = submit.to_metres(
-    submit.predict_hands(config, row_dir, data, benchmark.split),
+    submit.predict_hands(row, data, benchmark.split),
     truth,
-    tuple(config.reference),
+    tuple(row.config.reference),
     scale,
   )
   out.mkdir(exist_ok=True)
