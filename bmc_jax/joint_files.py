@@ -9,7 +9,8 @@ with `is_right`, `side_is_right` or `handedness` (N,) |
 and axis (`wrist_x`, `x0`), in any order of the columns, and may add one of the sides |
 | `.json` | nested lists as in `.npy`, points also as {"x", "y", "z"}; or MediaPipe's \
 results, an object or a list of them, with `worldLandmarks`, `landmarks` or `joints`, \
-and `handedness` or `is_right` (with or without underscores) |
+and `handedness` or `is_right` (with or without underscores); or predictions.json of \
+`bmc_jax.predict` |
 
 `is_right` is 1 or 0, `handedness` right or left. A missing value (an empty cell, `nan`,
 `null`) is NaN; no hand is left out.

@@ -133,6 +133,9 @@ def read_json(file: Path) -> Content:
 
 
 def _read_results(content: Any) -> Content:
+  order = None
+  if isinstance(content, Mapping) and isinstance(content.get('hands'), list):
+    order, content = content.get('joint_order'), content['hands']  # bmc_jax.predict's
   results = content if isinstance(content, list) else [content]
   if not any(_is_result(result) for result in results):
     return Content(as_hands(_coordinates(content)))
@@ -154,7 +157,7 @@ def _read_results(content: Any) -> Content:
       sides += _result_sides(keys, len(hands[-1]), number)
   if not hands:
     raise ValueError('it holds no hand')
-  return Content(np.concatenate(hands), sides)
+  return Content(np.concatenate(hands), sides, order)
 
 
 def _result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from data_prep import annotations, image_headers
+from bmc_jax.data import image_headers
+from data_prep import annotations
 
 Row = Mapping[str, Any]
 """An entry of one of the tables."""
@@ -207,13 +208,6 @@ def _read_length(row: Row, name: str, where: str) -> int | None:
   if not 1 <= length < math.inf or length % 1:
     raise ValueError(f'{where}: {name} is {value!r}, no number of pixels; {CORRECT}.')
   return int(length)
-
-
-def guess_intrinsics(header: image_headers.Header) -> np.ndarray:
-  """A camera (3, 3) for an image of which only the header is known."""
-  focal = header.focal_length or max(header.width, header.height)
-  cx, cy = (header.width - 1) / 2, (header.height - 1) / 2
-  return np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]])
 
 
 def _listed_intrinsics(row: Row, where: str) -> np.ndarray | None:

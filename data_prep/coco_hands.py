@@ -57,12 +57,11 @@ from absl import logging
 
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
+from bmc_jax.data import image_headers, images
 from data_prep import (
   annotations,
   base,
   coco_export,
-  image_headers,
-  images,
   keypoint_names,
   records,
 )
@@ -161,7 +160,7 @@ def read_example(record: Record) -> example_lib.Example:
   view.check_size(header, file)
   _check_inside(record, header.width, header.height)
   if view.intrinsics is None:
-    intrinsics = coco_export.guess_intrinsics(header)
+    intrinsics = image_headers.guess_intrinsics(header)
     example['intrinsics'] = intrinsics.astype(np.float32)
   return example
 

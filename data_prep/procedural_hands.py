@@ -27,10 +27,10 @@ import tensorflow_datasets as tfds
 from tqdm import auto as tqdm
 
 from bmc_jax.data import example as example_lib
+from bmc_jax.data import images as image_lib
 from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.render import render_batch
 from data_prep import base
-from data_prep import images as image_lib
 
 EXAMPLES = {
   'studio_train': 4000,

@@ -46,7 +46,8 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
-from data_prep import annotations, base, images, pickles, records
+from bmc_jax.data import images
+from data_prep import annotations, base, pickles, records
 from data_prep.records import Record
 
 HANDS = ('each', 'dominant')

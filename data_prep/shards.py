@@ -18,8 +18,9 @@ from typing import Any
 from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
+from bmc_jax.data import crops, images
 from bmc_jax.data import example as example_lib
-from data_prep import checks, crops, images, pickles
+from data_prep import checks, pickles
 
 Record = Any
 """What annotation files say of one example: a dataclass or a mapping; picklable."""
@@ -75,7 +76,7 @@ class Converter:
       for file in _files(record):
         if not file.is_file():
           raise FileNotFoundError(
-            f'The file {file} is missing; {images.REMEDY}.'
+            f'The file {file} is missing; {images.REMEDY} with --max-bad.'
           ) from None
       raise
     box = example.pop('hand_box', None)

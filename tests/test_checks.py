@@ -134,7 +134,7 @@ def test_wrong_images_are_named_with_their_remedy(source, capsys, image, expecte
   _spoil(source, 3, image=image)
   message = _failure(source, capsys)
   assert str(source / 'train' / '003.png') in message and expected in message
-  assert message.endswith('get an intact copy, or leave it out with --max-bad.')
+  assert message.endswith('get an intact copy, or leave it out.')
 
 
 def test_so_many_bad_examples_are_left_out_as_are_allowed(source, capsys):

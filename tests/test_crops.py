@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from bmc_jax.data import crops
 from data_prep import build as build_lib
-from data_prep import crops
 from tests.fixtures_data import DOT_JOINTS, find_dots, make_example
 
 

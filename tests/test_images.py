@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from data_prep import images
+from bmc_jax.data import images
 
 NOISE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
 JPEG = images.encode(NOISE, 'jpeg')

@@ -96,7 +96,7 @@ LIGHT = {
     )
   ),
 }
-"""The colours of the page's light style (template.html), for files beside the page."""
+"""The colours of the page's light style (web/page.css), for files beside the page."""
 
 
 def as_file(element: str) -> str:

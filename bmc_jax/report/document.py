@@ -32,17 +32,34 @@ def write_document(
     for key, name, content in sections
   )
   title = html.escape(title)
+  nav = f'<nav><div class="wide">{links}</div></nav>' if len(sections) > 1 else ''
   page = (
     f'<header class="wide"><h1>{title}</h1>{header}</header>'
-    f'<nav><div class="wide">{links}</div></nav><main class="wide">{body}</main>'
+    f'{nav}<main class="wide">{body}</main>'
     f'<footer class="wide">Written by bmc_jax; rebuild with <code>{command}</code>.'
     '</footer>'
   )
-  template = resources.files('bmc_jax.report').joinpath('template.html').read_text()
-  text = template.replace('<!--title-->', title).replace('<!--body-->', page)
+  text = _template(viewer='class="posing"' in body)
+  text = text.replace('<!--title-->', title).replace('<!--body-->', page)
   path = pathlib.Path(path)
   path.write_text(text, encoding='utf-8')
   return path
+
+
+def read_part(*names: str) -> str:
+  """Files of `bmc_jax/report/web`, one after the other."""
+  folder = resources.files('bmc_jax.report').joinpath('web')
+  return '\n'.join(folder.joinpath(name).read_text('utf-8') for name in names)
+
+
+def _template(*, viewer: bool) -> str:
+  """The empty page, its styles and scripts in it; those of the viewer if it has one."""
+  styles, scripts = ['page.css'], ['page.js']
+  if viewer:
+    styles += ['viewer.css']
+    scripts += ['hand_math.js', 'viewer.js']
+  text = read_part('page.html').replace('<!--styles-->', read_part(*styles))
+  return text.replace('<!--scripts-->', read_part(*scripts))
 
 
 def facts(items: dict[str, str]) -> str:

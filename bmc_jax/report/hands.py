@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from bmc_jax.json_numbers import to_lists
 from bmc_jax.report import load
 
 _FINGERS = np.concatenate(
@@ -192,10 +193,8 @@ def viewer_sample(truth: np.ndarray, shown: list[np.ndarray]) -> dict:
 
 
 def _numbers(joints: np.ndarray) -> list[float | None]:
-  """Flat coordinates with one decimal; None for those that are not finite."""
-  values = np.clip(joints.astype(np.float64), -2000, 2000).round(1).ravel()
-  finite = np.isfinite(joints).ravel()
-  return [float(v) if ok else None for v, ok in zip(values, finite, strict=True)]
+  """Flat coordinates with one decimal, at most two metres."""
+  return to_lists(np.clip(joints, -2000, 2000).ravel(), 1)
 
 
 def view_box(points: np.ndarray, margin: float, columns: Sequence[int] = (0, 1)) -> str:

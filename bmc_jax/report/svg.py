@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import matplotlib
 from matplotlib import axes, figure
 
-NUM_COLORS = 8  # colours of the series in template.html
+NUM_COLORS = 8  # colours of the series in web/page.css
 
 TEXT = '#000001'
 GRID = '#000002'

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 from PIL import Image
 
 _ORIENTATION = 0x0112
@@ -58,3 +59,10 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
   if 'exif' in image.info and image.getexif().get(_ORIENTATION) in _TURNED:
     return height, width
   return width, height
+
+
+def guess_intrinsics(header: Header) -> np.ndarray:
+  """A camera (3, 3) for an image of which only the header is known."""
+  focal = header.focal_length or max(header.width, header.height)
+  cx, cy = (header.width - 1) / 2, (header.height - 1) / 2
+  return np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]])

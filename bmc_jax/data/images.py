@@ -8,7 +8,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from data_prep import image_headers
+from bmc_jax.data import image_headers
 
 Shape = Sequence[int | None]
 
@@ -16,7 +16,7 @@ JPEG_QUALITY = 95
 MAX_PIXELS = 2**26
 """A larger image is refused unopened: 67 megapixels are 200 MB when decoded."""
 
-REMEDY = 'get an intact copy, or leave it out with --max-bad'
+REMEDY = 'get an intact copy, or leave it out'
 _JPEG_START = b'\xff\xd8'
 _SPACES = {'CMYK': 'CMYK', 'YCCK': 'CMYK'}  # those without a grey channel of their own
 

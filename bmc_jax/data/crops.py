@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import sources
-from data_prep import images
+from bmc_jax.data import images, sources
 
 SCALE = 1.5  # side of the crop, in sizes of the box around the hand
 MIN_SIDE = 32  # px before resizing; one labelled joint has no size
 
 
 def crop_to_hand(
-  example: Mapping[str, Any], size: int, box: np.ndarray | None = None
+  example: Mapping[str, Any],
+  size: int,
+  box: np.ndarray | None = None,
+  *,
+  scale: float = SCALE,
 ) -> example_lib.Example:
   """Cuts out the hand and resizes the cut.
 
@@ -23,6 +26,7 @@ def crop_to_hand(
     size: side of the result in pixels.
     box: (4,) left, top, right, bottom of the hand; None for that of the labelled
       keypoints.
+    scale: side of the crop, in sizes of the box.
 
   Returns:
     The example with an image of (size, size, 3), black where the crop leaves the
@@ -41,7 +45,7 @@ def crop_to_hand(
       f'{where} has no labelled keypoint to crop around; leave its split out.'
     )
   low, high = keypoints.min(axis=0), keypoints.max(axis=0)
-  side = max(int(np.ceil(SCALE * np.max(high - low))), MIN_SIDE)
+  side = max(int(np.ceil(scale * np.max(high - low))), MIN_SIDE)
   if side**2 > images.MAX_PIXELS:
     raise ValueError(f'{where}: its keypoints spread over {side} px; correct them.')
   corner = np.rint((low + high - (side - 1)) / 2).astype(int)  # centre of pixel (0, 0)

@@ -1,0 +1,201 @@
+r"""Predicts 3D hands on images, folders of images and videos.
+
+    python -m bmc_jax.predict --checkpoint runs/quickstart --row '+ BMC' photos/ \
+        --out predictions
+
+Writes predictions.json (pixels and metres, named there), overlays/ with each image or
+video under the hands drawn on it, and page.html, on which hands turn and bend.
+
+The network sees a crop of one hand. Where that is comes from --box or --boxes, from a
+--detector, or it is the whole image; a second pass crops around the joints that the
+first one found. It takes hands for right ones unless --hand, --boxes or the detector
+say otherwise. Without --intrinsics the focal length is that in the image's EXIF data,
+or else guessed as its longer side; the file says which. No image tells how large a hand
+is: it gets the median size of the hands that the row was tested on, or --bone-length.
+"""
+
+import argparse
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from bmc_jax import compile_cache
+from bmc_jax.errors import USER_ERRORS, fail, warn
+from bmc_jax.limits import HandLimits, open_limits
+from bmc_jax.prediction import HandPosePredictor, HandPrediction, View, media
+from bmc_jax.prediction.hints import SIDES, Boxes, Cameras, Hand, parse_numbers
+from bmc_jax.prediction.media import Frame, Unreadable
+from bmc_jax.prediction.predictor import BATCH_SIZE, PASSES
+from bmc_jax.prediction.recorder import Recorder
+from bmc_jax.prediction.smoothing import OneEuroFilter
+
+_INTERRUPTED = 130  # what shells call a program that Ctrl-C ended
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command line; ends with exit status 2 for wrong input."""
+  flags = _parser().parse_args(argv)
+  compile_cache.enable()
+  try:
+    _run(flags)
+  except USER_ERRORS as error:
+    fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m bmc_jax.predict',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('inputs', nargs='+', help='images, folders of them, videos')
+  parser.add_argument('--checkpoint', required=True, help='workdir of an experiment')
+  parser.add_argument('--row', help='of its table; not needed if there is one only')
+  parser.add_argument('--out', default='predictions', help='folder to write')
+  where = parser.add_mutually_exclusive_group()
+  where.add_argument('--box', help='of the hand in every image: left,top,right,bottom')
+  where.add_argument('--boxes', help='JSON: {"photo.jpg": [l, t, r, b], ...}')
+  where.add_argument('--detector', help="MediaPipe's hand_landmarker.task")
+  parser.add_argument('--hand', choices=tuple(SIDES), default='right')
+  parser.add_argument('--intrinsics', help='fx,fy,cx,cy of every image, or JSON')
+  parser.add_argument(
+    '--bone-length', type=float, help='metres, of the middle MCP->PIP bone'
+  )
+  parser.add_argument('--limits', help="file, or 'clinical'; else the experiment's")
+  parser.add_argument('--passes', type=int, default=PASSES, help='1: no second crop')
+  parser.add_argument('--batch-size', type=int, default=BATCH_SIZE)
+  parser.add_argument(
+    '--smooth', action='store_true', help='videos: One-Euro filter over time'
+  )
+  return parser
+
+
+def _run(flags: argparse.Namespace) -> None:
+  files = media.find_files(flags.inputs)
+  cameras = Cameras(flags.intrinsics, files)
+  find_hands = _hand_finder(flags)
+  predictor = HandPosePredictor.from_run(
+    flags.checkpoint, flags.row, bone_length=flags.bone_length
+  )
+  limits, limits_name = _limits(flags.limits, predictor)
+  predict = functools.partial(
+    predictor.predict, batch_size=flags.batch_size, passes=flags.passes
+  )
+  total = media.count_frames(files)
+  recorder = Recorder(Path(flags.out).expanduser(), predictor, num_frames=total)
+  smooth = _Smoother() if flags.smooth else None
+  interrupted = False
+  try:
+    with tqdm(total=total, unit='image', dynamic_ncols=True) as bar:
+      for part in _parts(media.read_frames(files), flags.batch_size):
+        _predict_part(part, predict, cameras, find_hands, smooth, recorder)
+        bar.update(len(part))
+  except KeyboardInterrupt:
+    interrupted = True
+    warn('interrupted; what was predicted so far is written.')
+  finally:
+    recorder.close()
+  source = 'given' if flags.bone_length else _of_test_set(predictor)
+  print('\n'.join(recorder.write(limits, limits_name, source)))
+  if isinstance(find_hands, Boxes) and (unused := find_hands.unused()):
+    warn(f'{flags.boxes} names {len(unused)} files that no input is: {unused[0]} ...')
+  print(f'Written to {flags.out}: predictions.json, page.html, overlays.')
+  if interrupted:
+    raise SystemExit(_INTERRUPTED)
+
+
+def _hand_finder(flags: argparse.Namespace) -> Callable[[Frame], list[Hand]]:
+  """What tells the hands of a frame."""
+  if flags.boxes:
+    return Boxes(flags.boxes, flags.hand)
+  if flags.detector:
+    # Its library is an extra.
+    from bmc_jax.prediction.detector import HandDetector
+
+    detector = HandDetector(flags.detector)
+    return lambda frame: detector(frame.image)
+  box = None
+  if flags.box:
+    box = parse_numbers(flags.box, '--box', 'left,top,right,bottom')
+  return lambda frame: [Hand(box, SIDES[flags.hand])]
+
+
+def _limits(name: str | None, predictor: HandPosePredictor) -> tuple[HandLimits, str]:
+  """The limits that hands are compared with, and what they are called."""
+  if name is None:
+    own = predictor.row.folder.parent.parent / 'limits.json'
+    name = str(own) if own.is_file() else 'clinical'
+  return open_limits(name), name
+
+
+def _of_test_set(predictor: HandPosePredictor) -> str:
+  return f'the median of the {predictor.framing.count} hands of the test set'
+
+
+def _parts(items: Iterable, size: int) -> Iterator[list]:
+  """Lists of `size` items, the last one of what is left."""
+  if size < 1:
+    raise ValueError(f'--batch-size is {size}; the least is 1.')
+  items = iter(items)
+  while part := list(itertools.islice(items, size)):
+    yield part
+
+
+def _predict_part(part, predict, cameras, find_hands, smooth, recorder) -> None:
+  """Predicts some frames and hands them to the recorder, in their order."""
+  wanted = [_views(frame, cameras, find_hands) for frame in part]
+  readable = [views for views in wanted if not isinstance(views, Unreadable)]
+  hands = iter(predict([view for views in readable for view, _ in views]))
+  for frame, views in zip(part, wanted, strict=True):
+    if isinstance(views, Unreadable):
+      recorder.skip(views)
+      continue
+    found = [next(hands) for _ in views]
+    if smooth and frame.number is not None:
+      found = [smooth(frame, place, hand) for place, hand in enumerate(found)]
+    origins = [origin for _, origin in views]
+    recorder.add(frame, list(zip(found, origins, strict=True)))
+
+
+def _views(frame, cameras, find_hands) -> list[tuple[View, str]] | Unreadable:
+  """The hands to predict in a frame, and where their intrinsics are from."""
+  if isinstance(frame, Unreadable):
+    return frame
+  camera, origin = cameras.of(frame), 'given'
+  if camera is None:
+    camera, origin = frame.intrinsics, 'EXIF'
+  if camera is None:
+    origin = 'guessed'
+  views = [View(frame.image, camera, h.box, h.is_right) for h in find_hands(frame)]
+  try:
+    for view in views:
+      view.check()
+  except ValueError as error:
+    return Unreadable(frame.name, str(error))
+  return [(view, origin) for view in views] or Unreadable(frame.name, 'no hand found')
+
+
+class _Smoother:
+  """One filter for each hand of each video."""
+
+  def __init__(self):
+    self._filters: dict[tuple, OneEuroFilter] = {}
+
+  def __call__(self, frame: Frame, place: int, hand: HandPrediction) -> HandPrediction:
+    """The hand at a place in the frame's list, smoothed over the frames before."""
+    key = (frame.path, place, hand.is_right)
+    if key not in self._filters:
+      self._filters[key] = OneEuroFilter(media.frame_rate(frame.path))
+    joints = self._filters[key](hand.joints_3d)
+    projected = joints @ np.asarray(hand.intrinsics, np.float64).T
+    keypoints = projected[:, :2] / projected[:, 2:]
+    return dataclasses.replace(hand, joints_3d=joints, keypoints_2d=keypoints)
+
+
+if __name__ == '__main__':
+  main()

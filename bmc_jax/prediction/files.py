@@ -1,0 +1,82 @@
+"""What predictions are written as: one JSON file that names its units."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bmc_jax.json_numbers import to_lists
+from bmc_jax.prediction.media import Frame, Unreadable
+from bmc_jax.prediction.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.skeleton import JOINT_NAMES
+
+_UNITS = {
+  'keypoints_2d': "pixels of the input; the first pixel's centre is (0, 0)",
+  'joints_3d': 'metres; camera axes: x right, y down, z away from the camera',
+  'joints_3d_relative': 'metres from the wrist on; the same axes',
+  'intrinsics': 'pixels',
+  'box': 'pixels: left, top, right, bottom of the last crop',
+}
+
+
+def describe_hand(
+  frame: Frame, hand: HandPrediction, camera: str, broken: Sequence[str]
+) -> dict[str, Any]:
+  """A hand as it stands in the file.
+
+  Args:
+    frame: that it is in.
+    hand: the prediction.
+    camera: where the intrinsics are from.
+    broken: what is implausible about it.
+  """
+  entry: dict[str, Any] = {'input': str(frame.path)}
+  if frame.number is not None:
+    entry |= {'frame': frame.number, 'seconds': round(frame.seconds or 0.0, 4)}
+  return entry | {
+    'hand': 'right' if hand.is_right else 'left',
+    'is_right': int(hand.is_right),
+    'keypoints_2d': to_lists(hand.keypoints_2d, 2),
+    'joints_3d': to_lists(hand.joints_3d, 6),
+    'joints_3d_relative': to_lists(hand.joints_3d_relative, 6),
+    'conditioning': round(hand.conditioning, 6),
+    'broken_limits': list(broken),
+    'box': to_lists(hand.box, 2),
+    'intrinsics': to_lists(hand.intrinsics, 4),
+    'intrinsics_from': camera,
+  }
+
+
+def write_predictions(
+  path: Path,
+  predictor: HandPosePredictor,
+  hands: Sequence[dict[str, Any]],
+  skipped: Sequence[Unreadable],
+  *,
+  bone_length_from: str,
+) -> None:
+  """Writes all hands.
+
+  Args:
+    path: of the JSON file.
+    predictor: that made them.
+    hands: of `describe_hand`.
+    skipped: what has no prediction, and why.
+    bone_length_from: where the assumed size of hands is from.
+  """
+  content = {
+    'made_by': 'bmc_jax.predict',
+    'row': str(predictor.row.folder),
+    'joint_order': 'canonical',
+    'joint_names': list(JOINT_NAMES),
+    'units': _UNITS,
+    'reference_bone_m': round(predictor.bone_length, 6),
+    'reference_bone_from': bone_length_from,
+    'num_hands': len(hands),
+    'num_skipped': len(skipped),
+    'skipped': [{'input': item.name, 'reason': item.reason} for item in skipped],
+    'hands': list(hands),
+  }
+  partial = path.with_name(f'{path.name}.partial')
+  partial.write_text(json.dumps(content, indent=1), encoding='utf-8')
+  partial.replace(path)

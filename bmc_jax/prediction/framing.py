@@ -1,0 +1,47 @@
+"""How a network's images were framed: the width of its crops, and the hands' size."""
+
+import dataclasses
+
+import numpy as np
+
+from bmc_jax import pose25d
+from bmc_jax.trained_row import TrainedRow
+
+
+@dataclasses.dataclass(frozen=True)
+class Framing:
+  """Medians over the hands that a row was tested on.
+
+  Attributes:
+    crop_scale: side of the crop, in sizes of the box around the joints.
+    bone_length: metres, of the bone from the middle MCP to PIP.
+    count: of those hands.
+  """
+
+  crop_scale: float
+  bone_length: float
+  count: int
+
+  @classmethod
+  def of(cls, row: TrainedRow) -> 'Framing':
+    """Measures the framing of a row.
+
+    Raises:
+      FileNotFoundError: the row has not been tested.
+      ValueError: no tested hand is labelled whole.
+    """
+    path = row.folder / 'predictions.npz'
+    if not path.is_file():
+      raise FileNotFoundError(
+        f'{path} is missing: run the experiment to its end, which tests the row.'
+      )
+    with np.load(path, allow_pickle=False) as saved:
+      whole = saved['visibility'].min(axis=1) > 0
+      keypoints = saved['keypoints_2d_true'][whole]
+      joints = saved['joints_3d_true'][whole]
+    if not len(joints):
+      raise ValueError(f'No hand in {path} has all joints labelled.')
+    extent = np.ptp(keypoints, axis=1).max(axis=1)
+    bone = np.asarray(pose25d.scale_of(joints)) / 1e3  # from millimetres
+    scale = row.config.image_size / np.median(extent)
+    return cls(float(max(scale, 1.0)), float(np.median(bone)), len(joints))

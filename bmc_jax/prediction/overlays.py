@@ -1,0 +1,100 @@
+"""Images and videos with the predicted hands drawn on them, as files."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bmc_jax.data import images
+from bmc_jax.prediction import media
+from bmc_jax.prediction.media import Frame
+
+COLORS = ((224, 49, 49), (238, 138, 0), (43, 158, 68), (28, 126, 214), (156, 54, 181))
+"""RGB of thumb, index, middle, ring and little finger, as on the pages."""
+
+_CHAINS = np.concatenate(
+  [np.zeros((5, 1), int), np.arange(1, 21).reshape(5, 4)], axis=1
+)
+_SHIFT = 4  # OpenCV draws at sixteenths of a pixel
+
+
+def draw_hands(image: np.ndarray, hands: Iterable[np.ndarray]) -> np.ndarray:
+  """A copy of an image with skeletons on it.
+
+  Args:
+    image: (H, W, 3) uint8 RGB.
+    hands: of each (21, 2) keypoints in pixels; bones with an end that is not finite are
+      left out.
+  """
+  image = image.copy()
+  width = max(1, round(min(image.shape[:2]) / 160))
+  for keypoints in hands:
+    for chain, color in zip(_CHAINS, COLORS, strict=True):
+      points = keypoints[chain]
+      whole = np.isfinite(points).all(axis=1)
+      # Far points would overflow; none of their bones is seen.
+      fixed = (
+        (np.clip(np.nan_to_num(points), -1e4, 1e4) * 2**_SHIFT).round().astype(int)
+      )
+      for outline, line in (((0, 0, 0), width + 2), (color, width)):
+        for a, b in zip(range(4), range(1, 5), strict=True):
+          if whole[a] and whole[b]:
+            cv2.line(image, fixed[a], fixed[b], outline, line, cv2.LINE_AA, _SHIFT)
+      for point in fixed[1:][whole[1:]]:
+        radius = round(1.3 * width * 2**_SHIFT)
+        cv2.circle(image, point, radius, color, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+  return image
+
+
+class OverlayFiles:
+  """Writes a picture for each image, and a video for each video."""
+
+  def __init__(self, folder: Path):
+    """Makes the folder when the first file is written."""
+    self._folder = folder
+    self._names: dict[Path, str] = {}
+    self._video: tuple[Path, cv2.VideoWriter] | None = None
+
+  def add(self, frame: Frame, keypoints: Sequence[np.ndarray]) -> None:
+    """Writes a frame under its hands, each (21, 2) px; frames of a video in order.
+
+    Raises:
+      OSError: a file cannot be written.
+    """
+    self._folder.mkdir(parents=True, exist_ok=True)
+    image = draw_hands(frame.image, keypoints)
+    if frame.number is None:
+      path = self._folder / f'{self._name(frame.path)}.jpg'
+      path.write_bytes(images.encode(image, 'jpeg'))
+      return
+    if self._video is None or self._video[0] != frame.path:
+      self.close()
+      self._video = frame.path, self._open(frame)
+    self._video[1].write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+  def close(self) -> None:
+    """Finishes the video that is being written."""
+    if self._video:
+      self._video[1].release()
+    self._video = None
+
+  def _open(self, frame: Frame) -> cv2.VideoWriter:
+    path = self._folder / f'{self._name(frame.path)}.mp4'
+    height, width = frame.image.shape[:2]
+    codec = cv2.VideoWriter.fourcc(*'mp4v')
+    rate = media.frame_rate(frame.path)
+    video = cv2.VideoWriter(str(path), codec, rate, (width, height))
+    if not video.isOpened():
+      raise OSError(f'The video {path} cannot be written.')
+    return video
+
+  def _name(self, path: Path) -> str:
+    """The name of a file's overlay; files of one name from two folders get two."""
+    if path not in self._names:
+      taken, name, number = set(self._names.values()), path.stem, 1
+      while name in taken:
+        number += 1
+        name = f'{path.stem}_{number}'
+      self._names[path] = name
+    return self._names[path]

@@ -1,0 +1,202 @@
+"""What becomes of predicted hands: overlays, one JSON file and one page."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bmc_jax import judgement, pose_flags, skeleton
+from bmc_jax.data import crops
+from bmc_jax.limits import HandLimits
+from bmc_jax.prediction import files
+from bmc_jax.prediction.media import Frame, Unreadable
+from bmc_jax.prediction.overlays import OverlayFiles
+from bmc_jax.prediction.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
+
+MAX_SHOWN = 24
+"""Hands on the page, evenly spaced over the inputs."""
+
+_PICTURE = 480  # px, side of the largest picture on the page
+_AROUND = 1.6  # side of a picture on the page, in sizes of the hand
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+  frame: Frame  # without its image
+  hand: HandPrediction
+  camera: str
+  picture: np.ndarray | None
+  picture_camera: np.ndarray | None
+
+  @property
+  def title(self) -> str:
+    """What the page calls the hand."""
+    return f'{self.frame.name}, {"right" if self.hand.is_right else "left"} hand'
+
+
+class Recorder:
+  """Takes hands frame by frame, and writes them."""
+
+  def __init__(self, out: Path, predictor: HandPosePredictor, *, num_frames: int):
+    """Prepares to write.
+
+    Args:
+      out: folder, made when something is written.
+      predictor: that makes the predictions.
+      num_frames: about how many there will be.
+    """
+    self._out = out
+    self._predictor = predictor
+    self._every = max(1, -(-num_frames // MAX_SHOWN))
+    self._overlays = OverlayFiles(out / 'overlays')
+    self._records: list[_Record] = []
+    self.skipped: list[Unreadable] = []
+    self.num_frames = 0
+
+  @property
+  def num_hands(self) -> int:
+    """How many hands there are so far."""
+    return len(self._records)
+
+  def add(self, frame: Frame, hands: Sequence[tuple[HandPrediction, str]]) -> None:
+    """Takes the hands of the next frame, and draws them.
+
+    Args:
+      frame: the frame.
+      hands: each with a word on where its intrinsics are from.
+    """
+    shown = self.num_frames % self._every == 0
+    self.num_frames += 1
+    self._overlays.add(frame, [hand.keypoints_2d for hand, _ in hands])
+    bare = dataclasses.replace(frame, image=_NO_IMAGE)
+    for hand, camera in hands:
+      picture = _picture(frame, hand) if shown else (None, None)
+      self._records.append(_Record(bare, hand, camera, *picture))
+
+  def skip(self, item: Unreadable) -> None:
+    """Takes note of what has no prediction."""
+    self.num_frames += 1
+    self.skipped.append(item)
+
+  def close(self) -> None:
+    """Finishes the overlays."""
+    self._overlays.close()
+
+  def write(self, limits: HandLimits, limits_name: str, bone_from: str) -> list[str]:
+    """Writes the JSON file and the page.
+
+    Args:
+      limits: that the hands are compared with.
+      limits_name: what they are called.
+      bone_from: where the size of the hands is from.
+
+    Returns:
+      What was predicted, in sentences.
+
+    Raises:
+      ValueError: there is no hand.
+    """
+    if not self._records:
+      first = f': {self.skipped[0].reason}' if self.skipped else '.'
+      raise ValueError(f'No hand was predicted in {self.num_frames} images{first}')
+    judged = self._judge(limits)
+    broken = [judged.describe(index) for index in range(self.num_hands)]
+    self._out.mkdir(parents=True, exist_ok=True)
+    files.write_predictions(
+      self._out / 'predictions.json',
+      self._predictor,
+      [
+        files.describe_hand(record.frame, record.hand, record.camera, phrases)
+        for record, phrases in zip(self._records, broken, strict=True)
+      ],
+      self.skipped,
+      bone_length_from=bone_from,
+    )
+    summary = self._summary(judged, limits_name, bone_from)
+    self._write_page(limits, broken, summary)
+    return summary
+
+  def _judge(self, limits: HandLimits) -> judgement.Judgement:
+    joints = np.stack([record.hand.joints_3d for record in self._records]) * 1e3
+    is_right = np.array([record.hand.is_right for record in self._records])
+    joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
+    whole = np.isfinite(joints).all(axis=(1, 2))
+    poses = pose_flags.Poses(joints, is_right, whole, True, 'predicted')
+    return judgement.judge(poses, limits)
+
+  def _summary(self, judged, limits_name: str, bone_from: str) -> list[str]:
+    cameras = [record.camera for record in self._records]
+    guessed = sum(camera != 'given' for camera in cameras)
+    kept = int(np.sum(judged.found.judged & ~judged.broken.any(axis=1)))
+    named = len({record.frame.name for record in self._records})
+    bone = 1e3 * self._predictor.bone_length
+    lines = [
+      f'{self.num_hands} hands in {named} of {self.num_frames} images; {kept} keep all '
+      f'limits of {limits_name}.',
+      f'Lengths assume a middle MCP->PIP bone of {bone:.1f} mm ({bone_from}).',
+    ]
+    if guessed:
+      lines.append(
+        f'The focal length of {guessed} hands is not given but {cameras[0]}: their '
+        'depth is as uncertain as that.'
+        if len(set(cameras)) == 1
+        else f'The focal length of {guessed} hands is a guess.'
+      )
+    if self.skipped:
+      lines.append(f'{len(self.skipped)} images have no prediction:')
+      lines += [f'  {item.name}: {item.reason}' for item in self.skipped]
+    return lines
+
+  def _write_page(self, limits, broken, summary) -> None:
+    shown = [
+      (record, phrases)
+      for record, phrases in zip(self._records, broken, strict=True)
+      if record.picture is not None
+    ][:MAX_SHOWN]
+    hands = [
+      ViewedHand(
+        title=record.title,
+        joints_3d=record.hand.joints_3d,
+        is_right=record.hand.is_right,
+        image=record.picture,
+        intrinsics=record.picture_camera,
+        notes=(
+          f'root depth {1e3 * record.hand.joints_3d[0, 2]:.0f} mm, camera '
+          f'{record.camera}',
+        ),
+      )
+      for record, _ in shown
+    ]
+    lines = [*summary]
+    if len(hands) < self.num_hands:
+      lines.append(f'Shown are {len(hands)} of {self.num_hands} hands.')
+    write_viewer_page(
+      self._out / 'page.html',
+      'Predicted hands',
+      lines,
+      hands,
+      limits,
+      command='python -m bmc_jax.predict',
+    )
+
+
+def _picture(frame: Frame, hand: HandPrediction) -> tuple[np.ndarray, np.ndarray]:
+  """The part of a frame around a hand, and its camera."""
+  box = np.asarray(hand.box, np.float64)
+  side = min(_PICTURE, int(np.ceil(_AROUND * np.max(box[2:] - box[:2]))))
+  cut = crops.crop_to_hand(
+    {
+      'sample_id': frame.name,
+      'image': frame.image,
+      'keypoints_2d': np.zeros((21, 2), np.float32),
+      'visibility': np.ones(21, np.float32),
+      'intrinsics': hand.intrinsics,
+    },
+    max(side, 64),
+    box,
+    scale=1.0,
+  )
+  return cut['image'], cut['intrinsics']
