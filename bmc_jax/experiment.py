@@ -290,5 +290,6 @@ def _write_row(config, out, test, metrics, predictions) -> None:
 def _save_samples(path, source, image_size) -> None:
   batch = source.batch(range(min(NUM_SAMPLES, len(source))))
   fields = ('image', 'keypoints_2d', 'intrinsics')
-  crop = augment.center_crop_batch({k: batch[k] for k in fields}, image_size)['image']
-  np.savez_compressed(path, image=np.asarray(crop * 255 + 0.5).astype(np.uint8))
+  crop = augment.center_crop_batch({k: batch[k] for k in fields}, image_size)
+  image = np.asarray(crop['image'] * 255 + 0.5).astype(np.uint8)
+  np.savez_compressed(path, image=image, intrinsics=np.asarray(crop['intrinsics']))

@@ -15,6 +15,7 @@ is: it gets the median size of the hands that the row was tested on, or --bone-l
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = _parser().parse_args(argv)
   compile_cache.enable()
   try:
-    _run(flags)
+    with contextlib.ExitStack() as stack:
+      _run(flags, stack)
   except USER_ERRORS as error:
     fail(str(error))
 
@@ -75,10 +77,10 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def _run(flags: argparse.Namespace) -> None:
+def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(flags.inputs)
   cameras = Cameras(flags.intrinsics, files)
-  find_hands = _hand_finder(flags)
+  find_hands = _hand_finder(flags, stack)
   predictor = HandPosePredictor.from_run(
     flags.checkpoint, flags.row, bone_length=flags.bone_length
   )
@@ -109,7 +111,9 @@ def _run(flags: argparse.Namespace) -> None:
     raise SystemExit(_INTERRUPTED)
 
 
-def _hand_finder(flags: argparse.Namespace) -> Callable[[Frame], list[Hand]]:
+def _hand_finder(
+  flags: argparse.Namespace, stack: contextlib.ExitStack
+) -> Callable[[Frame], list[Hand]]:
   """What tells the hands of a frame."""
   if flags.boxes:
     return Boxes(flags.boxes, flags.hand)
@@ -117,7 +121,7 @@ def _hand_finder(flags: argparse.Namespace) -> Callable[[Frame], list[Hand]]:
     # Its library is an extra.
     from bmc_jax.prediction.detector import HandDetector
 
-    detector = HandDetector(flags.detector)
+    detector = stack.enter_context(contextlib.closing(HandDetector(flags.detector)))
     return lambda frame: detector(frame.image)
   box = None
   if flags.box:

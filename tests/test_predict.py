@@ -220,7 +220,7 @@ def test_a_lifter_is_refused(run, photos, tmp_path, capsys):
 
 def test_the_detector_gives_boxes_and_sides(run, photos, tmp_path, monkeypatch, capsys):
   found = [[Hand([20, 20, 90, 90], False)], [], [Hand(None, True)] * 2]
-  monkeypatch.setattr(predict, '_hand_finder', lambda _: lambda _: found.pop(0))
+  monkeypatch.setattr(predict, '_hand_finder', lambda *_: lambda _: found.pop(0))
   (photos / '3.jpg').unlink()
   _predict(run, photos, '--out', tmp_path / 'out')
   assert '1.png: no hand found' in capsys.readouterr().out

@@ -4,7 +4,6 @@ Needs the extra `detector`, and the model file that MediaPipe's documentation of
 download as `hand_landmarker.task`. Only its boxes and sides are used.
 """
 
-import atexit
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +50,11 @@ class HandDetector:
       raise ValueError(
         f'{file} is no hand landmarker of MediaPipe ({error}).'
       ) from None
-    # Left to Python's end, it would complain of parts that are gone already.
-    atexit.register(self._landmarker.close)
     self._image, self._rgb = mediapipe.Image, mediapipe.ImageFormat.SRGB
+
+  def close(self) -> None:
+    """Frees the model, which at Python's end would miss parts that are gone already."""
+    self._landmarker.close()
 
   def __call__(self, image: np.ndarray) -> list[Hand]:
     """The hands in an image (H, W, 3) uint8 RGB; none if there are none."""

@@ -38,6 +38,7 @@ class Row:
     log: column -> (steps, values), two arrays of one length; empty without a log.
     predictions: arrays over the test set, see `bmc_jax.experiment`; or None.
     images: (M, S, S, 3) uint8, the first M test images; None for pose lifters.
+    cameras: (M, 3, 3) intrinsics of these; None if they were not kept.
   """
 
   name: str
@@ -46,6 +47,7 @@ class Row:
   log: dict[str, tuple[np.ndarray, np.ndarray]]
   predictions: dict[str, np.ndarray] | None
   images: np.ndarray | None
+  cameras: np.ndarray | None = None
 
   @functools.cached_property
   def errors(self) -> np.ndarray:
@@ -207,6 +209,7 @@ def _load_row(workdir: pathlib.Path, name: str, color: int, metrics: Any) -> Row
     log=_read_log(directory / 'metrics.csv'),
     predictions=predictions,
     images=samples.get('image'),
+    cameras=samples.get('intrinsics'),
   )
 
 

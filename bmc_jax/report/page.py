@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.report import document, figures, hands, hulls, load, table
+from bmc_jax.report import bending, document, figures, hands, hulls, load, table
 
 _BONES = (('MCP', 'IP', 'TIP'), *(4 * [('PIP', 'DIP', 'TIP')]))
 _NOT_RUN = '<p class="note">not run yet</p>'
@@ -38,6 +38,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     ('results', 'Results', _results(experiment)),
     ('accuracy', '3D accuracy', _accuracy(experiment)),
     *_hands(experiment),
+    *bending.bending(experiment),
     ('hulls', 'Joint angles', _hulls(experiment)),
     ('training', 'Training', _training(experiment)),
   ]
