@@ -8,7 +8,6 @@
   const WORST = {joint_angles: 0.35, root_angles: 0.18, bone_lengths: 0.2, curvatures: 0.2};
   const TOLERANCE = 1e-4;
   const STOPS = [[43, 158, 68], [238, 180, 0], [224, 49, 49]];
-  const SVG = 'http://www.w3.org/2000/svg';
 
   function heat(severity) {
     const place = Math.min(Math.max(severity, 0), 1) * (STOPS.length - 1);
@@ -18,7 +17,7 @@
   }
 
   const element = (parent, name, attributes) => {
-    const made = document.createElementNS(SVG, name);
+    const made = document.createElementNS(parent.namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     parent.append(made);
     return made;
