@@ -156,7 +156,7 @@ def _check_matrix(matrix, name):
     raise ValueError(f'{name} has the shape {matrix.shape}, but (..., 3, 3) is needed.')
 
 
-def check_depth(depth: Float[Array, '*d'], name: str, needed: tuple[int, ...]) -> None:
+def check_depth(depth: Float[Array, '*d'], name: str, needed: tuple) -> None:
   """Raises ValueError unless the depths have the shape that the keypoints call for."""
   if depth.shape != needed:
     raise ValueError(

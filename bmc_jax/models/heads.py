@@ -124,8 +124,9 @@ def soft_argmax(
   Returns:
     Positions (px, pixel centres at integers) and the softmax weights.
   """
-  weights = jax.nn.softmax(logits, axis=(1, 2))
-  height, width = logits.shape[1:3]
+  batch, height, width, joints = logits.shape
+  flat = jax.nn.softmax(logits.reshape(batch, height * width, joints), axis=1)
+  weights = flat.reshape(logits.shape)
   y = (jnp.arange(height) + 0.5) * (image_size[0] / height) - 0.5
   x = (jnp.arange(width) + 0.5) * (image_size[1] / width) - 0.5
   u = jnp.einsum('bhwk,w->bk', weights, x)

@@ -138,7 +138,10 @@ class ResNet(nn.Module):
     x = Conv(self.width, size, 2, self.dtype, name='conv1')(x)
     x = nn.relu(norm(name='bn1')(x))
     if self.stem == 'imagenet':
-      x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+      # Nothing is below 0 here, so zeros around it pad as torch's -inf does; and
+      # jax2onnx leaves out the padding of a pooling without a word.
+      x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+      x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2))
     elif self.stem == 'strided':
       x = Conv(self.width, 3, 2, self.dtype, name='conv2')(x)
       x = nn.relu(norm(name='bn2')(x))

@@ -1,0 +1,190 @@
+"""Exported files give what the model gives, for any batch, and say what they take."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import export, trained_row
+from bmc_jax.experiment import run_experiment
+from bmc_jax.exporting import onnx, parity, signature, stablehlo, tflite
+from bmc_jax.models import create_model
+from tests import tiny_config
+
+
+def _train(folder, data):
+  config = tiny_config.get_config(data)
+  config.num_steps = 2
+  config.data.val = {}
+  config.run_rows = ('source only',)
+  run_experiment(config, folder, write_page=False)
+  return trained_row.open_row(folder)
+
+
+@pytest.fixture(scope='module')
+def network(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('network')
+  return _train(folder / 'run', tiny_config.write_images(folder / 'images', train=8))
+
+
+@pytest.fixture(scope='module')
+def lifter(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('lifter')
+  return _train(folder / 'run', tiny_config.write_poses(folder / 'poses.npy'))
+
+
+def _export(row, *arguments):
+  export.main(['--checkpoint', str(row.folder), *(str(a) for a in arguments)])
+
+
+def _expected(row, inputs):
+  """The model's outputs, by its own call."""
+  first, cameras = inputs
+  name = 'keypoints_2d'
+  if first.dtype == np.uint8:
+    name, first = 'image', first.astype(np.float32) / 255
+  output = row.model.apply(row.variables, {name: first, 'intrinsics': cameras})
+  return [getattr(output, name) for name in signature.OUTPUTS]
+
+
+@pytest.mark.parametrize('kind', ['network', 'lifter'])
+def test_stablehlo_gives_the_model_s_outputs_for_any_batch(
+  kind, tmp_path, capsys, request
+):
+  row = request.getfixturevalue(kind)
+  out = tmp_path / 'hand.stablehlo'
+  _export(row, '--format', 'stablehlo', '--out', out)
+  text = capsys.readouterr().out
+  assert text.count('differs from the model by at most') == 4
+  inputs = signature.Signature.of(row)
+  predict = stablehlo.read(out, inputs)
+  for count in (1, 3):
+    given = signature.sample_inputs(inputs, count)
+    for value, expected in zip(predict(*given), _expected(row, given), strict=True):
+      assert value.shape == expected.shape
+      np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+  assert [path.name for path in tmp_path.glob('*')].count('partial_hand.stablehlo') == 0
+
+
+def test_a_file_stands_beside_it_that_says_what_goes_in_and_out(network, tmp_path):
+  out = tmp_path / 'made' / 'hand.stablehlo'
+  _export(network, '--format', 'stablehlo', '--out', out)
+  about = json.loads((tmp_path / 'made' / 'hand.stablehlo.json').read_text())
+  assert list(about['inputs']) == ['image', 'intrinsics']
+  assert 'uint8' in about['inputs']['image'] and about['image_size'] == 32
+  assert list(about['outputs']) == list(signature.OUTPUTS)
+  assert about['joint_names'][0] == 'wrist' and about['reference_bone'] == [9, 10]
+  assert about['format'] == 'stablehlo'
+  assert list(about['differences']) == list(signature.OUTPUTS)
+  assert max(about['differences'].values()) < 1e-6
+
+
+def test_a_file_that_differs_is_not_kept(network, tmp_path, capsys, monkeypatch):
+  read = stablehlo.read
+
+  def read_wrongly(path, inputs):
+    predict = read(path, inputs)
+    return lambda *given: [value + 1e-3 for value in predict(*given)]
+
+  monkeypatch.setattr(stablehlo, 'read', read_wrongly)
+  with pytest.raises(SystemExit) as error:
+    _export(network, '--format', 'stablehlo', '--out', tmp_path / 'x.stablehlo')
+  assert error.value.code == 2 and 'so it is not kept' in capsys.readouterr().err
+  assert not list(tmp_path.iterdir())
+
+
+def test_differences_are_those_of_the_worst_crop(network):
+  inputs = signature.Signature.of(network)
+  model = signature.crop_function(network.model, network.variables, inputs)
+  given = signature.sample_inputs(inputs, 4)
+  jitted = jax.jit(model)
+
+  def spoiled(first, cameras):
+    outputs = [np.array(value) for value in jitted(first, cameras)]
+    outputs[0][-1, 3] += 7.0
+    outputs[2][0] = np.nan
+    return outputs
+
+  found = parity.differences(model, spoiled, given, batch=4)
+  expected = jitted(*given)[0][-1, 3]
+  gap = (7 / (1 + np.abs(expected))).max()
+  assert found['keypoints_2d'] == pytest.approx(float(gap), rel=1e-3)
+  assert found['root_depth'] == np.inf and found['joints_3d'] == 0
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['--format', 'stablehlo', '--out', 'x.bin'], 'its name must end in .stablehlo'),
+    (['--format', 'stablehlo', '--row', 'other'], 'holds no row'),
+  ],
+)
+def test_wrong_calls_are_told(network, capsys, arguments, message):
+  with pytest.raises(SystemExit) as error:
+    _export(network, *arguments)
+  assert error.value.code == 2
+  assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('form', ['tflite', 'onnx'])
+def test_a_missing_library_is_told_with_its_extra(
+  network, tmp_path, capsys, monkeypatch, form
+):
+  for name in ('tensorflow', 'jax2onnx'):
+    monkeypatch.setitem(__import__('sys').modules, name, None)
+  with pytest.raises(SystemExit):
+    _export(network, '--format', form, '--out', tmp_path / f'x.{form}')
+  assert f"pip install 'bmc_jax[{form}]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('form', 'libraries'),
+  [
+    (tflite, ('tensorflow', 'ai_edge_litert')),
+    (onnx, ('jax2onnx', 'onnxruntime')),
+  ],
+  ids=['tflite', 'onnx'],
+)
+@pytest.mark.parametrize(('depth', 'head'), [(18, 'heatmap'), (50, 'regression')])
+def test_other_formats_are_the_model_within_their_tolerance(
+  form, libraries, depth, head, tmp_path
+):
+  for name in libraries:
+    pytest.importorskip(name, reason=f'{name} is not installed (docs/export.md)')
+  model = create_model({'name': 'pose_network', 'depth': depth, 'head': head})
+  inputs = signature.Signature(
+    ('image', 'intrinsics'), ((128, 128, 3), (3, 3)), (np.uint8, np.float32)
+  )
+  images, cameras = signature.sample_inputs(inputs, 100)
+  example = {'image': images[:1] / np.float32(255), 'intrinsics': cameras[:1]}
+  variables = jax.jit(model.init)(jax.random.key(0, impl='rbg'), example)
+  variables = {name: variables[name] for name in ('params', 'batch_stats')}
+  function = signature.crop_function(model, variables, inputs)
+  path = tmp_path / f'hand{form.SUFFIX}'
+  form.write(path, function, inputs)
+  predict = form.read(path, inputs)
+  found = parity.differences(function, predict, (images, cameras), batch=form.BATCH)
+  print(form.SUFFIX, depth, found)
+  assert max(found.values()) < form.TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('depth', 'head'), [(18, 'heatmap'), (50, 'regression')])
+def test_stablehlo_of_a_large_network_is_the_model_bit_by_bit(depth, head, tmp_path):
+  model = create_model({'name': 'pose_network', 'depth': depth, 'head': head})
+  inputs = signature.Signature(
+    ('image', 'intrinsics'), ((64, 64, 3), (3, 3)), (np.uint8, np.float32)
+  )
+  images, cameras = signature.sample_inputs(inputs, 4)
+  example = {'image': images[:1] / np.float32(255), 'intrinsics': cameras[:1]}
+  variables = jax.jit(model.init)(jax.random.key(0, impl='rbg'), example)
+  function = signature.crop_function(model, variables, inputs)
+  path = tmp_path / 'hand.stablehlo'
+  stablehlo.write(path, function, inputs)
+  predict = stablehlo.read(path, inputs)
+  for count in (1, 4):
+    given = images[:count], cameras[:count]
+    found = parity.differences(function, predict, given, batch=count)
+    assert set(found.values()) == {0.0}
