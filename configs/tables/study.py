@@ -22,6 +22,16 @@ FIRST = {
 
 BL_ALONE = {'root_bone': 0.0, 'joint_angle': 0.0}
 
+SECOND = {
+  'weights': {'bone_length': 15.0, 'root_bone': 50.0, 'joint_angle': 20.0},
+  'ramp_start': 0.05,
+  'ramp_end': 0.4,
+}
+"""What its second stage began with: the palm's weight, and an early ramp."""
+
+SECOND_CORNERS = 12
+"""Of the hulls in the first two stages."""
+
 CHOSEN = lifter_rhd_to_dexycb.BMC
 
 
@@ -39,13 +49,18 @@ def get_config() -> ml_collections.ConfigDict:
   c.data.test.subjects = (5, 6)
   base.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
   base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='lifter')
-  for start, bmc, variants in (
-    ('first', FIRST, _of_first()),
-    ('chosen', CHOSEN, _of_chosen()),
+  coarse = {'limits': {'num_vertices': SECOND_CORNERS}}
+  for start, bmc, limits, variants in (
+    ('first', FIRST, coarse, _of_first()),
+    ('second', SECOND, coarse, _of_second()),
+    ('chosen', CHOSEN, {}, _of_chosen()),
   ):
-    base.add_row(c, start, {'bmc': bmc}, group='lifter')
+    base.add_row(c, start, {'bmc': bmc} | limits, group='lifter')
     for name, overrides in variants.items():
-      changed = overrides | {'bmc': _merged(bmc, overrides.get('bmc', {}))}
+      changed = {
+        'bmc': _merged(bmc, overrides.get('bmc', {})),
+        'limits': limits.get('limits', {}) | overrides.get('limits', {}),
+      }
       base.add_row(c, f'{start}, {name}', changed, group='lifter')
   return c
 
@@ -66,7 +81,7 @@ def _of_first() -> dict[str, dict[str, Any]]:
   }
 
 
-def _of_chosen() -> dict[str, dict[str, Any]]:
+def _of_second() -> dict[str, dict[str, Any]]:
   return {
     'A x 1/3': {'bmc': {'weights': {'joint_angle': 6.0}}},
     'ramp 0,3 to 0,6': {'bmc': {'ramp_start': 0.3, 'ramp_end': 0.6}},
@@ -78,6 +93,14 @@ def _of_chosen() -> dict[str, dict[str, Any]]:
     'BL alone, ramp 0,3 to 0,6': {
       'bmc': {'weights': BL_ALONE, 'ramp_start': 0.3, 'ramp_end': 0.6}
     },
+  }
+
+
+def _of_chosen() -> dict[str, dict[str, Any]]:
+  return {
+    'A x 3/4': {'bmc': {'weights': {'joint_angle': 60.0}}},
+    'A x 1/2': {'bmc': {'weights': {'joint_angle': 40.0}}},
+    'A x 1/4': {'bmc': {'weights': {'joint_angle': 20.0}}},
   }
 
 
