@@ -2,8 +2,8 @@
 
 The settings are those of `configs/lifter_rhd_to_dexycb.py`, with the constraints as
 they were after the second stage of the search on DexYCB (`configs/tables/study.py`):
-nothing was chosen on STB. STB is one subject's hand in ten sequences of 1,500 poses; the last
-two are the test set.
+nothing was chosen on STB. STB is one subject's hand in ten sequences of 1,500 poses;
+the last two are the test set.
 
     data/poses/stb_train_joints.npy    below the folder of BMC_JAX_TEST_DATA
 """
