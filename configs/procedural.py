@@ -18,6 +18,13 @@ BMC = {
 }
 """The constraints on images: a little more than for the lifter, as runs are short."""
 
+LIFTER_BMC = {
+  'weights': {'bone_length': 15.0, 'root_bone': 50.0, 'joint_angle': 20.0},
+  'ramp_start': 0.05,
+  'ramp_end': 0.4,
+}
+"""The constraints on 2D keypoints that are lifted."""
+
 
 def get_config() -> ml_collections.ConfigDict:
   """The base config with the small network, AdamW and augmentation."""

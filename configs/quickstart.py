@@ -16,7 +16,7 @@ depth error in mm): source only 18.8, 2D only 18.4, + BMC 13.4, chance 32.0; lif
 
 import ml_collections
 
-from configs import base, lifter_rhd_to_dexycb, procedural
+from configs import base, procedural
 
 
 def settings() -> ml_collections.ConfigDict:
@@ -69,8 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
   source_only = lifter | {'data': {'use_weak': False}}
   full = lifter | {'data': {'weak': {'labels': '3d'}}}
   base.add_row(c, 'lifter: source only', source_only, group='lifter')
-  base.add_row(
-    c, 'lifter: + BMC', lifter | {'bmc': lifter_rhd_to_dexycb.BMC}, group='lifter'
-  )
+  bmc = {'bmc': procedural.LIFTER_BMC}
+  base.add_row(c, 'lifter: + BMC', lifter | bmc, group='lifter')
   base.add_row(c, 'lifter: full 3D', full, group='lifter')
   return c
