@@ -27,7 +27,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(IDENTITY))
 REMAKE := remake
 endif
 
-.PHONY: help venv test lint format quickstart constraints clean remake
+.PHONY: help venv test lint format notebooks quickstart constraints clean remake
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -68,6 +68,11 @@ lint: $(STAMP)  ## check style, formatting and types
 format: $(STAMP)  ## put the code into its form
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
+
+notebooks: $(STAMP)  ## run the notebooks of colab/, with reduced settings
+	rm -rf .cache/colab && mkdir -p .cache && cp -r colab .cache/colab
+	cd .cache/colab && BMC_JAX_NOTEBOOKS=reduced ../../$(RUN) pytest --nbmake \
+	  --nbmake-timeout=600 --override-ini testpaths= --numprocesses $(WORKERS) *.ipynb
 
 quickstart: $(STAMP)  ## make procedural hands, train on them and write the report
 	$(RUN) data_prep.build procedural_hands --out data/tfds

@@ -1,45 +1,80 @@
-"""The notebooks run, and show what they say."""
+"""The notebooks: their two forms agree, and their first cell installs the library.
 
-import importlib.machinery
+`make notebooks` runs them.
+"""
+
 import importlib.util
 import json
 import pathlib
-import re
+import subprocess
 import sys
 
-import matplotlib
+import jupytext
+import pytest
 
-NOTEBOOKS = pathlib.Path(__file__).parent.parent / 'colab'
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'colab'
+NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
 
 
 def code_cells(name: str) -> list[str]:
-  """A notebook's code; what IPython alone understands becomes an error."""
-  cells = json.loads((NOTEBOOKS / name).read_text())['cells']
-  code = [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
-  magic = re.compile(r'^( *)%.*$', re.MULTILINE)
-  return [magic.sub(r'\1raise RuntimeError("a line for IPython")', c) for c in code]
+  cells = json.loads((FOLDER / f'{name}.ipynb').read_text())['cells']
+  return [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
 
 
-def run_notebook(name: str) -> dict:
-  """Runs a notebook as it stands; returns its variables."""
+def test_there_are_three_notebooks_and_each_has_two_forms():
+  assert len(NAMES) == 3
+  assert NAMES == sorted(path.stem for path in FOLDER.glob('*.ipynb'))
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_both_forms_hold_the_same_cells_and_no_output(name):
+  script, notebook = (
+    jupytext.read(FOLDER / f'{name}{ending}') for ending in ('.py', '.ipynb')
+  )
+  cells = [
+    [(cell.cell_type, cell.source) for cell in form.cells]
+    for form in (script, notebook)
+  ]
+  assert cells[0] == cells[1]
+  assert not any(cell.get('outputs') for cell in notebook.cells)
+
+
+def _installed(name, monkeypatch, **environment) -> list[str]:
+  """What the first cell would install where bmc_jax is missing."""
+  calls = []
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  monkeypatch.setattr(subprocess, 'run', lambda command, check: calls.append(command))
+  for key in ('BMC_JAX_REPOSITORY', 'BMC_JAX_NOTEBOOKS'):
+    monkeypatch.delenv(key, raising=False)
+  for key, value in environment.items():
+    monkeypatch.setenv(key, value)
+  exec(code_cells(name)[0], {})
+  assert calls[0][:4] == [sys.executable, '-m', 'pip', 'install']
+  return [command[-1] for command in calls]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_first_cell_installs_from_an_address_a_path_or_its_own_clone(
+  name, monkeypatch, tmp_path
+):
+  monkeypatch.chdir(FOLDER)
+  clone = f'{FOLDER.parent}['
+  assert _installed(name, monkeypatch)[0].startswith(clone)
+  address = 'https://example.org/bmc_jax'
+  found = _installed(name, monkeypatch, BMC_JAX_REPOSITORY=address)[0]
+  assert found.startswith('bmc_jax[') and found.endswith(f'] @ git+{address}')
+  monkeypatch.chdir(tmp_path)
+  given = _installed(name, monkeypatch, BMC_JAX_REPOSITORY=str(FOLDER.parent))
+  assert given[0].startswith(clone)
+  with pytest.raises(ValueError, match='Fill in REPOSITORY'):
+    _installed(name, monkeypatch)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_library_that_is_there_is_left_alone(name, monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: object())
+  monkeypatch.setattr(subprocess, 'run', lambda *_, **__: pytest.fail('installs'))
   variables: dict = {}
-  for cell in code_cells(name):
-    exec(cell, variables)
-  return variables
-
-
-def test_the_constraints_notebook_repairs_the_broken_hand():
-  matplotlib.use('agg')
-  result = run_notebook('constraints.ipynb')
-  assert result['losses'][-1] < 0.2 * result['losses'][0]
-  assert result['error'](result['repaired']) < 0.8 * result['error'](result['broken'])
-
-
-def test_a_notebook_finds_the_clone_that_it_lies_in(monkeypatch):
-  monkeypatch.chdir(NOTEBOOKS)
-  monkeypatch.setattr(sys, 'path', list(sys.path))
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)  # not installed
-  exec(code_cells('constraints.ipynb')[0], {})
-  found = importlib.machinery.PathFinder.find_spec('bmc_jax', sys.path[-1:])
-  assert found and found.origin
-  assert pathlib.Path(found.origin).resolve().parent == NOTEBOOKS.parent / 'bmc_jax'
+  monkeypatch.setenv('BMC_JAX_NOTEBOOKS', 'reduced')
+  exec(code_cells(name)[0], variables)
+  assert variables['REDUCED'] is True
