@@ -11,6 +11,7 @@ from bmc_jax.experiment import run_experiment
 from bmc_jax.exporting import onnx, parity, signature, stablehlo, tflite
 from bmc_jax.models import create_model
 from tests import tiny_config
+from tests.fixtures_hands import as_users_call
 
 
 def _train(folder, data):
@@ -163,7 +164,8 @@ def test_other_formats_are_the_model_within_their_tolerance(
   variables = {name: variables[name] for name in ('params', 'batch_stats')}
   function = signature.crop_function(model, variables, inputs)
   path = tmp_path / f'hand{form.SUFFIX}'
-  form.write(path, function, inputs)
+  with as_users_call():  # jax2onnx's own code is not as strict as the tests
+    form.write(path, function, inputs)
   predict = form.read(path, inputs)
   found = parity.differences(function, predict, (images, cameras), batch=form.BATCH)
   print(form.SUFFIX, depth, found)
