@@ -27,7 +27,8 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(IDENTITY))
 REMAKE := remake
 endif
 
-.PHONY: help venv test lint format notebooks quickstart constraints clean remake
+.PHONY: help venv test lint format notebooks docs figures dist quickstart constraints \
+  clean remake
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
@@ -73,6 +74,20 @@ notebooks: $(STAMP)  ## run the notebooks of colab/, with reduced settings
 	rm -rf .cache/colab && mkdir -p .cache && cp -r colab .cache/colab
 	cd .cache/colab && BMC_JAX_NOTEBOOKS=reduced ../../$(RUN) pytest --nbmake \
 	  --nbmake-timeout=600 --override-ini testpaths= --numprocesses $(WORKERS) *.ipynb
+
+docs: $(STAMP)  ## build the site of docs/ into .cache/site; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs --quiet build --strict
+
+figures: $(STAMP)  ## draw the pictures of docs/concepts.md anew
+	$(RUN) docs.tools.figures
+
+dist: $(STAMP)  ## build wheel and sdist into dist/, and try the wheel by itself
+	rm -rf dist build
+	$(RUN) build --installer uv --quiet --outdir dist .
+	$(RUN) venv --clear .cache/wheel
+	$(VENV)/bin/uv pip install --quiet --python .cache/wheel/bin/python \
+	  --constraint constraints.txt dist/*.whl
+	cd dist && ../.cache/wheel/bin/python ../docs/tools/readme_example.py ../README.md
 
 quickstart: $(STAMP)  ## make procedural hands, train on them and write the report
 	$(RUN) data_prep.build procedural_hands --out data/tfds

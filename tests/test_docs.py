@@ -1,20 +1,33 @@
-"""The code in README and docs runs as it stands there."""
+"""The code in README and docs runs as it stands there, and its commands exist."""
 
+import argparse
+import importlib.util
+import os
 import pathlib
 import re
+import runpy
+import shlex
+import subprocess
+import sys
 
 import pytest
 
+from data_prep import registry
 from tests.fixtures_hands import as_users_call
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = [
+  ROOT / 'README.md',
+  ROOT / 'CONTRIBUTING.md',
+  *sorted((ROOT / 'docs').glob('**/*.md')),
+]
 BLOCK = re.compile(r'^```python\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r'python (-m [\w.]+|benchmarks/\w+\.py)([^`\n]*)')
 
 
 def _pages():
-  pages = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
   # tests/test_interop.py and tests/test_readme.py run these; TFDS takes a builder once.
-  pages = [page for page in pages if page.stem not in ('interop', 'data')]
+  pages = [page for page in PAGES if page.stem not in ('interop', 'data')]
   return [page for page in pages if BLOCK.search(page.read_text())]
 
 
@@ -28,3 +41,80 @@ def test_python_blocks_run_in_their_order(page, tmp_path, monkeypatch):
       # The lines of the page in tracebacks.
       start = text[: block.start(1)].count('\n')
       exec(compile('\n' * start + block[1], str(page), 'exec'), namespace)
+
+
+def _commands() -> list[str]:
+  """Every `python -m MODULE ...` and `python benchmarks/...` of the pages, once."""
+  found = {}
+  for page in PAGES:
+    text = page.read_text().replace('\\\n', ' ')
+    text = text.replace('"$SLURM_CPUS_PER_TASK"', '12')
+    for program, rest in COMMAND.findall(text):
+      rest = re.sub(r"(?<=[^' ])'$", '', rest)  # the end of a quoted shell script
+      found[f'{program}{rest}'.split('  #')[0].strip()] = None
+  found = [one for one in found if '|' not in one]  # fit|show|diff
+  return [one for one in found if not one.startswith(('-m venv', '-m tests.'))]
+
+
+@pytest.fixture
+def newcomer(tmp_path, monkeypatch):
+  """A folder with the configs and the experiment that the README has written."""
+  (tmp_path / 'configs').mkdir()
+  for config in (ROOT / 'configs').glob('*.py'):
+    os.symlink(config, tmp_path / 'configs' / config.name)
+  experiment = BLOCK.findall((ROOT / 'README.md').read_text())[-1]
+  assert 'def get_config' in experiment
+  (tmp_path / 'configs' / 'my_experiment.py').write_text(experiment)
+  monkeypatch.chdir(tmp_path)
+
+
+class _Read(BaseException):
+  """The arguments were read."""
+
+
+@pytest.mark.parametrize('command', _commands())
+def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
+  """Each is started as far as its arguments are read."""
+  program, *arguments = shlex.split(command.removeprefix('-m '))
+  if program.endswith('.py'):
+    source = (ROOT / program).read_text()
+    missing = [one for one in arguments if one.startswith('-') and one not in source]
+    assert not missing
+    return
+  if not any(one.startswith('-') for one in arguments):  # only named
+    assert importlib.util.find_spec(program)
+    return
+  if program == 'bmc_jax.main':  # absl's flags are read once in a process
+    code = 'import sys; from bmc_jax import main; main.parse_flags(sys.argv)'
+    done = subprocess.run(
+      [sys.executable, '-c', code, *arguments],
+      env={**os.environ, 'PYTHONPATH': str(ROOT)},
+      capture_output=True,
+      text=True,
+    )
+    assert not done.returncode, f'{command}: {done.stderr}'
+    return
+  mine = registry.Dataset('my_hands', 'MyHands')  # of docs/data.md
+  monkeypatch.setitem(registry.DATASETS, 'my_hands', mine)
+  monkeypatch.setattr(sys, 'argv', [program, *arguments])
+  with pytest.MonkeyPatch.context() as patch:
+    for name in ('parse_args', 'parse_known_args'):
+      reader = getattr(argparse.ArgumentParser, name)
+      patch.setattr(argparse.ArgumentParser, name, _read_and_stop(reader, patch))
+    try:
+      runpy.run_module(program, run_name='__main__')
+      pytest.fail(f'{command} read no arguments.')
+    except _Read:
+      pass
+    except SystemExit as error:
+      helped = '--help' in arguments and error.code == 0
+      assert helped, f'{command}: {capsys.readouterr().err}'
+
+
+def _read_and_stop(reader, patch):
+  def read(parser, args=None, namespace=None):
+    patch.undo()  # the parser calls its own methods, and those of parsers below it
+    arguments = sys.argv[1:] if args is None else args
+    raise _Read(reader(parser, arguments, namespace))
+
+  return read
