@@ -8,9 +8,10 @@ training frames, with robust quantiles since their 3D labels are noisy.
     python -m data_prep.build hand_graph_cnn_real --source DIR --out data/tfds
     python -m bmc_jax.main --config=configs/real_photos.py --workdir=runs/real_photos
 
-Expect (two CPU cores, seed 0, 10 minutes beside other work; depth error in mm):
-procedural only 25.1, + 2D 24.6, + 2D + BMC 22.0, full 3D 12.5, chance 13.5. What is
-learned on procedural hands does not transfer to the photos, so BMC helps little.
+Expect (means of three seeds, 24 minutes each on two CPU cores; depth error in mm):
+procedural only 25.0, + 2D 24.7, + 2D + BMC 21.0, full 3D 12.6, chance 13.5. What is
+learned on procedural hands does not transfer to the photos, so BMC helps little
+(docs/results.md).
 """
 
 import ml_collections
