@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+MANY_MAPPINGS = 25_000
 
 # Read when JAX is imported, and inherited by the processes that tests start.
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache' / 'jax'))
@@ -76,3 +77,15 @@ def full_compilation() -> Iterator[None]:
   jax.config.update(name, False)
   yield
   jax.config.update(name, True)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def few_mappings() -> Iterator[None]:
+  """Lets go of compiled programs before they use up what Linux gives a process.
+
+  Each holds some memory mappings, of which there are 65,530; without more, XLA crashes.
+  """
+  yield
+  mappings = pathlib.Path('/proc/self/maps')
+  if mappings.exists() and mappings.read_bytes().count(b'\n') > MANY_MAPPINGS:
+    jax.clear_caches()

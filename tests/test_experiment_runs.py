@@ -155,10 +155,12 @@ def test_the_time_of_a_row_adds_up(tmp_path):
 def test_a_run_that_is_stopped_saves_its_rows_and_leaves_no_process(tmp_path, number):
   poses = tiny_config.write_poses(tmp_path / 'poses.npy')
   text = f"""
+import signal
 import sys
 from pathlib import Path
 from bmc_jax import preemption
 from bmc_jax.experiments import schedule
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 command = (sys.executable, '-m', 'bmc_jax.main',
   '--config=tests/tiny_config.py:{poses}', '--config.num_steps=100000',
   '--workdir={tmp_path}/run', '--noreport')
