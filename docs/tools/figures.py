@@ -95,7 +95,8 @@ def palm() -> plt.Figure:
 def hulls() -> plt.Figure:
   """The hulls of the index finger, and the way of a point back to one of them."""
   keys = jax.random.split(jax.random.key(0), 2000)
-  joints = jax.vmap(lambda key: pose.sample_hand(key, domain.WILD, 224).joints_3d)(keys)
+  sample = jax.jit(jax.vmap(lambda key: pose.sample_hand(key, domain.WILD, 224)))
+  joints = sample(keys).joints_3d
   angles = np.asarray(kinematics.joint_angles(joints))[:, 1]
   fitted = limits.fit_limits(joints, coverage=0.99)
   boxes = limits.as_boxes(fitted)
