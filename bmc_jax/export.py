@@ -80,10 +80,10 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
       batch=module.BATCH,
     )
     worst = max(found, key=lambda name: found[name])
-    if found[worst] > module.TOLERANCE:
+    if found[worst] > parity.TOLERANCE:
       raise ValueError(
         f'The {form} file gives another {worst} than the model (by {found[worst]:.1e}, '
-        f'more than {module.TOLERANCE:g}), so it is not kept.'
+        f'more than {parity.TOLERANCE:g}), so it is not kept.'
       )
     partial.replace(out)
   except ImportError as error:

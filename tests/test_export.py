@@ -45,7 +45,8 @@ def _expected(row, inputs):
   name = 'keypoints_2d'
   if first.dtype == np.uint8:
     name, first = 'image', first.astype(np.float32) / 255
-  output = row.model.apply(row.variables, {name: first, 'intrinsics': cameras})
+  apply = jax.jit(row.model.apply)
+  output = apply(row.variables, {name: first, 'intrinsics': cameras})
   return [getattr(output, name) for name in signature.OUTPUTS]
 
 
@@ -60,8 +61,9 @@ def test_stablehlo_gives_the_model_s_outputs_for_any_batch(
   assert text.count('differs from the model by at most') == 4
   inputs = signature.Signature.of(row)
   predict = stablehlo.read(out, inputs)
+  samples = signature.sample_inputs(inputs, parity.CROPS)
   for count in (1, 3):
-    given = signature.sample_inputs(inputs, count)
+    given = [values[:count] for values in samples]
     for value, expected in zip(predict(*given), _expected(row, given), strict=True):
       assert value.shape == expected.shape
       np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
@@ -78,7 +80,7 @@ def test_a_file_stands_beside_it_that_says_what_goes_in_and_out(network, tmp_pat
   assert about['joint_names'][0] == 'wrist' and about['reference_bone'] == [9, 10]
   assert about['format'] == 'stablehlo'
   assert list(about['differences']) == list(signature.OUTPUTS)
-  assert max(about['differences'].values()) < 1e-6
+  assert max(about['differences'].values()) < 1e-4
 
 
 def test_a_file_that_differs_is_not_kept(network, tmp_path, capsys, monkeypatch):
@@ -98,7 +100,7 @@ def test_a_file_that_differs_is_not_kept(network, tmp_path, capsys, monkeypatch)
 def test_differences_are_those_of_the_worst_crop(network):
   inputs = signature.Signature.of(network)
   model = signature.crop_function(network.model, network.variables, inputs)
-  given = signature.sample_inputs(inputs, 4)
+  given = [values[:4] for values in signature.sample_inputs(inputs, parity.CROPS)]
   jitted = jax.jit(model)
 
   def spoiled(first, cameras):
@@ -170,7 +172,7 @@ def test_other_formats_are_the_model_within_their_tolerance(
   predict = form.read(path, inputs)
   found = parity.differences(function, predict, (images, cameras), batch=form.BATCH)
   print(form.SUFFIX, depth, found)
-  assert max(found.values()) < form.TOLERANCE
+  assert max(found.values()) < parity.TOLERANCE
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from pathlib import Path
 from bmc_jax.exporting.signature import OUTPUTS, Signature
 
 SUFFIX = '.onnx'
-TOLERANCE = 1e-4
 BATCH = 10  # of the comparison
 _THREADS = 2
 

@@ -9,6 +9,9 @@ from bmc_jax.exporting.signature import OUTPUTS
 
 CROPS = 100
 
+TOLERANCE = 1e-4
+"""Far above what roundings make of float32, far below what a wrong file gives."""
+
 
 def differences(
   model: Callable[..., Sequence[jax.Array]],

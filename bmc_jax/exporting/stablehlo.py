@@ -9,7 +9,6 @@ from jax import export
 from bmc_jax.exporting.signature import Signature
 
 SUFFIX = '.stablehlo'
-TOLERANCE = 1e-6  # where XLA fuses operations otherwise; most often it is 0
 BATCH = 50  # of the comparison
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
 

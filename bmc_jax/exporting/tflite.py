@@ -10,7 +10,6 @@ from pathlib import Path
 from bmc_jax.exporting.signature import OUTPUTS, Signature
 
 SUFFIX = '.tflite'
-TOLERANCE = 1e-4
 BATCH = 1
 _THREADS = 2
 
