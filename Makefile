@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt $(REMAKE)
 	@echo "Installed into $(VENV) with $$($(VENV)/bin/python --version)."
 
 test: $(STAMP)  ## run the tests (ARGS='-k hull' picks some, WORKERS=1 uses one process)
-	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)  ## check style, formatting and types
 	$(RUN) ruff check
@@ -72,7 +72,7 @@ format: $(STAMP)  ## put the code into its form
 
 notebooks: $(STAMP)  ## run the notebooks of colab/, with reduced settings
 	rm -rf .cache/colab && mkdir -p .cache && cp -r colab .cache/colab
-	cd .cache/colab && BMC_JAX_NOTEBOOKS=reduced ../../$(RUN) pytest --nbmake \
+	cd .cache/colab && JAX_DISABLE_MOST_OPTIMIZATIONS=1 BMC_JAX_NOTEBOOKS=reduced ../../$(RUN) pytest --nbmake \
 	  --nbmake-timeout=600 --override-ini testpaths= --numprocesses $(WORKERS) *.ipynb
 
 docs: $(STAMP)  ## build the site of docs/ into .cache/site; warnings are errors

@@ -8,15 +8,15 @@ import sys
 
 import numpy as np
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, xla_flags_for
 
-STEPS = 50
+STEPS = 20
 # A larger learning rate would show how chaotic a network is that has learned nothing.
 CHANGES = {
   'num_steps': STEPS,
   'log_every': 1,
   'eval.every': STEPS,
-  'checkpoint.every': 25,
+  'checkpoint.every': 10,
   'optimizer.name': 'sgd',
   'optimizer.learning_rate': 3e-5,
   'augment.rotation': 30.0,
@@ -29,7 +29,7 @@ def start(data, workdir, *, devices: int, process=None, **changes):
   """Starts a run, or one of its two processes: (number, port)."""
   environment = os.environ | {
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+    'XLA_FLAGS': xla_flags_for(devices),
   }
   if process is not None:
     number, port = process
@@ -41,7 +41,7 @@ def start(data, workdir, *, devices: int, process=None, **changes):
   flags = [f'--config.{key}={value}' for key, value in (CHANGES | changes).items()]
   return subprocess.Popen(
     [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{data}']
-    + [*flags, f'--workdir={workdir}'],
+    + [*flags, '--noreport', f'--workdir={workdir}'],
     cwd=ROOT,
     env=environment,
     stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ def test_a_run_on_four_devices_goes_on_on_two_that_share_its_optimizer(tmp_path)
   folder = tmp_path / 'straight' / 'rows' / 'source_only'
   for path in (folder / 'checkpoints' / str(runs.STEPS), folder / 'metrics.json'):
     assert path.exists()
-    path.rename(tmp_path / path.name)  # as if it had been stopped after step 25
+    path.rename(tmp_path / path.name)  # as if it had been stopped after step 10
   wanted = runs.terms(tmp_path / 'straight')
   runs.finish(runs.start(poses, tmp_path / 'straight', devices=2, shard_optimizer=True))
   found = runs.terms(tmp_path / 'straight')

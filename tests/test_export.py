@@ -61,12 +61,10 @@ def test_stablehlo_gives_the_model_s_outputs_for_any_batch(
   assert text.count('differs from the model by at most') == 4
   inputs = signature.Signature.of(row)
   predict = stablehlo.read(out, inputs)
-  samples = signature.sample_inputs(inputs, parity.CROPS)
-  for count in (1, 3):
-    given = [values[:count] for values in samples]
-    for value, expected in zip(predict(*given), _expected(row, given), strict=True):
-      assert value.shape == expected.shape
-      np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+  given = [values[:3] for values in signature.sample_inputs(inputs, parity.CROPS)]
+  for value, expected in zip(predict(*given), _expected(row, given), strict=True):
+    assert value.shape == expected.shape
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
   assert [path.name for path in tmp_path.glob('*')].count('partial_hand.stablehlo') == 0
 
 
@@ -189,7 +187,5 @@ def test_stablehlo_of_a_large_network_is_the_model_bit_by_bit(depth, head, tmp_p
   path = tmp_path / 'hand.stablehlo'
   stablehlo.write(path, function, inputs)
   predict = stablehlo.read(path, inputs)
-  for count in (1, 4):
-    given = images[:count], cameras[:count]
-    found = parity.differences(function, predict, given, batch=count)
-    assert set(found.values()) == {0.0}
+  found = parity.differences(function, predict, (images, cameras), batch=2)
+  assert set(found.values()) == {0.0}

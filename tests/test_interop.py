@@ -2,7 +2,6 @@
 
 import functools
 import os
-import pathlib
 import pickle
 import re
 import subprocess
@@ -15,8 +14,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from bmc_jax import constraints, limits
+from tests.conftest import ROOT, xla_flags_for
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / 'docs' / 'interop.md'
 FIRST = 'Hands to work with'
 DEVICES = 'Many devices'
@@ -155,7 +154,7 @@ def test_the_example_of_many_devices_does_on_four(tmp_path):
     '  pickle.dump(jax.device_get({name: result[name] for name in names}), file)\n'
   )
   settings = {
-    'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+    'XLA_FLAGS': xla_flags_for(4),
     'JAX_PLATFORMS': 'cpu',
     'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
   }

@@ -19,7 +19,7 @@ import pytest
 from bmc_jax import experiment, main, preemption, skeleton
 from bmc_jax.data import sources
 from tests import fixtures_data, tiny_config
-from tests.conftest import ROOT
+from tests.conftest import ROOT, xla_flags_for
 
 
 @pytest.fixture(scope='module')
@@ -60,6 +60,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
       '--config.num_steps=100',
       '--config.checkpoint.every=7',  # falls between the rows of the log
       '--config.eval.every=50',
+      '--noreport',
       f'--workdir={tmp_path / name}',
     )
 
@@ -309,7 +310,7 @@ def test_a_batch_that_does_not_split_over_the_devices_is_told(poses, tmp_path):
     [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{poses}']
     + ['--config.batch_size=10', f'--workdir={tmp_path / "run"}'],
     cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    env=os.environ | {'XLA_FLAGS': xla_flags_for(4)},
     capture_output=True,
     text=True,
   )

@@ -11,6 +11,7 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.data.procedural.domain import WILD
+from bmc_jax.data.procedural.pose import sample_hand
 from bmc_jax.data.procedural.render import render_batch
 from bmc_jax.trained_row import TrainedRow
 
@@ -77,10 +78,13 @@ def crop_function(
 
 def sample_inputs(signature: Signature, count: int) -> tuple[np.ndarray, np.ndarray]:
   """Inputs to compare files on: rendered hands, or their keypoints."""
-  size = signature.shapes[0][0] if signature.names[0] == 'image' else 64
   keys = jax.random.split(jax.random.key(0), count)
-  hands, images = jax.jit(lambda keys: render_batch(keys, WILD, size))(keys)
-  first = images if signature.names[0] == 'image' else hands.keypoints_2d
+  if signature.names[0] == 'image':
+    size = signature.shapes[0][0]
+    hands, first = jax.jit(lambda keys: render_batch(keys, WILD, size))(keys)
+  else:
+    hands = jax.jit(jax.vmap(lambda key: sample_hand(key, WILD, 64)))(keys)
+    first = hands.keypoints_2d
   cameras = jnp.broadcast_to(hands.intrinsics, (count, 3, 3))
   return np.asarray(first), np.asarray(cameras, np.float32)
 
