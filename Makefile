@@ -72,8 +72,9 @@ format: $(STAMP)  ## put the code into its form
 
 notebooks: $(STAMP)  ## run the notebooks of colab/, with reduced settings
 	rm -rf .cache/colab && mkdir -p .cache && cp -r colab .cache/colab
-	cd .cache/colab && JAX_DISABLE_MOST_OPTIMIZATIONS=1 BMC_JAX_NOTEBOOKS=reduced ../../$(RUN) pytest --nbmake \
-	  --nbmake-timeout=600 --override-ini testpaths= --numprocesses $(WORKERS) *.ipynb
+	cd .cache/colab && BMC_JAX_NOTEBOOKS=reduced JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
+	  ../../$(RUN) pytest --nbmake --nbmake-timeout=600 --override-ini testpaths= \
+	  --numprocesses $(WORKERS) *.ipynb
 
 docs: $(STAMP)  ## build the site of docs/ into .cache/site; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs --quiet build --strict
