@@ -103,4 +103,4 @@ def _likely_sides(joints: np.ndarray, limits: HandLimits) -> np.ndarray:
     found = violations.measure_violations(hands, limits)
     return found.joint_angles.sum((-1, -2)) + np.abs(found.curvatures).sum(-1)
 
-  return ~(cost(joints) > cost(skeleton.mirror(joints)))
+  return np.asarray(~(cost(joints) > cost(skeleton.mirror(joints))))
