@@ -88,10 +88,10 @@ def get_config():
   c = quickstart.get_config()
   for source in (c.data.full, c.data.weak, c.data.test, c.limits.source):
     source.path = {str(hands)!r}
-  c.num_steps = {4 if REDUCED else 120}
+  c.num_steps = {4 if REDUCED else 100}
   c.log_every = {2 if REDUCED else 10}
   for name in ('lifter: source only', 'lifter: + BMC', 'lifter: full 3D'):
-    c.rows[name].overrides.num_steps = {20 if REDUCED else 1000}
+    c.rows[name].overrides.num_steps = {20 if REDUCED else 800}
     c.rows[name].overrides.log_every = {5 if REDUCED else 50}
   c.run_rows = (
     'lifter: source only', 'lifter: + BMC', 'lifter: full 3D', '2D only', '+ BMC'
