@@ -17,8 +17,8 @@ os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(ROOT / '.cache' / 'jax'))
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
 # Nearly all tests compile far longer than they run; `full_compilation` is for others.
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
-# XLA ends the process for a flag that it does not know. These save two fifths of the
-# time to compile, and may not be there for long.
+# XLA ends the process for a flag that it does not know. Tests of networks took a third
+# less time with these, which may not be there for long.
 if importlib.metadata.version('jaxlib').startswith('0.10.'):
   flags = '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
   os.environ.setdefault('XLA_FLAGS', flags)
