@@ -27,7 +27,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(IDENTITY))
 REMAKE := remake
 endif
 
-.PHONY: help venv test lint format notebooks docs figures dist quickstart constraints \
+.PHONY: help venv test extras lint format notebooks docs figures dist quickstart constraints \
   clean remake
 .DEFAULT_GOAL := help
 
@@ -60,6 +60,14 @@ $(STAMP): pyproject.toml constraints.txt $(REMAKE)
 
 test: $(STAMP)  ## run the tests (ARGS='-k hull' picks some, WORKERS=1 uses one process)
 	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+extras: $(STAMP)  ## run the tests of beam, onnx and tflite, each in an environment of its own
+	for extra in beam onnx tflite; do \
+	  $(RUN) venv --clear .cache/$$extra \
+	    && $(VENV)/bin/uv pip install --quiet --python .cache/$$extra/bin/python \
+	      --editable ".[train,$$extra]" beartype hypothesis pytest pytest-xdist \
+	    && .cache/$$extra/bin/python -m pytest -m "extra" -k "$$extra" $(ARGS) || exit 1; \
+	done
 
 lint: $(STAMP)  ## check style, formatting and types
 	$(RUN) ruff check

@@ -11,14 +11,16 @@ import pathlib
 
 import numpy as np
 
-from bmc_jax import joint_files, limits, skeleton, violations
+from bmc_jax import limits, skeleton
+from bmc_jax.joint_files.reading import read_joints
+from bmc_jax.plausibility import violations
 
 POSES = {'STB': 'stb_train_joints.npy', 'DexYCB': 'dexycb_subjects01-08.npz'}
 
 
 def measure(name: str) -> violations.Violations:
   folder = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared'))
-  file = joint_files.read_joints(folder / 'data' / 'poses' / POSES[name])
+  file = read_joints(folder / 'data' / 'poses' / POSES[name])
   joints = file.joints_3d
   if file.is_right is not None:
     right = file.is_right[:, None, None]

@@ -136,19 +136,21 @@ def compare_with_torch(repeats: int, public_port: Path | None) -> None:
 
 
 def share_of_training_step(repeats: int) -> None:
-  from bmc_jax import models, train, train_step
-  from bmc_jax.optimizers import create_optimizer
-  from configs import base
+  from bmc_jax import models
+  from bmc_jax.training import defaults
+  from bmc_jax.training.loop import model_options
+  from bmc_jax.training.optimizers import create_optimizer
+  from bmc_jax.training.step import create_train_state, make_train_step
 
-  config = base.get_config()
+  config = defaults.get_config()
   hands, hand_limits = noisy_hands(config.batch_size)
   batch = images(config, hands)
-  model = models.create_model(train.model_options(config))
+  model = models.create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
   steps, states = [], []
   for bounds in (None, hand_limits):
-    steps.append(train_step.make_train_step(config, model, optimizer, bounds))
-    states.append(train_step.create_train_state(config, model, optimizer))
+    steps.append(make_train_step(config, model, optimizer, bounds))
+    states.append(create_train_state(config, model, optimizer))
 
   def run(index):
     states[index], terms = steps[index](states[index], batch)

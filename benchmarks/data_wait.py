@@ -18,12 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import models, sharding, train, train_step
+from bmc_jax import models
 from bmc_jax.data import pipeline, sources
-from bmc_jax.optimizers import create_optimizer
-from bmc_jax.stepping import Steps
-from configs import base
-from tests import fixtures_data
+from bmc_jax.training import defaults, sharding
+from bmc_jax.training.loop import model_options
+from bmc_jax.training.optimizers import create_optimizer
+from bmc_jax.training.step import create_train_state, make_train_step
+from bmc_jax.training.steps import Steps
+from tests.fixtures import examples
 
 SIDE, EXAMPLES, BATCH = 224, 512, 64
 RATES = (500, 1000, 2000, 3000, 4000, 5000, 6000, 8000)
@@ -41,10 +43,9 @@ def write_dataset(folder: Path) -> str:
     return cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, 90))[1].tobytes()
 
   examples = [
-    fixtures_data.make_example(i, size=SIDE) | {'image': photo()}
-    for i in range(EXAMPLES)
+    examples.make_example(i, size=SIDE) | {'image': photo()} for i in range(EXAMPLES)
   ]
-  return fixtures_data.prepare(folder, {'train': examples}, encoding='jpeg')
+  return examples.prepare(folder, {'train': examples}, encoding='jpeg')
 
 
 def open_batches(path: str, batch_size: int, threads: int):
@@ -57,7 +58,7 @@ def open_batches(path: str, batch_size: int, threads: int):
 
 
 def measure(path: str, threads: int, step_fn, state, batch_size: int) -> dict:
-  config = base.get_config()
+  config = defaults.get_config()
   steps = Steps(config, open_batches(path, batch_size, threads), Path())
   mesh = sharding.make_mesh(batch_size)
   for _ in range(5):
@@ -80,13 +81,13 @@ def paused(rate: float):
 
 
 def papers_network(batch_size: int):
-  config = base.get_config()
+  config = defaults.get_config()
   config.batch_size = batch_size
   config.augment.update({'rotation': 30.0, 'scale': 0.2, 'shift': 0.05})
-  model = models.create_model(train.model_options(config))
+  model = models.create_model(model_options(config))
   optimizer = create_optimizer(config.optimizer, config.num_steps)
-  state = train_step.create_train_state(config, model, optimizer)
-  return train_step.make_train_step(config, model, optimizer, None), state
+  state = create_train_state(config, model, optimizer)
+  return make_train_step(config, model, optimizer, None), state
 
 
 def main() -> None:

@@ -21,11 +21,11 @@ import optax
 from tqdm import trange
 
 from bmc_jax import constraints, pose25d
+from bmc_jax.console.tables import format_markdown
 from bmc_jax.data import sources
 from bmc_jax.limits import load_limits
-from bmc_jax.text_table import format_markdown
-from bmc_jax.train import source_spec
-from bmc_jax.trained_row import load_row_config
+from bmc_jax.training.loop import source_spec
+from bmc_jax.training.trained_row import load_row_config
 
 STEPS = 2000
 OPTIMIZER = optax.adam(optax.cosine_decay_schedule(0.01, STEPS))  # reference bones

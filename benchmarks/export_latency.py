@@ -30,7 +30,7 @@ def make_function(name: str):
   """The function of a network with random weights, its signature, and one crop."""
   import jax
 
-  from bmc_jax.exporting import signature
+  from bmc_jax.export import signature
   from bmc_jax.models import create_model
 
   depth, head = MODELS[name]
@@ -63,7 +63,7 @@ def open_model(form: str, name: str, path: Path):
     return lambda: jax.block_until_ready(jitted(*example))
   import importlib
 
-  module = importlib.import_module(f'bmc_jax.exporting.{form}')
+  module = importlib.import_module(f'bmc_jax.export.{form}')
   if not path.exists():
     module.write(path, function, inputs)
   predict = module.read(path, inputs)

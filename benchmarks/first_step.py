@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests import tiny_config
+from tests.fixtures import tiny_config
 
 PAPERS = {
   'image_size': 128,
@@ -30,7 +30,7 @@ PAPERS = {
 def seconds_to_first_step(data: str, changes, workdir: Path, cache: Path) -> float:
   changes = changes | {'log_every': 1, 'num_steps': 1000, 'run_rows': ('+ BMC',)}
   command = [sys.executable, '-m', 'bmc_jax.main', f'--workdir={workdir}']
-  command += [f'--config=tests/tiny_config.py:{data}']
+  command += [f'--config=tests/fixtures/tiny_config.py:{data}']
   command += [f'--config.{name}={value}' for name, value in changes.items()]
   environment = os.environ | {'JAX_COMPILATION_CACHE_DIR': str(cache)}
   start = time.perf_counter()

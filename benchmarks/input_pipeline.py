@@ -24,9 +24,9 @@ import cv2
 import jax
 import numpy as np
 
+from bmc_jax.configs import procedural
 from bmc_jax.data import augment, pipeline, sources
-from configs import procedural
-from data_prep import build, hand_graph_cnn_real, shards, workers
+from bmc_jax.data_prep import build, hand_graph_cnn_real, shards, workers
 
 SOURCE = 'data/hand_graph_cnn_real/real_world_testset'
 COPIES = 20  # of the 443 photos

@@ -14,8 +14,7 @@ after everything has been computed; a compiler that overlaps both does better.
 
 import dataclasses
 
-from bmc_jax import dry_run
-from configs import base
+from bmc_jax.training import defaults, dry_run
 
 IMAGES_PER_CHIP = 128
 UTILISATION = 0.2
@@ -62,7 +61,7 @@ def ring_seconds(size: float, count: int, bandwidth: float) -> float:
 
 
 def main() -> None:
-  config = base.get_config()
+  config = defaults.get_config()
   config.batch_size = 32 * IMAGES_PER_CHIP
   config.model.pose_network.dtype = 'bfloat16'
   needs = dry_run.measure(config)

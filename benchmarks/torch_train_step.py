@@ -1,9 +1,9 @@
 """The training step of the paper's network in PyTorch: to compare speeds with.
 
 ResNet-50, 2.5D regression, root depth by the quadratic, refiner, supervised losses and
-constraints, augmentation by `grid_sample`, SGD: what `configs/base.py` asks of
-`bmc_jax`, written as one would in PyTorch. `load` takes over the parameters of a train
-state, so that both can be seen to compute the same.
+constraints, augmentation by `grid_sample`, SGD: what `bmc_jax.training.defaults` asks
+of `bmc_jax`, written as one would in PyTorch. `load` takes over the parameters of a
+train state, so that both can be seen to compute the same.
 """
 
 import math
@@ -139,7 +139,7 @@ def augment(batch, rotation: float, scale: float, shift: float):
 
 
 def losses(output, batch, limits):
-  """The weighted terms, as by the names in `bmc_jax.objective`."""
+  """The weighted terms, as by the names in `bmc_jax.training.objective`."""
   keypoints, depth, root, joints = output
   target, labelled = batch['joints_3d'], batch['has_joints_3d']
   scale = (target[:, 10] - target[:, 9]).norm(dim=-1)

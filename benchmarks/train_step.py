@@ -5,12 +5,12 @@
     python benchmarks/train_step.py
     python benchmarks/train_step.py --batch 256 --bf16 --compile      (on a GPU)
 
-The step is that of the paper's network and schedule (`configs/base.py`: ResNet-50,
-128 px, SGD) with random crops and with constraints: augmentation, network, losses,
-gradient, update. In PyTorch (`torch_train_step.py`) it uses channels_last, on a GPU
-with --compile torch.compile, and with --bf16 autocast where ours has `dtype`. Both
-start from the same parameters, and losses and gradients without random crops are
-seen to agree before both are measured by turns.
+The step is that of the paper's network and schedule (`bmc_jax.training.defaults`:
+ResNet-50, 128 px, SGD) with random crops and with constraints: augmentation, network,
+losses, gradient, update. In PyTorch (`torch_train_step.py`) it uses channels_last, on a
+GPU with --compile torch.compile, and with --bf16 autocast where ours has `dtype`. Both
+start from the same parameters, and losses and gradients without random crops are seen
+to agree before both are measured by turns.
 
 GLIBC_TUNABLES lets Linux give out memory in large pages, on CPUs, to both. The first
 step of each turn does not count: PyTorch's threads still hold the cores.
@@ -30,9 +30,9 @@ CROPS = {'rotation': 30.0, 'scale': 0.2, 'shift': 0.05}
 
 
 def make_config(bf16: bool, crops: dict[str, float], batch_size: int):
-  from configs import base
+  from bmc_jax.training import defaults
 
-  config = base.get_config()
+  config = defaults.get_config()
   config.batch_size = batch_size
   config.model.pose_network.dtype = 'bfloat16' if bf16 else 'float32'
   config.optimizer.learning_rate = 1e-3
@@ -46,16 +46,18 @@ class Ours:
   """The step of `bmc_jax`, and its state."""
 
   def __init__(self, config, limits, batch):
-    from bmc_jax import models, train, train_step
-    from bmc_jax.optimizers import create_optimizer
+    from bmc_jax import models
+    from bmc_jax.training.loop import model_options
+    from bmc_jax.training.optimizers import create_optimizer
+    from bmc_jax.training.step import create_train_state, make_train_step
 
-    model = models.create_model(train.model_options(config))
+    model = models.create_model(model_options(config))
     optimizer = create_optimizer(config.optimizer, config.num_steps)
-    state = train_step.create_train_state(config, model, optimizer)
+    state = create_train_state(config, model, optimizer)
     self.params = jax.device_get(state.params)
     # The constraints have no weight at step 0.
     self.state = state.replace(step=state.step + 1)
-    step = train_step.make_train_step(config, model, optimizer, limits)
+    step = make_train_step(config, model, optimizer, limits)
     self.compiled = step.lower(self.state, batch).compile()
 
   @property

@@ -4,4 +4,12 @@ Nothing is imported here: `from bmc_jax import constraints, limits` needs only J
 NumPy, SciPy and jaxtyping; models, data and training need the `train` extra.
 """
 
+import pathlib
+
 __version__ = '0.1.0'
+
+# `bmc_jax.configs` and `bmc_jax.data_prep` lie inside an installed package, but at the
+# top of the repository, where people look for what they want to change.
+_REPOSITORY = pathlib.Path(__file__).parent.parent
+if (_REPOSITORY / 'pyproject.toml').is_file():
+  __path__.append(str(_REPOSITORY))

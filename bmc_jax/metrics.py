@@ -2,7 +2,7 @@
 
 Errors come back per joint and unreduced, in the unit of the input, so that callers
 choose what to average, mask or accumulate. Which of them a benchmark reports is told
-by `bmc_jax.protocols`.
+by `bmc_jax.evaluate.protocols`.
 """
 
 import jax

@@ -59,10 +59,10 @@ print(jax.devices())
 # ## Data
 #
 # Hands posed inside joint limits and rendered in JAX: no download, no licence. The same
-# builder makes them on the command line: `python -m data_prep.build procedural_hands`.
+# builder makes them on the command line: `bmc-jax build procedural_hands`.
 
 # %%
-from data_prep.procedural_hands import ProceduralHands
+from bmc_jax.data_prep.procedural_hands import ProceduralHands
 
 train_hands = 128 if REDUCED else 1500
 examples = {'studio_train': train_hands, 'wild_train': train_hands, 'wild_test': 200}
@@ -81,7 +81,7 @@ print(sorted(path.name for path in hands.iterdir())[:4], '...')
 
 # %%
 config = f"""
-from configs import quickstart
+from bmc_jax.configs import quickstart
 
 
 def get_config():

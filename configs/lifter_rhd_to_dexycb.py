@@ -4,7 +4,7 @@ Source: RHD poses (synthetic) with 3D labels. Target: DexYCB poses of subjects 1
 (real), of which only the 2D keypoints are used; limits computed from them, as in the
 paper. Test: subjects 7-8.
 
-    python -m bmc_jax.main --config=configs/lifter_rhd_to_dexycb.py \
+    bmc-jax train --config=configs/lifter_rhd_to_dexycb.py \
         --workdir=runs/lifter
 
 The poses are made from the datasets' own annotations (`bmc_jax.data.pose_files` says in
@@ -19,7 +19,8 @@ source only 13.1, + BMC 4.2, full 3D 2.7, chance 18.7.
 
 import ml_collections
 
-from configs import base
+from bmc_jax.configs import SAMPLES
+from bmc_jax.training import defaults
 
 DEXYCB_CAMERA = {
   'fx': 616.64,
@@ -55,7 +56,7 @@ weight of the joint angles goes with hulls of 32 corners.
 
 def settings() -> ml_collections.ConfigDict:
   """Data, model and schedule, without rows."""
-  c = base.get_config()
+  c = defaults.get_config()
   c.title = 'Keypoint lifter: RHD poses to DexYCB poses'
   c.description = (
     'A network lifts 2D keypoints to 3D. It has 3D labels for synthetic RHD poses; of '
@@ -65,13 +66,13 @@ def settings() -> ml_collections.ConfigDict:
   c.model.name = 'keypoint_lifter'
   dexycb = {
     'kind': 'poses',
-    'path': str(base.TEST_DATA / 'poses' / 'dexycb_subjects01-08.npz'),
+    'path': str(SAMPLES / 'poses' / 'dexycb_subjects01-08.npz'),
     'camera': DEXYCB_CAMERA,
   }
   c.data.full = ml_collections.ConfigDict(
     {
       'kind': 'poses',
-      'path': str(base.TEST_DATA / 'poses' / 'rhd_eval_joints.npy'),
+      'path': str(SAMPLES / 'poses' / 'rhd_eval_joints.npy'),
       'camera': RHD_CAMERA,
     }
   )
@@ -104,7 +105,7 @@ def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
   c = settings()
   full = {'data': {'weak': {'labels': '3d'}}}
-  base.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
-  base.add_row(c, '+ BMC', {'bmc': BMC}, group='lifter')
-  base.add_row(c, 'full 3D', full, group='lifter')
+  defaults.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
+  defaults.add_row(c, '+ BMC', {'bmc': BMC}, group='lifter')
+  defaults.add_row(c, 'full 3D', full, group='lifter')
   return c

@@ -3,9 +3,9 @@
 Its weights ship with the package (`package:studio_64`); quickstart.py and
 real_photos.py start from them.
 
-    python -m data_prep.build procedural_hands --out data/pretrain \
+    bmc-jax build procedural_hands --out data/pretrain \
         --examples studio_train=24000,studio_test=500,wild_test=500
-    python -m bmc_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
+    bmc-jax train --config=configs/pretrain.py --workdir=runs/pretrain
 
 An hour on two CPU cores that did other work, too. On studio_test: 2D error 1.28 px
 (2.0 % of the crop), depth error 9.2 mm.
@@ -13,7 +13,8 @@ An hour on two CPU cores that did other work, too. On studio_test: 2D error 1.28
 
 import ml_collections
 
-from configs import base, procedural
+from bmc_jax.configs import procedural
+from bmc_jax.training import defaults
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -33,5 +34,5 @@ def get_config() -> ml_collections.ConfigDict:
   c.log_every = 100
   c.checkpoint.every = 500
   c.save_weights = 'bmc_jax/pretrained/studio_64.npz'
-  base.add_row(c, 'studio', {})
+  defaults.add_row(c, 'studio', {})
   return c

@@ -6,7 +6,7 @@ about 180 images a second, forward and backward, on two CPU cores.
 
 import ml_collections
 
-from configs import base
+from bmc_jax.training import defaults
 
 HANDS = 'data/tfds/procedural_hands'
 
@@ -28,7 +28,7 @@ LIFTER_BMC = {
 
 def get_config() -> ml_collections.ConfigDict:
   """The base config with the small network, AdamW and augmentation."""
-  c = base.get_config()
+  c = defaults.get_config()
   c.image_size = 64
   c.model.pose_network.depth = 18
   c.model.pose_network.width = 32

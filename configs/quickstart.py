@@ -16,7 +16,8 @@ depth error in mm): source only 18.8, 2D only 18.4, + BMC 13.4, chance 32.0; lif
 
 import ml_collections
 
-from configs import base, procedural
+from bmc_jax.configs import procedural
+from bmc_jax.training import defaults
 
 
 def settings() -> ml_collections.ConfigDict:
@@ -51,10 +52,10 @@ def settings() -> ml_collections.ConfigDict:
 def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
   c = settings()
-  base.add_row(c, 'source only', {'data': {'use_weak': False}})
-  base.add_row(c, '2D only', {})
-  base.add_row(c, '+ BMC', {'bmc': procedural.BMC})
-  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
+  defaults.add_row(c, 'source only', {'data': {'use_weak': False}})
+  defaults.add_row(c, '2D only', {})
+  defaults.add_row(c, '+ BMC', {'bmc': procedural.BMC})
+  defaults.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
   c.run_rows = c.run_rows[:-1]
 
   lifter = {
@@ -68,8 +69,8 @@ def get_config() -> ml_collections.ConfigDict:
   }
   source_only = lifter | {'data': {'use_weak': False}}
   full = lifter | {'data': {'weak': {'labels': '3d'}}}
-  base.add_row(c, 'lifter: source only', source_only, group='lifter')
+  defaults.add_row(c, 'lifter: source only', source_only, group='lifter')
   bmc = {'bmc': procedural.LIFTER_BMC}
-  base.add_row(c, 'lifter: + BMC', lifter | bmc, group='lifter')
-  base.add_row(c, 'lifter: full 3D', full, group='lifter')
+  defaults.add_row(c, 'lifter: + BMC', lifter | bmc, group='lifter')
+  defaults.add_row(c, 'lifter: full 3D', full, group='lifter')
   return c

@@ -4,9 +4,9 @@ Photos: the real-world test set of Ge et al., CVPR 2019 (one subject's left hand
 fourth block of 20 neighbouring frames is the test set. Limits: from the photos'
 training frames, with robust quantiles since their 3D labels are noisy.
 
-    python -m data_prep.build procedural_hands --out data/tfds
-    python -m data_prep.build hand_graph_cnn_real --source DIR --out data/tfds
-    python -m bmc_jax.main --config=configs/real_photos.py --workdir=runs/real_photos
+    bmc-jax build procedural_hands --out data/tfds
+    bmc-jax build hand_graph_cnn_real --source DIR --out data/tfds
+    bmc-jax train --config=configs/real_photos.py --workdir=runs/real_photos
 
 Expect (means of three seeds, 24 minutes each on two CPU cores; depth error in mm):
 procedural only 25.0, + 2D 24.7, + 2D + BMC 21.0, full 3D 12.6, chance 13.5. What is
@@ -16,7 +16,8 @@ learned on procedural hands does not transfer to the photos, so BMC helps little
 
 import ml_collections
 
-from configs import base, procedural
+from bmc_jax.configs import procedural
+from bmc_jax.training import defaults
 
 PHOTOS = 'data/tfds/hand_graph_cnn_real'
 
@@ -49,8 +50,8 @@ def settings() -> ml_collections.ConfigDict:
 def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
   c = settings()
-  base.add_row(c, 'procedural only', {'data': {'use_weak': False}})
-  base.add_row(c, '+ 2D', {})
-  base.add_row(c, '+ 2D + BMC', {'bmc': procedural.BMC})
-  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
+  defaults.add_row(c, 'procedural only', {'data': {'use_weak': False}})
+  defaults.add_row(c, '+ 2D', {})
+  defaults.add_row(c, '+ 2D + BMC', {'bmc': procedural.BMC})
+  defaults.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}})
   return c

@@ -33,10 +33,11 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from bmc_jax.data import example as example_lib
-from data_prep import beam as beam_lib
-from data_prep import checks, folders, origins
-from data_prep import shards as shards_lib
-from data_prep import workers as workers_lib
+
+from . import beam as beam_lib
+from . import checks, folders, origins
+from . import shards as shards_lib
+from . import workers as workers_lib
 
 CROP_SIZES = (16, 4096)  # px, the least and the largest
 

@@ -9,7 +9,7 @@ the same paths, as on a shared disk.
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep import shards as shards_lib
+from . import shards as shards_lib
 
 
 def write_all(

@@ -1,8 +1,8 @@
 r"""Prepares a dataset: reads its original files and writes ArrayRecord through TFDS.
 
-    python -m data_prep.build freihand --source FreiHAND_pub_v2 --out ~/data
-    python -m data_prep.build rhd --source RHD_v1-1.zip --out ~/data --workers 8
-    python -m data_prep.build procedural_hands --out ~/data --image-size 80 \
+    bmc-jax build freihand --source FreiHAND_pub_v2 --out ~/data
+    bmc-jax build rhd --source RHD_v1-1.zip --out ~/data --workers 8
+    bmc-jax build procedural_hands --out ~/data --image-size 80 \
         --examples studio_train=4000,studio_test=500
 
 The result lies in OUT/<dataset>/<version>, with a contact sheet of some examples and a
@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bmc_jax import compile_cache
+from bmc_jax.console import compile_cache
+from bmc_jax.console.errors import USER_ERRORS
 from bmc_jax.data import prepared, sources
-from bmc_jax.errors import USER_ERRORS
-from data_prep import archives, cards, checks, contact_sheet, folders
-from data_prep.registry import DATASETS, FLAGS, parse_names
+
+from . import archives, cards, checks, contact_sheet, folders
+from .registry import DATASETS, FLAGS, parse_names
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # as shells say it
@@ -156,7 +157,7 @@ def print_summary(path: Path, seconds: float) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m data_prep.build',
+    prog='bmc-jax build',
     allow_abbrev=False,  # an abbreviation might be a flag of Beam
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep import checks
+from . import checks
 
 
 def write(path: Path, builder) -> None:
@@ -19,7 +19,7 @@ def write(path: Path, builder) -> None:
 def _lines(info) -> Iterator[str]:
   metadata = info.metadata or {}
   yield f'# {info.name} {info.version}\n'
-  yield 'Prepared by `python -m data_prep.build`, to be read by `bmc_jax`.\n'
+  yield 'Prepared by `bmc-jax build`, to be read by `bmc_jax`.\n'
   yield '| split | examples | files |\n| --- | ---: | ---: |'
   for name, split in sorted(info.splits.items()):
     yield f'| {name} | {split.num_examples} | {split.num_shards} |'

@@ -11,7 +11,8 @@ import numpy as np
 from absl import logging
 
 from bmc_jax.data import image_headers
-from data_prep import annotations
+
+from . import annotations
 
 Row = Mapping[str, Any]
 """An entry of one of the tables."""

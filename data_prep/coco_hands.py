@@ -14,7 +14,7 @@ are left out.
 
 Build it:
 
-    python -m data_prep.build coco_hands --source export --out ~/data
+    bmc-jax build coco_hands --source export --out ~/data
 
 Each annotated hand becomes an example with the whole image, so an image with two hands
 is stored twice (`--crop-size` crops to the hands). Of the JSON is read:
@@ -58,15 +58,10 @@ from absl import logging
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import image_headers, images
-from data_prep import (
-  annotations,
-  base,
-  coco_export,
-  keypoint_names,
-  records,
-)
-from data_prep.coco_export import Export, Row, View
-from data_prep.records import Record, make_record
+
+from . import annotations, base, coco_export, keypoint_names, records
+from .coco_export import Export, Row, View
+from .records import Record, make_record
 
 _SIDE_FIELDS = ('hand', 'handedness', 'hand_type', 'side', 'is_right')
 _RIGHT = {'right', 'r', 'true', '1'}

@@ -8,7 +8,8 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.data.sources import Source
-from data_prep import checks
+
+from . import checks
 
 TILE = 192  # px
 COLUMNS = 8

@@ -13,7 +13,7 @@ forward. (The 2D annotations are pixels of the depth image, and are not read.)
 
 Build it:
 
-    python -m data_prep.build dexter_object --source dexter+object --out ~/data
+    bmc-jax build dexter_object --source dexter+object --out ~/data
 
 One split, `test`, with the frames of all six sequences in which the colour camera sees
 an annotated fingertip (the depth camera has a wider view). Five of the 21 joints have
@@ -35,8 +35,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bmc_jax import geometry, skeleton
-from data_prep import annotations, base
-from data_prep.records import Record, make_record, read_example
+
+from . import annotations, base
+from .records import Record, make_record, read_example
 
 _CITATION = """\
 @inproceedings{sridhar2016dexterobject,

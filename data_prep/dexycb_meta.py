@@ -38,9 +38,10 @@ import numpy as np
 from tqdm import auto as tqdm
 
 from bmc_jax import skeleton
-from bmc_jax.data import example as example_lib
-from bmc_jax.errors import USER_ERRORS, fail
-from data_prep import annotations, pickles
+from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.joint_files.units import check_unit
+
+from . import annotations, pickles
 
 ORDERS = {'ho3d': 'ho3d', 'mano': 'canonical'}
 FIELDS = (
@@ -93,7 +94,7 @@ def read_poses(source: Path) -> tuple[list[Pose], int]:
         'folder of one copy.'
       )
   joints = np.stack([pose.joints_canonical for pose in poses])
-  example_lib.check_unit(joints, str(source))
+  check_unit(joints, str(source))
   return poses, len(paths) - len(poses)
 
 

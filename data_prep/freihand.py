@@ -18,7 +18,7 @@ with N = 32,560 and M = 3,960. Either part may be missing.
 
 Build it:
 
-    python -m data_prep.build freihand --source FreiHAND_pub_v2 --out ~/data
+    bmc-jax build freihand --source FreiHAND_pub_v2 --out ~/data
 
 Splits: `train`; `validation`, the last of the N poses with all their copies, so that
 no pose is in both (option `validation_share`, 0.05 of them if it is not given);
@@ -39,9 +39,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bmc_jax import geometry, pose25d
-from bmc_jax.data import example as example_lib
-from data_prep import annotations, base
-from data_prep.records import Record, make_record, read_example
+from bmc_jax.joint_files.units import check_unit
+
+from . import annotations, base
+from .records import Record, make_record, read_example
 
 _CITATION = """\
 @inproceedings{zimmermann2019freihand,
@@ -132,7 +133,7 @@ def _read_part(
 
 def _check_scale(joints: np.ndarray, scale: np.ndarray, path: Path) -> None:
   """Raises a ValueError unless joints (N, 21, 3) have the bone lengths `scale` (N,)."""
-  example_lib.check_unit(joints, str(path))
+  check_unit(joints, str(path))
   a, b = pose25d.REFERENCE
   bones = np.linalg.norm(joints[:, b] - joints[:, a], axis=-1)
   wrong = np.flatnonzero(~(np.abs(bones - scale) <= _SCALE_TOLERANCE * scale))

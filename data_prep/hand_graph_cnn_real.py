@@ -13,7 +13,7 @@ Get it: clone https://github.com/3d-hand-shape/hand-graph-cnn and take the folde
 
 Build it (a few seconds, 14.5 MB):
 
-    python -m data_prep.build hand_graph_cnn_real \
+    bmc-jax build hand_graph_cnn_real \
         --source real_world_testset --out ~/data
 
 Splits: the frames, in the order of the files, are cut into blocks of 20 neighbours;
@@ -36,8 +36,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bmc_jax import geometry
-from bmc_jax.data import example as example_lib
-from data_prep import annotations, base, records
+from bmc_jax.joint_files.units import check_unit
+
+from . import annotations, base, records
 
 CROP_SIZE = 256
 BLOCK = 20
@@ -95,7 +96,7 @@ def read_records(source: Path) -> dict[str, list[records.Record]]:
       raise ValueError(f'{source}: {name} holds something other than finite numbers.')
   if np.any(params['bbox'][:, 2:] <= 0):
     raise ValueError(f'{source}: bbox holds a crop without width or height.')
-  example_lib.check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
+  check_unit(joints, str(source / 'pose_gt.mat'), 'centimetres')
   joints = joints.astype(np.float32) / 100
   intrinsics = crop_intrinsics(params['cam_param'], params['bbox'])
   keypoints = np.asarray(geometry.project(joints, intrinsics))

@@ -17,8 +17,8 @@ folders and entries are not read.
 
 Build it:
 
-    python -m data_prep.build ho3d_v2 --source HO3D_v2 --out ~/data
-    python -m data_prep.build ho3d_v3 --source HO3D_v3 --out ~/data
+    bmc-jax build ho3d_v2 --source HO3D_v2 --out ~/data
+    bmc-jax build ho3d_v3 --source HO3D_v3 --out ~/data
 
 Splits: `train` and `evaluation`, both in the order of the lists, which submissions of
 predictions follow. Frames in a row look alike. Of the labels of `evaluation` only the
@@ -44,7 +44,8 @@ import tensorflow_datasets as tfds
 
 from bmc_jax import geometry, skeleton
 from bmc_jax.data import example as example_lib
-from data_prep import annotations, base, pickles, records
+
+from . import annotations, base, pickles, records
 
 SPLITS = ('train', 'evaluation')
 IMAGE_SHAPE = (480, 640, 3)

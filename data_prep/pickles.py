@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bmc_jax import pickle_scan
+from bmc_jax.torch_import import pickle_scan
 
 _MAX_DEPTH = 16  # of containers in containers
 # Values in all containers, for each byte of the file: a container that is named again

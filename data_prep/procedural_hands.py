@@ -7,7 +7,7 @@ the target with 2D labels; its 3D labels are stored, too.
 
 Build it (about a minute on two cores, 40 MB):
 
-    python -m data_prep.build procedural_hands --out ~/data
+    bmc-jax build procedural_hands --out ~/data
 
 Splits: studio_train, studio_test, wild_train, wild_test. The same seed gives the same
 examples on the same kind of device; a longer split begins with those of a shorter one.
@@ -30,7 +30,8 @@ from bmc_jax.data import example as example_lib
 from bmc_jax.data import images as image_lib
 from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.render import render_batch
-from data_prep import base
+
+from . import base
 
 EXAMPLES = {
   'studio_train': 4000,

@@ -1,4 +1,4 @@
-"""The datasets that `python -m data_prep.build` can build, and their own flags."""
+"""The datasets that `bmc-jax build` can build, and their own flags."""
 
 import argparse
 import dataclasses
@@ -70,21 +70,25 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   },
 }
 
+
+def _dataset(module: str, builder: str, **options) -> Dataset:
+  """One whose module stands beside this one."""
+  return Dataset(f'{__package__}.{module}', builder, **options)
+
+
 DATASETS: Mapping[str, Dataset] = {
-  'coco_hands': Dataset(
-    'data_prep.coco_hands', 'CocoHands', flags=('hand', 'pixel_center')
-  ),
-  'dexter_object': Dataset('data_prep.dexter_object', 'DexterObject'),
-  'freihand': Dataset('data_prep.freihand', 'Freihand', flags=('validation_share',)),
-  'hand_graph_cnn_real': Dataset('data_prep.hand_graph_cnn_real', 'HandGraphCnnReal'),
-  'ho3d_v2': Dataset('data_prep.ho3d', 'Ho3dV2'),
-  'ho3d_v3': Dataset('data_prep.ho3d', 'Ho3dV3'),
-  'procedural_hands': Dataset(
-    'data_prep.procedural_hands',
+  'coco_hands': _dataset('coco_hands', 'CocoHands', flags=('hand', 'pixel_center')),
+  'dexter_object': _dataset('dexter_object', 'DexterObject'),
+  'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
+  'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'ho3d_v2': _dataset('ho3d', 'Ho3dV2'),
+  'ho3d_v3': _dataset('ho3d', 'Ho3dV3'),
+  'procedural_hands': _dataset(
+    'procedural_hands',
     'ProceduralHands',
     has_source=False,
     flags=('image_size', 'examples', 'seed'),
   ),
-  'rhd': Dataset('data_prep.rhd', 'Rhd', flags=('hands',)),
-  'stb': Dataset('data_prep.stb', 'Stb', flags=('cameras', 'partial')),
+  'rhd': _dataset('rhd', 'Rhd', flags=('hands',)),
+  'stb': _dataset('stb', 'Stb', flags=('cameras', 'partial')),
 }

@@ -13,7 +13,7 @@ Either part may be missing, and so may the masks. The folders `depth` are not re
 
 Build it:
 
-    python -m data_prep.build rhd --source RHD_published_v2 --out ~/data
+    bmc-jax build rhd --source RHD_published_v2 --out ~/data
 
 Splits: `train` and `evaluation`. The option `hands` says which hands become examples:
 
@@ -47,8 +47,10 @@ import tensorflow_datasets as tfds
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import images
-from data_prep import annotations, base, pickles, records
-from data_prep.records import Record
+from bmc_jax.joint_files.units import check_unit
+
+from . import annotations, base, pickles, records
+from .records import Record
 
 HANDS = ('each', 'dominant')
 MIN_VISIBLE = 11
@@ -162,7 +164,7 @@ def _load(path: Path):
     raise ValueError(f'{path}: the third column of uv_vis is not 1 or 0 everywhere.')
   annotated = joints[joints.any(axis=(2, 3))]
   if len(annotated):
-    example_lib.check_unit(annotated, str(path))
+    check_unit(annotated, str(path))
   return numbers, intrinsics, joints, keypoints
 
 

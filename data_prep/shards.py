@@ -20,7 +20,8 @@ from tensorflow_datasets.core.utils import shard_utils
 
 from bmc_jax.data import crops, images
 from bmc_jax.data import example as example_lib
-from data_prep import checks, pickles
+
+from . import checks, pickles
 
 Record = Any
 """What annotation files say of one example: a dataclass or a mapping; picklable."""

@@ -13,7 +13,7 @@ B1Counting, B1Random, ... B6Random,
 
 Build it:
 
-    python -m data_prep.build stb --source STB --out ~/data
+    bmc-jax build stb --source STB --out ~/data
 
 Splits, as published: `train` has the sequences B2 to B6, `test` has B1. Frames in a row
 look alike. The option `cameras` says whose images are taken: bb_left and bb_right (the
@@ -42,9 +42,10 @@ import tensorflow_datasets as tfds
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import geometry, skeleton
-from bmc_jax.data import example as example_lib
-from data_prep import annotations, base
-from data_prep.records import Record, make_record, read_example
+from bmc_jax.joint_files.units import check_unit
+
+from . import annotations, base
+from .records import Record, make_record, read_example
 
 _CITATION = """\
 @inproceedings{zhang2017stb,
@@ -155,7 +156,7 @@ def _read_sequence(
   hands = annotations.load_matlab(labels, ('handPara',))['handPara']
   hands = annotations.as_numbers(hands, (3, 21, None), f'{labels}: handPara')
   joints = to_camera(to_canonical(hands.transpose(2, 1, 0)), camera)
-  example_lib.check_unit(joints, str(labels), 'millimetres')
+  check_unit(joints, str(labels), 'millimetres')
   joints = joints / 1000
   fx, fy, cx, cy = camera.intrinsics
   intrinsics = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])

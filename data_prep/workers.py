@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tqdm import auto as tqdm
 
-from data_prep import shards as shards_lib
+from . import shards as shards_lib
 
 _POLL = 0.5  # seconds between looks at the counter of the processes
 

@@ -2,13 +2,15 @@
 
 import gc
 import importlib.metadata
+import importlib.util
 import os
 import pathlib
 from collections.abc import Iterator
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests.fixtures.session import ROOT
+
 MANY_MAPPINGS = 25_000
 
 # Read when JAX is imported, and inherited by the processes that tests start.
@@ -47,10 +49,11 @@ jaxtyping.install_import_hook(
     'bmc_jax.limits.files',
     'bmc_jax.limits.clinical',
     'bmc_jax.constraints',
-    'bmc_jax.repair',
-    'bmc_jax.losses',
+    'bmc_jax.limits.scale_fit',
+    'bmc_jax.repair.nearest',
+    'bmc_jax.training.losses',
     'bmc_jax.metrics',
-    'bmc_jax.protocols',
+    'bmc_jax.evaluate.protocols',
   ],
   'beartype.beartype',
 )
@@ -63,18 +66,54 @@ hypothesis.settings.register_profile('project', deadline=None, derandomize=True)
 hypothesis.settings.load_profile('project')
 
 
-def pytest_collection_modifyitems(items):
-  """Files with slow tests come first: no process waits for them at the end."""
+# What tests marked `extra` need. These libraries do not get on with each other:
+# `make extras` runs each extra's tests in an environment of its own.
+LIBRARIES = {
+  'beam': ('apache_beam',),
+  'onnx': ('jax2onnx', 'onnxruntime'),
+  'tflite': ('ai_edge_litert', 'tensorflow'),
+}
+
+# The only reasons for which a test may be skipped where CI=true.
+REASONS = ('no real samples', 'torch is not installed', 'no GPU')
+
+
+def _is_here(extra: str) -> bool:
+  return all(importlib.util.find_spec(library) for library in LIBRARIES[extra])
+
+
+def pytest_report_header():
+  """Names the extras whose tests are left out."""
+  missing = [extra for extra in LIBRARIES if not _is_here(extra)]
+  return f'left out: tests of {", ".join(missing)} (make extras)' if missing else []
+
+
+def pytest_collection_modifyitems(config, items):
+  """Leaves out tests of extras that are not here.
+
+  Files with slow tests come first: no process waits for them at the end.
+  """
   slow = {item.path for item in items if item.get_closest_marker('slow')}
   items.sort(key=lambda item: item.path not in slow)
+  without = [
+    item
+    for item in items
+    if (mark := item.get_closest_marker('extra')) and not _is_here(mark.args[0])
+  ]
+  config.hook.pytest_deselected(items=without)
+  items[:] = [item for item in items if item not in without]
 
 
-def xla_flags_for(devices: int) -> str:
-  """The flags of this session, and so many made-up devices."""
-  return (
-    f'{os.environ.get("XLA_FLAGS", "")} '
-    f'--xla_force_host_platform_device_count={devices}'
-  )
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+  """In CI a test that is skipped for another reason than `REASONS` fails."""
+  report = yield
+  if os.environ.get('CI') == 'true' and report.skipped and call.excinfo:
+    reason = str(call.excinfo.value)
+    if not hasattr(report, 'wasxfail') and not reason.startswith(REASONS):
+      report.outcome = 'failed'
+      report.longrepr = f'{item.nodeid} is skipped, which CI does not allow: {reason}'
+  return report
 
 
 @pytest.fixture(scope='session')

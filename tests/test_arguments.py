@@ -16,7 +16,7 @@ from bmc_jax import (
   pose25d,
   skeleton,
 )
-from tests.fixtures_hands import INTRINSICS, as_users_call, random_hands
+from tests.fixtures.hands import INTRINSICS, as_users_call, random_hands
 
 HANDS = np.round(100 * random_hands(0, 8).joints + [0, 0, 900])
 PIXELS, DEPTHS = np.round(HANDS[..., :2]), HANDS[..., 2]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import constraints, hull, kinematics, limits
-from tests.fixtures_hands import as_users_call, random_hands, wild_hands
+from tests.fixtures.hands import as_users_call, random_hands, wild_hands
 
 LIMITS = limits.clinical_limits()
 PENALTIES = {

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from jax.test_util import check_grads
 
 from bmc_jax import geometry, vector
-from tests.fixtures_hands import INTRINSICS, random_hands
+from tests.fixtures.hands import INTRINSICS, random_hands
 
 pytestmark = pytest.mark.usefixtures('full_compilation')
 

@@ -26,7 +26,7 @@ PRECISIONS = {'float64': (np.float64, 240, 1e-9), 'float32': (np.float32, 192, 2
 def values(test_data):
   path = test_data / 'golden' / 'constraints_golden.npz'
   if not path.is_file():
-    pytest.skip(f'no golden values: there is no file {path}')
+    pytest.skip(f'no real samples: there is no file {path}')
   with np.load(path) as archive:
     return dict(archive)
 

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import kinematics, skeleton
-from tests.fixtures_hands import (
-  degenerate_hands,
-  random_hands,
-  slow_root_frames,
-  unit,
-)
+from tests.fixtures.hands import degenerate_hands, random_hands, slow_root_frames, unit
 
 
 def _measures(joints):

@@ -16,10 +16,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from bmc_jax import experiment, main, preemption, skeleton
+from bmc_jax import main, skeleton
 from bmc_jax.data import sources
-from tests import fixtures_data, tiny_config
-from tests.conftest import ROOT, xla_flags_for
+from bmc_jax.experiments.rows import row_config
+from bmc_jax.training import config_files, preemption
+from tests.fixtures import examples, tiny_config
+from tests.fixtures.session import ROOT, TINY, xla_flags_for
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +58,7 @@ def _end_at_random(process, row_dir, seed, number=signal.SIGKILL):
 def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   def arguments(name):
     return (
-      f'--config=tests/tiny_config.py:{poses}',
+      f'--config={TINY}:{poses}',
       '--config.num_steps=100',
       '--config.checkpoint.every=7',  # falls between the rows of the log
       '--config.eval.every=50',
@@ -110,7 +112,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   ],
 )
 def test_a_wrong_flag_is_told_in_one_sentence(poses, arguments, message):
-  config = f'tests/tiny_config.py:{poses}'
+  config = f'{TINY}:{poses}'
   process = _start(*(argument.replace('CONFIG', config) for argument in arguments))
   output, errors = process.communicate(timeout=100)
   assert process.returncode == 2
@@ -136,9 +138,9 @@ def test_a_wrong_flag_is_told_in_one_sentence(poses, arguments, message):
   ],
 )
 def test_a_wrong_key_or_value_of_the_config_is_named(poses, arguments, message):
-  config = f'tests/tiny_config.py:{poses}'
+  config = f'{TINY}:{poses}'
   with pytest.raises(ValueError, match=message) as error:
-    main.config_from_flags([one.replace('CONFIG', config) for one in arguments])
+    config_files.config_from_flags([one.replace('CONFIG', config) for one in arguments])
   assert '\n' not in str(error.value)
 
 
@@ -148,7 +150,7 @@ def _parse(poses, *arguments):
     'import sys; from bmc_jax import main; main.parse_flags(sys.argv); '
     'print(main._CONFIG.value.to_json())'
   )
-  arguments = [f'--config=tests/tiny_config.py:{poses}', '--workdir=W', *arguments]
+  arguments = [f'--config={TINY}:{poses}', '--workdir=W', *arguments]
   process = subprocess.run(
     [sys.executable, '-c', script, *arguments], cwd=ROOT, capture_output=True, text=True
   )
@@ -160,9 +162,9 @@ def test_the_command_line_wins_over_the_overrides_of_rows(poses):
   config = _parse(
     poses, '--config.bmc.weights.root_bone=0.25', '--config.data.use_weak=true'
   )
-  bmc = experiment.row_config(config, '+ BMC').bmc.weights
+  bmc = row_config(config, '+ BMC').bmc.weights
   assert bmc.to_dict() == tiny_config.WEIGHTS | {'root_bone': 0.25}
-  assert experiment.row_config(config, 'source only').data.use_weak
+  assert row_config(config, 'source only').data.use_weak
 
 
 def test_the_command_line_sets_keys_of_sources_that_the_file_leaves_out(
@@ -176,7 +178,10 @@ def test_the_command_line_sets_keys_of_sources_that_the_file_leaves_out(
   np.testing.assert_allclose(source[1]['joints_3d'], joints[10])
 
 
-BASE = 'from configs import base\ndef get_config():\n  c = base.get_config()\n'
+BASE = (
+  'from bmc_jax.training import defaults\ndef get_config():\n'
+  '  c = defaults.get_config()\n'
+)
 FILES = {
   'x = (': "line 1, fails: SyntaxError: '\\(' was never closed",
   '\nimport nope': "line 2, fails: ModuleNotFoundError: No module named 'nope'",
@@ -184,7 +189,7 @@ FILES = {
   'def get_config():\n  return {}': 'get_config of .* returned a dict; it must',
   'def get_config():\n  pass': 'get_config of .* returned a NoneType; it must',
   'def get_config():\n  open("/nope/x")': "line 2, fails: FileNotFoundError.*'/nope/x'",
-  BASE + '  base.add_row(c, "a.b", {})': "line 4, fails: .*row 'a.b' holds a dot",
+  BASE + '  defaults.add_row(c, "a.b", {})': "line 4, fails: .*row 'a.b' holds a dot",
   BASE + '  c.num_steps = "many"': "line 4, fails: TypeError: .*'num_steps'",
   BASE + '  c.num_step = 5\n  return c': "no key 'num_step': did you mean num_steps?",
   BASE
@@ -199,21 +204,23 @@ FILES = {
 def test_a_wrong_config_file_is_told_in_one_sentence(tmp_path, text):
   file = tmp_path / 'c.py'
   file.write_text(text)
-  main.load_config(str(ROOT / 'configs' / 'quickstart.py'))  # leaves nothing behind
+  config_files.load_config(
+    str(ROOT / 'configs' / 'quickstart.py')
+  )  # leaves nothing behind
   with pytest.raises(ValueError, match=FILES[text]) as error:
-    main.load_config(str(file))
+    config_files.load_config(str(file))
   assert '\n' not in str(error.value)
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'configs').glob('[!_]*.py')))
 def test_every_config_has_the_keys_of_the_base_config(path):
-  assert main.load_config(str(path)).num_steps >= 1
+  assert config_files.load_config(str(path)).num_steps >= 1
 
 
 def _images_with_a_broken_one(path):
-  rows = [fixtures_data.make_example(i, size=40) for i in range(8)]
+  rows = [examples.make_example(i, size=40) for i in range(8)]
   rows[5]['image'] = b'these bytes are no image'
-  return fixtures_data.prepare(path, {'train': rows, 'test': rows[:2]})
+  return examples.prepare(path, {'train': rows, 'test': rows[:2]})
 
 
 def _flat_hands(path):
@@ -280,7 +287,7 @@ def test_a_mistake_is_told_in_one_sentence(
   monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
   capfd.readouterr()
   with pytest.raises(SystemExit) as exit_status:
-    main.main(['main'])
+    main.run(['main'])
   assert exit_status.value.code == 2
   errors = capfd.readouterr().err
   assert 'Traceback' not in errors
@@ -294,20 +301,25 @@ def test_the_traceback_of_a_failure_goes_with_the_next_success(
   poses, tmp_path, monkeypatch
 ):
   (tmp_path / 'traceback.txt').write_text('of an earlier run')
-  monkeypatch.setattr('bmc_jax.experiment.run_experiment', lambda *_, **__: None)
+  monkeypatch.setattr('bmc_jax.experiments.rows.run_experiment', lambda *_, **__: None)
   monkeypatch.setattr(
     main, '_CONFIG', SimpleNamespace(value=SimpleNamespace(dry_run=False))
   )
   monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path)))
   monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
-  main.main(['main'])
+  main.run(['main'])
   assert not (tmp_path / 'traceback.txt').exists()
 
 
 @pytest.mark.slow
 def test_a_batch_that_does_not_split_over_the_devices_is_told(poses, tmp_path):
   process = subprocess.run(
-    [sys.executable, '-m', 'bmc_jax.main', f'--config=tests/tiny_config.py:{poses}']
+    [
+      sys.executable,
+      '-m',
+      'bmc_jax.main',
+      f'--config={TINY}:{poses}',
+    ]
     + ['--config.batch_size=10', f'--workdir={tmp_path / "run"}'],
     cwd=ROOT,
     env=os.environ | {'XLA_FLAGS': xla_flags_for(4)},

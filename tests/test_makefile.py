@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests.fixtures.session import ROOT
+
 OLD_PYTHON = f"""#!/bin/sh
 exec {sys.executable} -c 'import sys; sys.version_info = (3, 9); exec(sys.argv[1])' "$2"
 """

@@ -8,7 +8,7 @@ from scipy.spatial import procrustes
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import metrics
-from tests.fixtures_hands import as_users_call, random_hands
+from tests.fixtures.hands import as_users_call, random_hands
 
 ALIGN = jax.jit(metrics.procrustes_align)
 

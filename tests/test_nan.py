@@ -5,17 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import (
-  constraints,
-  evaluate,
-  geometry,
-  hull,
-  kinematics,
-  limits,
-  metrics,
-  pose25d,
-)
-from tests.fixtures_hands import INTRINSICS, random_hands
+from bmc_jax import constraints, geometry, hull, kinematics, limits, metrics, pose25d
+from bmc_jax.training.validation import summarize
+from tests.fixtures.hands import INTRINSICS, random_hands
 
 JOINT = 10  # middle PIP: of the reference bone, and of three joint angles
 LIMITS = limits.clinical_limits()
@@ -109,12 +101,12 @@ def test_nan_predictions_get_no_finite_error_and_no_area():
     'keypoints_2d_true': np.repeat(POSE.keypoints_2d[None], count, axis=0),
     'visibility': np.ones((count, 21), np.float32),
   }
-  perfect = evaluate.summarize(predictions, 224)
+  perfect = summarize(predictions, 224)
   assert perfect['epe_mm'] == 0
   for name in ('joints_3d', 'keypoints_2d', 'root_3d'):
     predictions[name] = predictions[name].copy()
     predictions[name][0] = np.nan
-  broken = evaluate.summarize(predictions, 224)
+  broken = summarize(predictions, 224)
   for name in perfect:
     if name.startswith('auc'):  # one hand in four counts as wrong
       assert broken[name] == pytest.approx(0.75 * perfect[name]), name

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import pose25d, root_depth
-from tests.fixtures_hands import (
+from tests.fixtures.hands import (
   INTRINSICS,
   LENGTHS,
   as_users_call,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import constraints, geometry, kinematics, limits, skeleton
-from tests.fixtures_hands import random_hands
-from tests.fixtures_many_hands import KINDS, hands_of_all_kinds, procedural_hands
+from tests.fixtures.hands import random_hands
+from tests.fixtures.many_hands import KINDS, hands_of_all_kinds, procedural_hands
 
 pytestmark = pytest.mark.usefixtures('full_compilation')
 

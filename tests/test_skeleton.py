@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as st_numpy
 from scipy.spatial.transform import Rotation
 
 from bmc_jax import skeleton
-from tests.fixtures_hands import as_users_call, random_hands
+from tests.fixtures.hands import as_users_call, random_hands
 
 # The orders by name, from the datasets' own documents, finger by finger.
 _FINGER_BY_FINGER = (

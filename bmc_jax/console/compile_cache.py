@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jax
 
-from bmc_jax.errors import warn
+from bmc_jax.console.errors import warn
 
 
 def enable() -> None:

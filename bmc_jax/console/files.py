@@ -1,7 +1,55 @@
-"""Arrays as JSON, which knows neither NaN nor infinity."""
+"""JSON files, which know neither NaN nor infinity, and names of folders."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+
+def slug_of(name: str) -> str:
+  """The directory name of a row: its words in lower case, joined by _; + is plus."""
+  words = re.findall(r'[^\W_]+', name.lower().replace('+', ' plus '))
+  return '_'.join(words) or 'row'
+
+
+def read_json(path: Path) -> dict[str, Any]:
+  """The object in a JSON file.
+
+  Raises:
+    ValueError: it holds something else, or was cut short.
+  """
+  try:
+    value = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(
+      f'{path} is not valid JSON ({error}): mend it or delete it.'
+    ) from error
+  if not isinstance(value, dict):
+    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}.')
+  return value
+
+
+def write_json(path: Path, content: Any) -> None:
+  """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
+  partial = path.with_suffix(f'.{os.getpid()}.partial')  # others may write it, too
+  text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
+  partial.write_text(text + '\n')
+  partial.replace(path)
+
+
+def _without_nan(content: Any) -> Any:
+  """JSON content with None in the place of numbers that are not finite."""
+  if isinstance(content, Mapping):
+    return {key: _without_nan(value) for key, value in content.items()}
+  if isinstance(content, list | tuple):
+    return [_without_nan(value) for value in content]
+  return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def to_lists(values: ArrayLike, digits: int) -> list:

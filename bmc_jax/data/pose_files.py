@@ -25,7 +25,8 @@ from absl import logging
 
 from bmc_jax import geometry, skeleton
 from bmc_jax.data import example as example_lib
-from bmc_jax.joint_files import check_order
+from bmc_jax.joint_files.orders import check_order
+from bmc_jax.joint_files.units import check_unit
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
 
@@ -57,7 +58,7 @@ def load_poses(
     The fields of `example.stack_examples`, but no image, for all poses kept.
   """
   joints, is_right, numbers = _read(path, subjects, order, rows, every)
-  example_lib.check_unit(joints, path)
+  check_unit(joints, path)
   intrinsics = _camera_matrices(path, camera, is_right)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
   keypoints = np.asarray(geometry.project(joints, intrinsics))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmc_jax.data.example import LABEL_SHAPES
 
-BUILD_AGAIN = 'delete the folder and build it again with `python -m data_prep.build`'
+BUILD_AGAIN = 'delete the folder and build it again with `bmc-jax build`'
 
 
 def open_split(directory: str, split: str):
@@ -113,8 +113,7 @@ def _find_folder(directory: str) -> Path:
     raise ValueError(f'The data directory {directory} is a file; a folder is needed.')
   if not root.is_dir():
     raise FileNotFoundError(
-      f'The data directory {directory} does not exist; prepare it with '
-      '`python -m data_prep.build`.'
+      f'The data directory {directory} does not exist; prepare it with `bmc-jax build`.'
     )
   found = find_folders(root)
   if len(found) != 1:

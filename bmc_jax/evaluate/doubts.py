@@ -13,11 +13,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bmc_jax import skeleton, submission
-from bmc_jax.data import example
-from bmc_jax.joint_files import doubt_order
+from bmc_jax import skeleton
+from bmc_jax.evaluate import submission
+from bmc_jax.evaluate.submission import Form
+from bmc_jax.joint_files import units
+from bmc_jax.joint_files.orders import doubt_order
 from bmc_jax.skeleton import WRIST
-from bmc_jax.submission import Form
 
 _CLEARLY = 0.5
 _PLENTY = 1000
@@ -34,9 +35,9 @@ def find_size_and_place(joints_3d: np.ndarray, form: Form) -> list[str]:
   if not np.ptp(joints_3d, axis=1).any():
     return ['all joints of each hand lie at one place, as in an empty template']
   found = []
-  bone, unit = example.find_unit(joints_3d)
+  bone, unit = units.find_unit(joints_3d)
   if unit is None:
-    low, high = example.REFERENCE_BONE_RANGE
+    low, high = units.REFERENCE_BONE_RANGE
     found.append(
       f'the middle MCP->PIP bone measures {bone:.4g} metres, outside {low:g}-{high:g}, '
       'and fits no other unit either: the joints may be in another order than '

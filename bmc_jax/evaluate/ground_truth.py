@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmc_jax import doubts, pose25d, submission
-from bmc_jax.data import example, prepared, sources
+from bmc_jax import pose25d
+from bmc_jax.data import prepared, sources
+from bmc_jax.evaluate import doubts, submission
+from bmc_jax.joint_files import units
 
 ORIGINAL_SPLIT = 'evaluation'
 _ORIGINAL_FILES = ('*_xyz.json', '*_K.json', f'{ORIGINAL_SPLIT}.txt')
@@ -77,7 +79,7 @@ def read_ground_truth(
   if protocol not in readers:
     raise FileNotFoundError(
       f'{folder} holds no prepared dataset; prepare the original files of this '
-      'benchmark with `python -m data_prep.build`.'
+      'benchmark with `bmc-jax build`.'
     )
   return readers[protocol](path, split or ORIGINAL_SPLIT)
 
@@ -85,7 +87,7 @@ def read_ground_truth(
 def _read_freihand(folder: Path, split: str) -> GroundTruth:
   joints = _read_numbers(folder / f'{split}_xyz.json', (21, 3))
   count = len(joints)
-  example.check_unit(joints, str(folder / f'{split}_xyz.json'))
+  units.check_unit(joints, str(folder / f'{split}_xyz.json'))
   return GroundTruth(
     joints_3d=joints,
     visibility=np.ones((count, 21)),
@@ -153,7 +155,7 @@ def read_scale(given: str, count: int) -> np.ndarray:
     lengths = np.full(count, float(given))
   except ValueError:
     lengths = _read_numbers(Path(given).expanduser(), (), count)
-  low, high = example.REFERENCE_BONE_RANGE
+  low, high = units.REFERENCE_BONE_RANGE
   median = float(np.median(lengths))
   if not low <= median <= high:
     raise ValueError(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.data import example
+from bmc_jax.joint_files import units
 
 FILE_NAME = 'pred.json'
 NUM_VERTICES = 778
@@ -105,7 +105,7 @@ def read_predictions(
 ) -> np.ndarray:
   """Reads predictions, made by anyone, and checks their form.
 
-  What is odd about the hands themselves is no error: see `bmc_jax.doubts`.
+  What is odd about the hands themselves is no error: see `bmc_jax.evaluate.doubts`.
 
   Args:
     path: `pred.json`, or a zip archive that holds it.
@@ -141,9 +141,9 @@ def check_unit(path: str | os.PathLike, joints_3d: np.ndarray) -> None:
 
   Poor or made-up predictions may have bones that fit no unit at all.
   """
-  _, unit = example.find_unit(joints_3d)
+  _, unit = units.find_unit(joints_3d)
   if unit is not None:
-    example.check_unit(joints_3d, str(path))
+    units.check_unit(joints_3d, str(path))
 
 
 def packing_doubts(path: str | os.PathLike, form: Form) -> list[str]:

@@ -1,6 +1,13 @@
-"""The paper's experiments: every table and figure is a command.
+"""Experiments: the rows of a config, and every table and figure of the paper.
 
-    python -m bmc_jax.experiments table4 --data poses --seeds 0,1,2
+    bmc-jax experiments table4 --data poses --seeds 0,1,2
 
-`catalogue` says what each shows, `configs.tables` what is trained for it.
+`rows` trains and tests what a config names. `catalogue` says what each table shows, and
+`bmc_jax.configs.tables` what is trained for it.
 """
+
+from bmc_jax.console.lazy import hand_on
+
+__getattr__, __all__ = hand_on(
+  __name__, {'rows': ('finished_rows', 'run_experiment', 'run_rows')}
+)

@@ -1,7 +1,7 @@
 """Runs the paper's experiments.
 
-    python -m bmc_jax.experiments table2 table4 --data poses --seeds 0,1,2 --jobs 2
-    python -m bmc_jax.experiments all --data stb
+    bmc-jax experiments table2 table4 --data poses --seeds 0,1,2 --jobs 2
+    bmc-jax experiments all --data stb
 
 The same command, run again, goes on where it stopped; rows that tables share are
 trained once. Values of the config can be changed as for bmc_jax.main, by
@@ -14,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmc_jax import compile_cache, preemption
-from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.console import compile_cache
+from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.experiments import catalogue, results
+from bmc_jax.training import preemption
 
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   for text in overrides:
     if not text.startswith('--config.') or '=' not in text:
       parser.error(f'unknown argument {text!r}; values go as --config.KEY=VALUE.')
-  command = shlex.join(['python', '-m', 'bmc_jax.experiments', *(argv or sys.argv[1:])])
+  command = shlex.join(['bmc-jax', 'experiments', *(argv or sys.argv[1:])])
   compile_cache.enable()
   try:
     names = catalogue.select(flags.names, flags.data)
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.experiments',
+    prog='bmc-jax experiments',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
     epilog='\n'.join(f'{k:9}{table.title}' for k, table in catalogue.TABLES.items()),

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from bmc_jax import evaluate_command, submission, submit
-from bmc_jax.config import Config
+from bmc_jax.console.files import read_json, write_json
+from bmc_jax.evaluate import submission
+from bmc_jax.evaluate.ground_truth import GroundTruth, read_prepared
+from bmc_jax.evaluate.protocols import PROTOCOLS
+from bmc_jax.evaluate.scoring import score_subsets, tables
+from bmc_jax.evaluate.subsets import ALL
 from bmc_jax.experiments.catalogue import Benchmark
-from bmc_jax.ground_truth import GroundTruth, read_prepared
-from bmc_jax.inputs import fingerprint
-from bmc_jax.protocols import PROTOCOLS
-from bmc_jax.report.load import read_json
-from bmc_jax.results import write_json
-from bmc_jax.subsets import ALL
-from bmc_jax.trained_row import open_row
+from bmc_jax.experiments.inputs import fingerprint
+from bmc_jax.submit.predictions import predict_hands, to_metres
+from bmc_jax.training.config import Config
+from bmc_jax.training.trained_row import open_row
 
 
 def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
@@ -44,8 +45,8 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
   row = open_row(row_dir)
   truth = read_prepared(data, benchmark.split)
   scale, how = _sizes(truth, row.config)
-  joints = submit.to_metres(
-    submit.predict_hands(row, data, benchmark.split),
+  joints = to_metres(
+    predict_hands(row, data, benchmark.split),
     truth,
     tuple(row.config.reference),
     scale,
@@ -60,10 +61,8 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
     found['submission'] = str(archive)
   labelled = truth.visibility > 0
   if labelled[:, list(protocol.labels)].all() and labelled[:, 1:].any(axis=1).all():
-    results = evaluate_command.score_subsets(
-      joints, truth, protocol, {ALL: np.arange(len(joints))}
-    )
-    found['text'] = evaluate_command.tables(results, protocol)[0]
+    results = score_subsets(joints, truth, protocol, {ALL: np.arange(len(joints))})
+    found['text'] = tables(results, protocol)[0]
     aligned = results[ALL]['alignments']
     found['metrics'] = {
       name: aligned[alignment][figure]

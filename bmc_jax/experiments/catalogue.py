@@ -8,8 +8,8 @@ import dataclasses
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from configs.tables import study
-from configs.tables.rows import LABELLED, labelled
+from bmc_jax.configs.tables import study  # pyright: ignore
+from bmc_jax.configs.tables.rows import LABELLED, labelled  # pyright: ignore
 
 DATA = ('paper', 'procedural', 'poses', 'stb', 'photos', 'study')
 """The modules of `configs.tables`."""

@@ -10,19 +10,15 @@ from typing import Any
 
 from absl import logging
 
-from bmc_jax import hosts
-from bmc_jax.config import Config
+from bmc_jax.console.files import slug_of
 from bmc_jax.data import sources
-from bmc_jax.initial_values import check_weights
 from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
 from bmc_jax.models import create_model
-from bmc_jax.objective import uses_limits
-from bmc_jax.report.load import slug_of
-from bmc_jax.train import (
-  model_options,
-  open_train_batches,
-  source_spec,
-)
+from bmc_jax.training import hosts
+from bmc_jax.training.config import Config
+from bmc_jax.training.initial_values import check_weights
+from bmc_jax.training.loop import model_options, open_train_batches, source_spec
+from bmc_jax.training.objective import uses_limits
 
 # What these sources are read for needs 3D labels.
 _LABELLED = ('data.full', 'data.val', 'data.test', 'limits.source')
@@ -41,7 +37,7 @@ def with_eval_path(config: Config, workdir: Path) -> Config:
   test = config.data.test
   if config.eval_prepare and path.is_dir() and not any(path.rglob('dataset_info.json')):
     # The one place that asks data_prep: all else in bmc_jax reads prepared data.
-    from data_prep.build import build
+    from bmc_jax.data_prep.build import build  # pyright: ignore
 
     out = workdir / 'eval_data' / fingerprint(path.resolve())
     for turn in (True, False):  # the others find it complete

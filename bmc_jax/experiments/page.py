@@ -37,7 +37,7 @@ def write_page(folder: Path, found: list[tuple[Table, dict[str, Any]]]) -> Path:
     'Experiments',
     header,
     sections,
-    command='python -m bmc_jax.experiments NAME --data KIND',
+    command='bmc-jax experiments NAME --data KIND',
   )
 
 

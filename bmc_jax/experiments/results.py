@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import configs
-from bmc_jax import experiment
-from bmc_jax.config import Config
+from bmc_jax import configs  # pyright: ignore
+from bmc_jax.console.files import read_json, slug_of, write_json
+from bmc_jax.console.tables import format_markdown
 from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, summary
 from bmc_jax.experiments.catalogue import Table
-from bmc_jax.main import config_from_flags
-from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import check_recorded, write_json
-from bmc_jax.text_table import format_markdown
+from bmc_jax.experiments.rows import finished_rows, row_configs
+from bmc_jax.experiments.workdir import check_recorded
+from bmc_jax.training.config import Config
+from bmc_jax.training.config_files import config_from_flags
 
 _NOT_HERE = ('seed', 'rows', 'run_rows', 'eval_path', 'dry_run', 'save_weights')
 
@@ -71,7 +71,7 @@ def run(request: Request, names: Iterable[str], *, at_once: int) -> None:
     raise ValueError(f'--jobs is {at_once}; it must be at least 1.')
   _check(request)
   by_seed = request.configs()
-  rows = experiment.row_configs(by_seed[request.seeds[0]])
+  rows = row_configs(by_seed[request.seeds[0]])
   tables = {name: catalogue.fit_to(catalogue.TABLES[name], rows) for name in names}
   folder = request.folder / request.data
   for seed, config in by_seed.items():
@@ -121,7 +121,7 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
   seconds = 0.0
   for seed, config in by_seed.items():
     workdir = schedule.seed_dir(folder, seed)
-    records = experiment.finished_rows(config, workdir)
+    records = finished_rows(config, workdir)
     for label, run_name in table.rows.items():
       values[label][seed] = records[run_name]['metrics']
       seconds += schedule.seconds_of(workdir, run_name)
@@ -131,7 +131,7 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
   found = {
     'table': name,
     'data': request.data,
-    'known_rows': list(experiment.row_configs(by_seed[request.seeds[0]])),
+    'known_rows': list(row_configs(by_seed[request.seeds[0]])),
     'description': about['description'],
     'test_set': f'{about["test_set"]}, {about["num_test"]} hands',
     'seeds': list(request.seeds),

@@ -13,21 +13,26 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from bmc_jax import dry_run, evaluate, hosts, report, weights
-from bmc_jax.config import Config, check_known, flatten
+from bmc_jax import report
+from bmc_jax.console.files import read_json, slug_of, write_json
 from bmc_jax.data import augment, sources
-from bmc_jax.inputs import check_inputs, fingerprint, open_limits, with_eval_path
-from bmc_jax.models import create_model
-from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import (
+from bmc_jax.experiments.inputs import (
+  check_inputs,
+  fingerprint,
+  open_limits,
+  with_eval_path,
+)
+from bmc_jax.experiments.workdir import (
   claim_rows,
   format_results,
   locked,
   record_config,
-  write_json,
   write_results,
 )
-from bmc_jax.train import (
+from bmc_jax.models import create_model
+from bmc_jax.training import dry_run, hosts, weights
+from bmc_jax.training.config import Config, check_known, flatten
+from bmc_jax.training.loop import (
   check_config,
   is_trained,
   model_options,
@@ -35,6 +40,7 @@ from bmc_jax.train import (
   train,
   variables_of,
 )
+from bmc_jax.training.validation import chance, evaluate
 
 NUM_SAMPLES = 16
 
@@ -189,8 +195,7 @@ def row_configs(config: Config) -> dict[str, Config]:
   """
   if not config.run_rows:
     raise ValueError(
-      'The config has no rows to run: configs.base.add_row adds one, and run_rows says '
-      'which ones to run.'
+      'The config has no rows to run: defaults.add_row adds one, run_rows chooses them.'
     )
   names = list(json.loads(config.to_json())['rows'])  # a ConfigDict lists them sorted
   for name in config.run_rows:
@@ -264,7 +269,7 @@ def _run_row(config, row_dir, out, limits, label) -> None:
   test = sources.open_source(source_spec(config, 'test'))
   state = train(config, row_dir, limits, label=label)
   model = create_model(model_options(config))
-  metrics, predictions = evaluate.evaluate(config, model, variables_of(state), test)
+  metrics, predictions = evaluate(config, model, variables_of(state), test)
   if hosts.is_first():
     if config.save_weights:
       weights.save_weights(config.save_weights, variables_of(state))
@@ -280,7 +285,7 @@ def _write_row(config, out, test, metrics, predictions) -> None:
     _save_samples(out / 'samples.npz', test, config.image_size)
   record = {
     'metrics': metrics,
-    'chance': evaluate.chance(predictions, reference=tuple(config.reference)),
+    'chance': chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
     'test': _test_set(config),
   }

@@ -1,6 +1,6 @@
 """Runs rows for several seeds, some at a time, each in a process of its own.
 
-A row is run by `python -m bmc_jax.main`, whose output goes to a file. What is finished
+A row is run by `bmc-jax train`, whose output goes to a file. What is finished
 is not run again, and a row that was interrupted goes on from its checkpoint.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bmc_jax import experiment
-from bmc_jax.config import Config
-from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.results import locked, write_json
+from bmc_jax.console.files import read_json, slug_of, write_json
+from bmc_jax.experiments.rows import finished_rows
+from bmc_jax.experiments.workdir import locked
+from bmc_jax.training.config import Config
 
 _POLL_SECONDS = 0.2
 
@@ -63,7 +63,7 @@ def unfinished(
   rows = list(rows)
   for seed, config in configs.items():
     workdir = seed_dir(folder, seed)
-    finished = experiment.finished_rows(config, workdir)
+    finished = finished_rows(config, workdir)
     for row in rows:
       if row not in finished:
         command = (

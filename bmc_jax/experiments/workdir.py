@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import math
 import os
 import shlex
 import sys
@@ -11,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bmc_jax import hosts
-from bmc_jax.config import Config, flatten
-from bmc_jax.report.load import read_json
-from bmc_jax.text_table import format_markdown
+from bmc_jax.console.files import read_json, write_json
+from bmc_jax.console.tables import format_markdown
+from bmc_jax.training import hosts
+from bmc_jax.training.config import Config, flatten
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -42,7 +41,7 @@ def write_results(
   about = {
     'title': config.title,
     'description': _replaced_test_set(config) + config.description,
-    'command': shlex.join(['python', '-m', 'bmc_jax.main', *sys.argv[1:]]),
+    'command': shlex.join(['bmc-jax', 'train', *sys.argv[1:]]),
     'rows': rows,
     'groups': groups,
     'chance': {groups[name]: record['chance'] for name, record in records.items()},
@@ -195,20 +194,3 @@ def format_results(results: Records, chance: Records, groups: Mapping[str, str])
       ]
       lines.append([row, *cells])
   return format_markdown(lines)
-
-
-def write_json(path: Path, content: Any) -> None:
-  """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
-  partial = path.with_suffix(f'.{os.getpid()}.partial')  # others may write it, too
-  text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
-  partial.write_text(text + '\n')
-  partial.replace(path)
-
-
-def _without_nan(content: Any) -> Any:
-  """JSON content with None in the place of numbers that are not finite."""
-  if isinstance(content, Mapping):
-    return {key: _without_nan(value) for key, value in content.items()}
-  if isinstance(content, list | tuple):
-    return [_without_nan(value) for value in content]
-  return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,5 +1,6 @@
-"""Files that predict hands without this library: `python -m bmc_jax.export`."""
+"""Files that predict hands without this library: `bmc-jax export`."""
 
-from bmc_jax.exporting.signature import Signature, crop_function
+from bmc_jax.export.signature import Signature, crop_function
+from bmc_jax.export.writing import export_row
 
-__all__ = ['Signature', 'crop_function']
+__all__ = ['Signature', 'crop_function', 'export_row']

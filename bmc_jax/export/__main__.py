@@ -1,6 +1,6 @@
 r"""Writes a trained network as a file that predicts without this library.
 
-    python -m bmc_jax.export --checkpoint runs/quickstart --row '+ BMC' \
+    bmc-jax export --checkpoint runs/quickstart --row '+ BMC' \
         --format stablehlo
 
 Formats: `stablehlo` (any batch; CPUs, GPUs and TPUs; read back by `jax.export`),
@@ -11,23 +11,19 @@ crops before it gets its name: the differences are printed, relative to 1 + |val
 """
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmc_jax import __version__, compile_cache
-from bmc_jax.errors import USER_ERRORS, fail
-from bmc_jax.exporting import parity, signature
-from bmc_jax.results import write_json
-from bmc_jax.trained_row import TrainedRow, open_row
-
-FORMATS = ('stablehlo', 'tflite', 'onnx')
+from bmc_jax.console import compile_cache
+from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.export.writing import FORMATS, description_of, export_row, suffix_of
+from bmc_jax.training.trained_row import open_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.export',
+    prog='bmc-jax export',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -39,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   compile_cache.enable()
   try:
     row = open_row(flags.checkpoint, flags.row)
-    suffix = _module(flags.format).SUFFIX
+    suffix = suffix_of(flags.format)
     out = Path(flags.out).expanduser() if flags.out else row.folder / f'model{suffix}'
     if out.suffix != suffix:
       raise ValueError(f'--out is {flags.out!r}; its name must end in {suffix}.')
@@ -49,63 +45,6 @@ def main(argv: Sequence[str] | None = None) -> None:
   for name, gap in found.items():
     print(f'{name}: differs from the model by at most {gap:.1e}')
   print(f'{out} ({out.stat().st_size / 1e6:.1f} MB), {description_of(out).name}')
-
-
-def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
-  """Writes a row to a file, compared with the model before it gets its name.
-
-  Args:
-    row: trained.
-    form: one of `FORMATS`.
-    out: the file to write; `description_of` it comes beside it.
-
-  Returns:
-    The largest difference of each output, relative to 1 + |value|.
-
-  Raises:
-    ValueError: a library is missing, or the file does not give what the model gives.
-    OSError: the file cannot be written.
-  """
-  module = _module(form)
-  inputs = signature.Signature.of(row)
-  function = signature.crop_function(row.model, row.variables, inputs)
-  out.parent.mkdir(parents=True, exist_ok=True)
-  partial = out.with_name(f'partial_{out.name}')
-  try:
-    module.write(partial, function, inputs)
-    found = parity.differences(
-      function,
-      module.read(partial, inputs),
-      signature.sample_inputs(inputs, parity.CROPS),
-      batch=module.BATCH,
-    )
-    worst = max(found, key=lambda name: found[name])
-    if found[worst] > parity.TOLERANCE:
-      raise ValueError(
-        f'The {form} file gives another {worst} than the model (by {found[worst]:.1e}, '
-        f'more than {parity.TOLERANCE:g}), so it is not kept.'
-      )
-    partial.replace(out)
-  except ImportError as error:
-    raise ValueError(
-      f'The format {form} needs a library that is missing ({error}): pip install '
-      f"'bmc_jax[{form}]', best in an environment of its own (docs/export.md)."
-    ) from None
-  finally:
-    partial.unlink(missing_ok=True)
-  about = signature.describe(row, inputs)
-  about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
-  write_json(description_of(out), about)
-  return found
-
-
-def description_of(out: Path) -> Path:
-  """The JSON file beside an exported one."""
-  return out.with_name(f'{out.name}.json')
-
-
-def _module(form: str):
-  return importlib.import_module(f'bmc_jax.exporting.{form}')
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
-from bmc_jax.exporting.signature import OUTPUTS, Signature
+from bmc_jax.export.signature import OUTPUTS, Signature
 
 SUFFIX = '.onnx'
 BATCH = 10  # of the comparison

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from bmc_jax.exporting.signature import OUTPUTS
+from bmc_jax.export.signature import OUTPUTS
 
 CROPS = 100
 

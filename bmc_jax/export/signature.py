@@ -13,7 +13,7 @@ from bmc_jax import skeleton
 from bmc_jax.data.procedural.domain import WILD
 from bmc_jax.data.procedural.pose import sample_hand
 from bmc_jax.data.procedural.render import render_batch
-from bmc_jax.trained_row import TrainedRow
+from bmc_jax.training.trained_row import TrainedRow
 
 OUTPUTS = {
   'keypoints_2d': "(b, 21, 2) pixels; the first pixel's centre is (0, 0)",

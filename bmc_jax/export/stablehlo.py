@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 from jax import export
 
-from bmc_jax.exporting.signature import Signature
+from bmc_jax.export.signature import Signature
 
 SUFFIX = '.stablehlo'
 BATCH = 50  # of the comparison

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bmc_jax.exporting.signature import OUTPUTS, Signature
+from bmc_jax.export.signature import OUTPUTS, Signature
 
 SUFFIX = '.tflite'
 BATCH = 1

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bmc_jax import joint_files, skeleton, violations
-from bmc_jax.data import example
+from bmc_jax import skeleton
+from bmc_jax.joint_files import units
+from bmc_jax.joint_files.reading import read_joints
+from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.limits import HandLimits
 
 UNITS = {'m': 'metres', 'cm': 'centimetres', 'mm': 'millimetres'}
@@ -22,6 +24,7 @@ class Poses(NamedTuple):
     complete: (N,) which hands have all joints.
     millimetres: whether the unit is known.
     note: how left and right were told apart.
+    factor: what the lengths of the file were multiplied by.
   """
 
   joints_3d: np.ndarray
@@ -29,6 +32,7 @@ class Poses(NamedTuple):
   complete: np.ndarray
   millimetres: bool
   note: str
+  factor: float = 1.0
 
   def describe(self) -> str:
     """How many hands there are, and what was done with them, in one sentence."""
@@ -73,34 +77,23 @@ def read_poses(path: str, flags: argparse.Namespace, limits: HandLimits) -> Pose
   Raises:
     ValueError, OSError: the file, its order or its unit is wrong.
   """
-  file = joint_files.read_joints(path, flags.order)
+  file = read_joints(path, flags.order)
   joints, complete = file.joints_3d, file.complete
   if not complete.any():
     raise ValueError(f'{path}: none of its {len(joints)} hands has all 21 joints.')
+  factor = 1.0
   if flags.unit:
-    example.check_unit(joints[complete], path, UNITS[flags.unit])
-    joints = joints * example.UNITS[UNITS[flags.unit]] * 1e3
+    units.check_unit(joints[complete], path, UNITS[flags.unit])
+    factor = units.UNITS[UNITS[flags.unit]] * 1e3
+    joints = joints * factor
   if flags.handedness != 'auto':
     is_right = np.full(len(joints), flags.handedness == 'right')
     note = f'taken as {flags.handedness} hands'
   elif file.is_right is not None:
     is_right, note = file.is_right, 'sides as the file tells'
   else:
-    is_right, note = _likely_sides(joints, limits), 'sides judged by the limits'
+    is_right, note = likely_sides(joints, limits), 'sides judged by the limits'
   if flags.handedness == 'auto':
     note += f': {is_right.sum()} right, {np.sum(~is_right)} left'
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
-  return Poses(joints, is_right, complete, flags.unit is not None, note)
-
-
-def _likely_sides(joints: np.ndarray, limits: HandLimits) -> np.ndarray:
-  """True where a hand bends more plausibly than its mirror image, (N,).
-
-  A mirrored hand bends its fingers backwards and has a hollow back.
-  """
-
-  def cost(hands):
-    found = violations.measure_violations(hands, limits)
-    return found.joint_angles.sum((-1, -2)) + np.abs(found.curvatures).sum(-1)
-
-  return np.asarray(~(cost(joints) > cost(skeleton.mirror(joints))))
+  return Poses(joints, is_right, complete, flags.unit is not None, note, factor)

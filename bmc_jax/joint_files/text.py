@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.joint_arrays import Content, as_hands, plain_keys, side
+from bmc_jax.joint_files.arrays import Content, as_hands, plain_keys, side
 
 SIDE_NAMES = ('is_right', 'side_is_right', 'handedness')
 _AXES = 'xyz'

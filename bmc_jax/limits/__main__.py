@@ -1,8 +1,8 @@
 r"""Fits, shows and compares limits of the hand.
 
-    python -m bmc_jax.limits fit poses.npy --order mano --unit m --out limits.json
-    python -m bmc_jax.limits show limits.json --out page.html --poses poses.npy
-    python -m bmc_jax.limits diff clinical limits.json --poses poses.npy --out diff.html
+    bmc-jax limits fit poses.npy --order mano --unit m --out limits.json
+    bmc-jax limits show limits.json --out page.html --poses poses.npy
+    bmc-jax limits diff clinical limits.json --poses poses.npy --out diff.html
 
 The forms of pose files are listed in `bmc_jax.joint_files`. `clinical` stands for the
 limits from the literature wherever a limits file is expected.
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmc_jax import kinematics, pose_flags, violations
+from bmc_jax import kinematics
 from bmc_jax import limits as limits_lib
-from bmc_jax.errors import USER_ERRORS, fail
+from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
-from bmc_jax.text_table import format_table
+from bmc_jax.joint_files.flags import Poses, add_pose_flags, check_out, read_poses
+from bmc_jax.plausibility import violations
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.limits',
+    prog='bmc-jax limits',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -62,14 +64,14 @@ def _parser() -> argparse.ArgumentParser:
   diff.add_argument('--out', help='page to write')
   diff.add_argument('--poses', help='file of 3D joints: how many does each admit')
   for command in (fit, show, diff):
-    pose_flags.add_pose_flags(command)
+    add_pose_flags(command)
   return parser
 
 
 def _fit(flags: argparse.Namespace) -> None:
   """Fits limits on the complete hands of a file and tells how many there are."""
-  pose_flags.check_out(flags.out, flags.poses)
-  poses = pose_flags.read_poses(flags.poses, flags, limits_lib.clinical_limits())
+  check_out(flags.out, flags.poses)
+  poses = read_poses(flags.poses, flags, limits_lib.clinical_limits())
   fitted = limits_lib.fit_limits(
     poses.joints_3d[poses.complete],
     num_vertices=flags.num_vertices,
@@ -84,7 +86,7 @@ def _fit(flags: argparse.Namespace) -> None:
 def _show(flags: argparse.Namespace) -> None:
   from bmc_jax.report import limits_page
 
-  pose_flags.check_out(flags.out, flags.limits, flags.poses)
+  check_out(flags.out, flags.limits, flags.poses)
   shown = {flags.limits: limits_lib.open_limits(flags.limits)}
   poses = _open_poses(flags, shown[flags.limits])
   print(limits_page.write_limits_page(flags.out, shown, poses))
@@ -92,7 +94,7 @@ def _show(flags: argparse.Namespace) -> None:
 
 def _diff(flags: argparse.Namespace) -> None:
   first, second = flags.limits
-  pose_flags.check_out(flags.out, first, second, flags.poses)
+  check_out(flags.out, first, second, flags.poses)
   shown = {first: limits_lib.open_limits(first)}
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)
@@ -119,12 +121,12 @@ def _check_comparable(shown):
       )
 
 
-def _open_poses(flags, limits) -> pose_flags.Poses | None:
-  return pose_flags.read_poses(flags.poses, flags, limits) if flags.poses else None
+def _open_poses(flags, limits) -> Poses | None:
+  return read_poses(flags.poses, flags, limits) if flags.poses else None
 
 
 def admission_table(
-  shown: dict[str, limits_lib.HandLimits], poses: pose_flags.Poses
+  shown: dict[str, limits_lib.HandLimits], poses: Poses
 ) -> list[list[str]]:
   """How many complete hands each of the limits admits, by group and in all."""
   joints = poses.joints_3d[poses.complete]
@@ -202,3 +204,7 @@ def _equally_many_corners(*hulls: np.ndarray) -> list[np.ndarray]:
     np.pad(hull, ((0, 0), (0, 0), (0, most - hull.shape[2]), (0, 0)), mode='edge')
     for hull in hulls
   ]
+
+
+if __name__ == '__main__':
+  main()

@@ -1,6 +1,6 @@
 r"""Judges hands from any detector: which bones break which limit, and by how much.
 
-    python -m bmc_jax.plausibility joints.npz --order mediapipe --unit m \
+    bmc-jax plausibility joints.npz --order mediapipe --unit m \
         --limits limits.json --out page.html
 
 The forms of joint files are listed in `bmc_jax.joint_files`; `clinical` stands for the
@@ -12,10 +12,10 @@ import argparse
 from collections.abc import Sequence
 
 from bmc_jax import limits as limits_lib
-from bmc_jax import pose_flags
-from bmc_jax.errors import USER_ERRORS, fail
-from bmc_jax.judgement import judge
-from bmc_jax.text_table import format_table
+from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.tables import format_table
+from bmc_jax.joint_files.flags import add_pose_flags, check_out, read_poses
+from bmc_jax.plausibility.judgement import judge
 
 _NUM_WORST = 12
 _NUM_PHRASES = 5
@@ -24,19 +24,19 @@ _NUM_PHRASES = 5
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.plausibility',
+    prog='bmc-jax plausibility',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('joints', help='.npy, .npz, .csv or .json file of 3D joints')
   parser.add_argument('--limits', required=True, help="limits file, or 'clinical'")
   parser.add_argument('--out', help='page to write')
-  pose_flags.add_pose_flags(parser)
+  add_pose_flags(parser)
   flags = parser.parse_args(argv)
   try:
-    pose_flags.check_out(flags.out, flags.joints, flags.limits)
+    check_out(flags.out, flags.joints, flags.limits)
     limits = limits_lib.open_limits(flags.limits)
-    judgement = judge(pose_flags.read_poses(flags.joints, flags, limits), limits)
+    judgement = judge(read_poses(flags.joints, flags, limits), limits)
     print(judgement.summary())
     worst = judgement.worst()[:_NUM_WORST]
     if len(worst):

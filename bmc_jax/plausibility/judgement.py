@@ -5,8 +5,9 @@ import functools
 
 import numpy as np
 
-from bmc_jax import pose_flags, violations
+from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
+from bmc_jax.plausibility import violations
 
 NAMES = np.concatenate([names.ravel() for names in violations.NAMES.values()])
 """What the 43 limits are called."""
@@ -21,7 +22,7 @@ class Judgement:
     found: in reference bones and radians.
   """
 
-  poses: pose_flags.Poses
+  poses: Poses
   found: violations.Violations
 
   @functools.cached_property
@@ -106,7 +107,7 @@ class Judgement:
     return f'{self.poses.describe()}{flat} {kept}'
 
 
-def judge(poses: pose_flags.Poses, limits: HandLimits) -> Judgement:
+def judge(poses: Poses, limits: HandLimits) -> Judgement:
   """Compares hands with limits."""
   return Judgement(poses, violations.measure_violations(poses.joints_3d, limits))
 

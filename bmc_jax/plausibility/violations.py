@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 
 from bmc_jax import constraints, geometry, kinematics
 from bmc_jax.limits import HandLimits
+from bmc_jax.limits.scale_fit import fit_scale
 from bmc_jax.limits.types import REFERENCE_UNIT
-from bmc_jax.scale_fit import fit_scale
 from bmc_jax.skeleton import FINGERS, Array, check_joints
 
 TOLERANCE = 1e-4

@@ -1,9 +1,6 @@
-"""Hands predicted on any image: the Python side of `python -m bmc_jax.predict`."""
+"""Hands predicted on any image, folder or video: `bmc-jax predict`."""
 
-from bmc_jax.prediction.predictor import (
-  HandPosePredictor,
-  HandPrediction,
-  View,
-)
+from bmc_jax.predict.predictor import HandPosePredictor
+from bmc_jax.predict.views import HandPrediction, View
 
 __all__ = ['HandPosePredictor', 'HandPrediction', 'View']

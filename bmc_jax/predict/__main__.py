@@ -1,6 +1,6 @@
 r"""Predicts 3D hands on images, folders of images and videos.
 
-    python -m bmc_jax.predict --checkpoint runs/quickstart --row '+ BMC' photos/ \
+    bmc-jax predict --checkpoint runs/quickstart --row '+ BMC' photos/ \
         --out predictions
 
 Writes predictions.json (pixels and metres, named there), overlays/ with each image or
@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bmc_jax import compile_cache
-from bmc_jax.errors import USER_ERRORS, fail, warn
+from bmc_jax.console import compile_cache
+from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.limits import HandLimits, open_limits
-from bmc_jax.prediction import HandPosePredictor, HandPrediction, View, media
-from bmc_jax.prediction.hints import SIDES, Boxes, Cameras, Hand, parse_numbers
-from bmc_jax.prediction.media import Frame, Unreadable
-from bmc_jax.prediction.predictor import BATCH_SIZE, PASSES
-from bmc_jax.prediction.recorder import Recorder
-from bmc_jax.prediction.smoothing import OneEuroFilter
+from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media
+from bmc_jax.predict.hints import SIDES, Boxes, Cameras, Hand, parse_numbers
+from bmc_jax.predict.media import Frame, Unreadable
+from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
+from bmc_jax.predict.recorder import Recorder
+from bmc_jax.predict.smoothing import OneEuroFilter
 
 _INTERRUPTED = 130  # what shells call a program that Ctrl-C ended
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.predict',
+    prog='bmc-jax predict',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -119,7 +119,7 @@ def _hand_finder(
     return Boxes(flags.boxes, flags.hand)
   if flags.detector:
     # Its library is an extra.
-    from bmc_jax.prediction.detector import HandDetector
+    from bmc_jax.predict.detector import HandDetector
 
     detector = stack.enter_context(contextlib.closing(HandDetector(flags.detector)))
     return lambda frame: detector(frame.image)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bmc_jax.json_numbers import to_lists
-from bmc_jax.prediction.media import Frame, Unreadable
-from bmc_jax.prediction.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.console.files import to_lists
+from bmc_jax.predict.media import Frame, Unreadable
+from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
 from bmc_jax.skeleton import JOINT_NAMES
 
 _UNITS = {

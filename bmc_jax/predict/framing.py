@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from bmc_jax import pose25d
-from bmc_jax.trained_row import TrainedRow
+from bmc_jax.training.trained_row import TrainedRow
 
 
 @dataclasses.dataclass(frozen=True)

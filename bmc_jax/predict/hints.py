@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmc_jax.prediction.media import Frame
+from bmc_jax.predict.media import Frame
 
 SIDES = {'right': True, 'left': False}
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from bmc_jax.data import images
-from bmc_jax.prediction import media
-from bmc_jax.prediction.media import Frame
+from bmc_jax.predict import media
+from bmc_jax.predict.media import Frame
 
 COLORS = ((224, 49, 49), (238, 138, 0), (43, 158, 68), (28, 126, 214), (156, 54, 181))
 """RGB of thumb, index, middle, ring and little finger, as on the pages."""

@@ -1,6 +1,6 @@
 """A trained pose network on any image: crop, predict, crop again, bring to metres.
 
-    from bmc_jax.prediction import HandPosePredictor
+    from bmc_jax.predict import HandPosePredictor
 
     predictor = HandPosePredictor.from_run('runs/mine', row='+ BMC')
     hand = predictor(image, intrinsics=intrinsics, box=(120, 80, 260, 240))
@@ -13,7 +13,6 @@ before and after. A crop is an image with a camera of its own, so the joints are
 frame of the camera of the whole image.
 """
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,93 +23,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmc_jax import pose25d, skeleton
-from bmc_jax.data import crops, image_headers
+from bmc_jax.data import crops
 from bmc_jax.data import example as example_lib
-from bmc_jax.prediction.framing import Framing
-from bmc_jax.trained_row import TrainedRow, open_row
+from bmc_jax.joint_files.units import REFERENCE_BONE_RANGE
+from bmc_jax.predict.framing import Framing
+from bmc_jax.predict.views import HandPrediction, View
+from bmc_jax.training.trained_row import TrainedRow, open_row
 
 BATCH_SIZE = 32
 PASSES = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-  """A hand to be predicted.
-
-  Attributes:
-    image: (H, W, 3) uint8 RGB.
-    intrinsics: (3, 3) of that image, or None: the focal length is guessed as the longer
-      side (a view of 53 degrees), the principal point as the middle. A wrong focal
-      length changes depth, and tilts the hand; it hardly moves its joints in the image.
-    box: left, top, right, bottom of the hand in pixels; None for the whole image.
-    is_right: False for a left hand.
-  """
-
-  image: np.ndarray
-  intrinsics: np.ndarray | None = None
-  box: Sequence[float] | None = None
-  is_right: bool = True
-
-  @functools.cached_property
-  def camera(self) -> np.ndarray:
-    """(3, 3) the intrinsics, given or guessed."""
-    if self.intrinsics is not None:
-      return np.asarray(self.intrinsics, np.float32)
-    height, width = self.image.shape[:2]
-    header = image_headers.Header(width, height, None)
-    return image_headers.guess_intrinsics(header).astype(np.float32)
-
-  def check(self) -> None:
-    """Raises a ValueError of one sentence if something has the wrong form."""
-    image = self.image
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[-1] != 3:
-      raise ValueError(
-        f'The image has the shape {np.shape(image)}; it must be an array (H, W, 3).'
-      )
-    if image.dtype != np.uint8 or not image.size:
-      raise ValueError(
-        f'The image is {image.dtype} of shape {image.shape}; it must be uint8 RGB in '
-        '0..255, and hold pixels.'
-      )
-    camera = self.camera
-    if camera.shape != (3, 3) or not np.isfinite(camera).all():
-      raise ValueError(f'intrinsics are {camera.tolist()}; a (3, 3) matrix is needed.')
-    if camera[0, 0] <= 0 or camera[1, 1] <= 0 or not np.allclose(camera[2], [0, 0, 1]):
-      raise ValueError(
-        f'intrinsics are {camera.tolist()}; [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with '
-        'positive focal lengths in pixels is needed.'
-      )
-    if self.box is not None:
-      _check_box(self.box, image.shape[1], image.shape[0])
-
-
-@dataclasses.dataclass(frozen=True)
-class HandPrediction:
-  """A predicted hand, as it is seen: a left one is a left one.
-
-  Attributes:
-    joints_3d: (21, 3) metres, canonical order, camera axes (x right, y down, z away).
-    keypoints_2d: (21, 2) pixels of the image, whose first pixel's centre is (0, 0).
-    conditioning: how far the root depth can be trusted (`pose25d.solve_root_depth`).
-    bone_length: metres, of the bone from the middle MCP to PIP. It is assumed: one
-      image does not tell how large a hand is, and all lengths grow with it.
-    is_right: False for a left hand.
-    intrinsics: (3, 3) of the image, given or guessed.
-    box: (4,) left, top, right, bottom of the last crop, in pixels of the image.
-  """
-
-  joints_3d: np.ndarray
-  keypoints_2d: np.ndarray
-  conditioning: float
-  bone_length: float
-  is_right: bool
-  intrinsics: np.ndarray
-  box: np.ndarray
-
-  @property
-  def joints_3d_relative(self) -> np.ndarray:
-    """(21, 3) metres from the wrist on."""
-    return self.joints_3d - self.joints_3d[:1]
 
 
 class HandPosePredictor:
@@ -136,7 +57,7 @@ class HandPosePredictor:
         f'The row in {row.folder} is a {row.config.model.name}, which sees no images: '
         'choose a row of a pose_network.'
       )
-    low, high = example_lib.REFERENCE_BONE_RANGE
+    low, high = REFERENCE_BONE_RANGE
     if bone_length is not None and not low <= bone_length <= high:
       raise ValueError(
         f'A middle MCP->PIP bone of {bone_length} m is no hand: give metres, '
@@ -304,22 +225,3 @@ def _box_of(crop_camera: np.ndarray, camera: np.ndarray, size: int) -> np.ndarra
   to_image = camera @ np.linalg.inv(crop_camera)
   corners = to_image @ np.array([[-0.5, size - 0.5], [-0.5, size - 0.5], [1, 1]])
   return corners[:2].T.ravel()
-
-
-def _check_box(box: Sequence[float], width: int, height: int) -> None:
-  values = np.asarray(box, np.float64)
-  if values.shape != (4,) or not np.isfinite(values).all():
-    raise ValueError(
-      f'The box is {box!r}; four numbers are needed, left, top, right, '
-      'bottom in pixels.'
-    )
-  left, top, right, bottom = values
-  if left >= right or top >= bottom:
-    raise ValueError(
-      f'The box {values.tolist()} is empty: give left < right and top < bottom, in '
-      'pixels.'
-    )
-  if right <= 0 or bottom <= 0 or left >= width or top >= height:
-    raise ValueError(
-      f'The box {values.tolist()} lies outside of the image of {width}x{height} pixels.'
-    )

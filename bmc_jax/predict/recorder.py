@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bmc_jax import judgement, pose_flags, skeleton
+from bmc_jax import skeleton
 from bmc_jax.data import crops
+from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
-from bmc_jax.prediction import files
-from bmc_jax.prediction.media import Frame, Unreadable
-from bmc_jax.prediction.overlays import OverlayFiles
-from bmc_jax.prediction.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.plausibility import judgement
+from bmc_jax.predict import files
+from bmc_jax.predict.media import Frame, Unreadable
+from bmc_jax.predict.overlays import OverlayFiles
+from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
 
 MAX_SHOWN = 24
@@ -124,7 +126,7 @@ class Recorder:
     is_right = np.array([record.hand.is_right for record in self._records])
     joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
     whole = np.isfinite(joints).all(axis=(1, 2))
-    poses = pose_flags.Poses(joints, is_right, whole, True, 'predicted')
+    poses = Poses(joints, is_right, whole, True, 'predicted')
     return judgement.judge(poses, limits)
 
   def _summary(self, judged, limits_name: str, bone_from: str) -> list[str]:
@@ -179,7 +181,7 @@ class Recorder:
       lines,
       hands,
       limits,
-      command='python -m bmc_jax.predict',
+      command='bmc-jax predict',
     )
 
 

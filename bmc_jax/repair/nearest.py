@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from bmc_jax import constraints, geometry
 from bmc_jax.limits import HandLimits
-from bmc_jax.scale_fit import fit_scale
+from bmc_jax.limits.scale_fit import fit_scale
 from bmc_jax.skeleton import Array, as_float, check_joints
 
 try:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from bmc_jax.json_numbers import to_lists
+from bmc_jax.console.files import to_lists
 from bmc_jax.report import load
 
 _FINGERS = np.concatenate(

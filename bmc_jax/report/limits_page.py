@@ -8,15 +8,16 @@ import pathlib
 import jax
 import numpy as np
 
-from bmc_jax import kinematics, skeleton, violations
+from bmc_jax import kinematics, skeleton
+from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.types import REFERENCE_UNIT
-from bmc_jax.pose_flags import Poses
+from bmc_jax.plausibility import violations
 from bmc_jax.report import document, hulls, svg
 
 _COLORS = (2, 0)  # of the first and the second limits: blue and orange
 _COMMANDS = tuple(
-  f'python -m bmc_jax.limits {command} --out PAGE'
+  f'bmc-jax limits {command} --out PAGE'
   for command in ('show LIMITS', 'diff LIMITS LIMITS')
 )
 _RANGES = (

@@ -9,11 +9,9 @@ import collections
 import csv
 import dataclasses
 import functools
-import json
 import logging
 import math
 import pathlib
-import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +21,7 @@ import numpy as np
 
 from bmc_jax import limits as limits_lib
 from bmc_jax import metrics
+from bmc_jax.console.files import read_json, slug_of
 
 _REQUIRED = ('joints_3d', 'joints_3d_true', 'keypoints_2d', 'keypoints_2d_true')
 
@@ -36,7 +35,7 @@ class Row:
     color: index of its colour, the position in its group.
     metrics: name -> value; None if the row has not finished.
     log: column -> (steps, values), two arrays of one length; empty without a log.
-    predictions: arrays over the test set, see `bmc_jax.experiment`; or None.
+    predictions: arrays over the test set, see `bmc_jax.experiments.rows`; or None.
     images: (M, S, S, 3) uint8, the first M test images; None for pose lifters.
     cameras: (M, 3, 3) intrinsics of these; None if they were not kept.
   """
@@ -103,29 +102,6 @@ class Experiment:
   about: dict[str, Any]
   groups: list[Group]
   limits: limits_lib.HandLimits | None
-
-
-def slug_of(name: str) -> str:
-  """The directory name of a row: its words in lower case, joined by _; + is plus."""
-  words = re.findall(r'[^\W_]+', name.lower().replace('+', ' plus '))
-  return '_'.join(words) or 'row'
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """The object in a JSON file.
-
-  Raises:
-    ValueError: it holds something else, or was cut short.
-  """
-  try:
-    value = json.loads(path.read_text())
-  except ValueError as error:
-    raise ValueError(
-      f'{path} is not valid JSON ({error}): mend it or delete it.'
-    ) from error
-  if not isinstance(value, dict):
-    raise ValueError(f'{path} must hold a JSON object, not a {type(value).__name__}.')
-  return value
 
 
 def _check_types(path: pathlib.Path, tree: Mapping, types: Mapping[str, type]) -> None:

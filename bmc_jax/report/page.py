@@ -47,7 +47,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
     str(experiment.about['title']),
     _header(experiment),
     sections,
-    command='python -m bmc_jax.report --workdir=DIR',
+    command='bmc-jax report --workdir=DIR',
   )
 
 

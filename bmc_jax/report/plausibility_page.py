@@ -7,14 +7,15 @@ import re
 
 import numpy as np
 
-from bmc_jax import skeleton, violations
-from bmc_jax.judgement import NAMES, Judgement
+from bmc_jax import skeleton
 from bmc_jax.limits import HandLimits
+from bmc_jax.plausibility import violations
+from bmc_jax.plausibility.judgement import NAMES, Judgement
 from bmc_jax.report import document, hands, hulls, limits_page, svg
 
 _NUM_WORST = 12
 _NUM_PHRASES = 8
-_COMMAND = 'python -m bmc_jax.plausibility JOINTS --limits LIMITS --out PAGE'
+_COMMAND = 'bmc-jax plausibility JOINTS --limits LIMITS --out PAGE'
 _VIEWS = (('front', (0, 1)), ('side', (2, 1)))
 
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bmc_jax import constraints, pose25d, skeleton, violations
-from bmc_jax.json_numbers import to_lists
+from bmc_jax import constraints, pose25d, skeleton
+from bmc_jax.console.files import to_lists
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.types import REFERENCE_UNIT
+from bmc_jax.plausibility import violations
 from bmc_jax.report import document
 
 _MAX_IMAGE = 640  # px

@@ -1,31 +1,30 @@
 r"""Writes and checks submission files of the FreiHAND and HO-3D challenges.
 
-    python -m bmc_jax.submit --workdir runs/mine --row '+ BMC' \
+    bmc-jax submit --workdir runs/mine --row '+ BMC' \
         --data data/tfds/freihand --split evaluation --format freihand \
         --scale FreiHAND_pub_v2/evaluation_scale.json --out pred.zip
-    python -m bmc_jax.submit --validate pred.zip --format freihand
+    bmc-jax submit --validate pred.zip --format freihand
 
 The network predicts hands in units of the reference bone. What turns them into metres
 is its length: that in --scale, a file with one for each image or one number for all;
 without it, that in the 3D labels; where joints_3d holds the wrist alone, as in HO-3D's
 evaluation set, the ratio of its given and its predicted depth, and the hand is moved to
-the given wrist. Vertices are zeros (see `bmc_jax.submission`). What looks wrong about
-hands, written or checked, is printed as a warning: poor predictions are valid files.
+the given wrist. Vertices are zeros (see `bmc_jax.evaluate.submission`). What looks
+wrong about hands, written or checked, is printed as a warning: poor predictions are
+valid files.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from bmc_jax import compile_cache, doubts, evaluate, pose25d, skeleton, submission
-from bmc_jax.data import sources
-from bmc_jax.errors import USER_ERRORS, fail, warn
-from bmc_jax.ground_truth import GroundTruth, read_prepared, read_scale
-from bmc_jax.skeleton import WRIST
-from bmc_jax.submission import FORMS
-from bmc_jax.trained_row import TrainedRow, open_row
+from bmc_jax.console import compile_cache
+from bmc_jax.console.errors import USER_ERRORS, fail, warn
+from bmc_jax.evaluate import doubts, submission
+from bmc_jax.evaluate.ground_truth import read_prepared, read_scale
+from bmc_jax.evaluate.submission import FORMS
+from bmc_jax.submit.predictions import predict_hands, to_metres
+from bmc_jax.training.trained_row import open_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m bmc_jax.submit',
+    prog='bmc-jax submit',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
@@ -89,64 +88,6 @@ def _submit(flags: argparse.Namespace) -> None:
   if form.counts and len(joints) not in form.counts:
     wanted = ' or '.join(map(str, form.counts))
     print(f'This is no full submission: the challenge has {wanted} images.')
-
-
-def predict_hands(row: TrainedRow, data: str, split: str) -> np.ndarray:
-  """Predicted right hands (N, 21, 3) of a prepared split, in reference bones."""
-  spec = {'kind': 'tfds', 'path': data, 'split': split}
-  if row.config.model.name == 'keypoint_lifter':
-    spec['with_image'] = False
-  elif size := row.config.data.test.get('image_size'):
-    spec['image_size'] = size
-  predictions = evaluate.predict(
-    row.config, row.model, row.variables, sources.open_source(spec)
-  )
-  return predictions['joints_3d_normalized']
-
-
-def to_metres(
-  joints: np.ndarray,
-  truth: GroundTruth,
-  reference: tuple[int, int] = pose25d.REFERENCE,
-  scale: np.ndarray | None = None,
-) -> np.ndarray:
-  """Hands in the camera frame of their images, in metres.
-
-  Args:
-    joints: (N, 21, 3) predicted right hands in reference bones.
-    truth: what is known of the images.
-    reference: the two joints of the reference bone.
-    scale: (N,) the length in metres of the middle MCP->PIP bone, or None to take it
-      from `truth` as the module's docstring says.
-
-  Returns:
-    (N, 21, 3), left hands mirrored back.
-
-  Raises:
-    ValueError: a hand's size is not known, or given for another bone.
-  """
-  has_bone = (truth.visibility[:, list(reference)] > 0).all(axis=1)
-  rest = np.delete(truth.joints_3d, WRIST, axis=1)
-  only_wrist = (truth.joints_3d[:, WRIST, 2] > 0) & ~rest.any(axis=(1, 2))
-  if scale is None:
-    unknown = int(np.sum(~has_bone & ~only_wrist))
-    if unknown:
-      raise ValueError(
-        f'The size of {unknown} of {len(joints)} hands is not known: give the lengths '
-        'of their middle MCP->PIP bones with --scale.'
-      )
-    by_depth = truth.joints_3d[:, WRIST, 2] / joints[:, WRIST, 2]
-    bones = np.asarray(pose25d.scale_of(truth.joints_3d, reference))
-    scale = np.where(has_bone, bones, by_depth)
-  elif reference != pose25d.REFERENCE:
-    raise ValueError(
-      f'--scale is the length of the bone {pose25d.REFERENCE}, but the reference bone '
-      f'of this row is {reference}: leave it out.'
-    )
-  joints = joints * scale[:, None, None]
-  to_wrist = truth.joints_3d[:, WRIST] - joints[:, WRIST]
-  joints = joints + np.where(only_wrist[:, None], to_wrist, 0)[:, None]
-  return np.where(truth.is_right[:, None, None], joints, skeleton.mirror(joints))
 
 
 if __name__ == '__main__':

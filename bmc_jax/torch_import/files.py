@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import pickle_scan
+from bmc_jax.torch_import import pickle_scan
 
 _BFLOAT16 = np.dtype(jnp.bfloat16)  # NumPy itself has none
 _STORAGES = {

@@ -10,8 +10,8 @@ import flax.linen as nn
 import flax.traverse_util
 import numpy as np
 
-from bmc_jax import torch_files
 from bmc_jax.models import PoseNetwork, resnet
+from bmc_jax.torch_import import files
 
 SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 _BLOCK = 'layer1.0.'
@@ -60,7 +60,7 @@ def fill_backbone(
       model is no pose network with such a ResNet.
   """
   _check_model(model, path)
-  tensors = torch_files.read_state_dict(Path(path))
+  tensors = files.read_state_dict(Path(path))
   prefix = _find_prefix(tensors, path)
   trunk = {
     name.removeprefix(prefix): array

@@ -12,7 +12,7 @@ import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
-from bmc_jax import hosts
+from bmc_jax.training import hosts
 
 # Of a full disk, quota or file; tensorstore tells them in the text of its error.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

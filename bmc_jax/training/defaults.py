@@ -1,19 +1,15 @@
-"""Values that every experiment starts from; not an experiment itself.
+"""Values that every experiment starts from, and how rows are added to its table.
 
 The model and the schedule are the paper's (ResNet-50, 128 px, SGD, step decay); the
-experiments override what they need.
+experiments in `configs/` override what they need.
 """
-
-import os
-import pathlib
 
 import ml_collections
 
-TEST_DATA = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared')) / 'data'
-"""Real samples: pose files and the photos of Ge et al. 2019."""
+from bmc_jax.training.config import Config
 
 
-def get_config() -> ml_collections.ConfigDict:
+def get_config() -> Config:
   """The base config."""
   c = ml_collections.ConfigDict()
   c.title = ''
@@ -69,9 +65,9 @@ def get_config() -> ml_collections.ConfigDict:
   # Lets each device hold a part of the optimizer's state (ZeRO, stage 1).
   c.shard_optimizer = False
 
-  # Writes a trace of ten steps of each row (see `bmc_jax.profiling`).
+  # Writes a trace of ten steps of each row (see `bmc_jax.training.profiling`).
   c.profile = False
-  # Compiles the steps, tells what they need, and ends (see `bmc_jax.dry_run`).
+  # Compiles the steps, tells what they need, and ends (see `bmc_jax.training.dry_run`).
   c.dry_run = False
 
   c.log_every = 50
@@ -149,7 +145,7 @@ def _augment() -> ml_collections.ConfigDict:
 
 
 def _optimizer() -> ml_collections.ConfigDict:
-  """Optimiser and schedule (see `bmc_jax.optimizers`)."""
+  """Optimiser and schedule (see `bmc_jax.training.optimizers`)."""
   return ml_collections.ConfigDict(
     {
       'name': 'sgd',
@@ -179,15 +175,13 @@ def _constraints() -> ml_collections.ConfigDict:
       'shape': 'hull',  # or 'box': flexion and abduction bounded independently
       'mirror': 0.0,  # weight of the mirror term; not the paper's
       'weak_only': True,  # False: on fully labelled examples, too
-      # Or 'calculated', 'labelled': see bmc_jax.objective.compute_bmc.
+      # Or 'calculated', 'labelled': see bmc_jax.training.objective.compute_bmc.
       'joints': 'refined',
     }
   )
 
 
-def add_row(
-  c: ml_collections.ConfigDict, name: str, overrides: dict, *, group: str = 'network'
-) -> None:
+def add_row(c: Config, name: str, overrides: dict, *, group: str = 'network') -> None:
   """Adds a row to the table.
 
   Args:

@@ -4,7 +4,7 @@ The step of each row is compiled for all devices that JAX sees, and XLA's own an
 is printed. Devices need not exist:
 
     XLA_FLAGS=--xla_force_host_platform_device_count=32 JAX_PLATFORMS=cpu \
-        python -m bmc_jax.main --config=... --workdir=... --config.dry_run=True
+        bmc-jax train --config=... --workdir=... --config.dry_run=True
 
 No data are read: images are taken to be stored at `image_size`, and limits to have
 as many corners as fitted ones.
@@ -19,14 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from bmc_jax import hosts, limits, sharding, text_table
-from bmc_jax.config import Config
+from bmc_jax import limits
+from bmc_jax.console import tables
 from bmc_jax.data import example
 from bmc_jax.models import create_model
-from bmc_jax.objective import uses_limits
-from bmc_jax.optimizers import create_optimizer
-from bmc_jax.train import make_mesh, model_options
-from bmc_jax.train_step import create_train_state, make_train_step, state_sharding
+from bmc_jax.training import hosts, sharding
+from bmc_jax.training.config import Config
+from bmc_jax.training.loop import make_mesh, model_options
+from bmc_jax.training.objective import uses_limits
+from bmc_jax.training.optimizers import create_optimizer
+from bmc_jax.training.step import create_train_state, make_train_step, state_sharding
 
 REDUCTION = re.compile(r'= (.*?) (?:all-reduce|reduce-scatter)(?:-start)?\(')
 GATHERING = re.compile(r'= (.*?) all-gather(?:-start)?\(')
@@ -74,7 +76,7 @@ def run(rows: Mapping[str, Config]) -> None:
       ]
     )
   print(f'One training step, per device, on {hosts.describe_devices()}:')
-  print(text_table.format_table(lines))
+  print(tables.format_table(lines))
 
 
 def measure(config: Config) -> Needs:

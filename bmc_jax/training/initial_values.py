@@ -7,7 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bmc_jax import hosts, torch_weights, weights
+from bmc_jax.torch_import.weights import fill_backbone, is_torch_file
+from bmc_jax.training import hosts
+from bmc_jax.training.weights import load_weights
 
 
 def init_variables(
@@ -18,11 +20,11 @@ def init_variables(
   Weights of torch fill the backbone alone; it is printed what was taken of them.
   """
   init, key = _initializer(model, image_size, seed)
-  if init_from and not torch_weights.is_torch_file(init_from):
-    return weights.load_weights(init_from, jax.eval_shape(init, key))
+  if init_from and not is_torch_file(init_from):
+    return load_weights(init_from, jax.eval_shape(init, key))
   variables = jax.jit(init)(key)
   if init_from:
-    variables, line = torch_weights.fill_backbone(variables, model, init_from)
+    variables, line = fill_backbone(variables, model, init_from)
     if hosts.is_first():
       print(line)
   return variables
@@ -31,10 +33,10 @@ def init_variables(
 def check_weights(model: nn.Module, image_size: int, init_from: str) -> None:
   """Raises ValueError or OSError if a model cannot start from these weights."""
   like = jax.eval_shape(*_initializer(model, image_size))
-  if torch_weights.is_torch_file(init_from):
-    torch_weights.fill_backbone(like, model, init_from)
+  if is_torch_file(init_from):
+    fill_backbone(like, model, init_from)
   else:
-    weights.load_weights(init_from, like)
+    load_weights(init_from, like)
 
 
 def _initializer(

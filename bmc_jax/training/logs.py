@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from tensorboardX import SummaryWriter
 
-from bmc_jax import hosts
+from bmc_jax.training import hosts
 
 
 @jax.jit

@@ -9,23 +9,24 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from bmc_jax import evaluate, hosts, preemption, sharding
-from bmc_jax.checkpointing import Checkpointer
-from bmc_jax.config import Config, check_values
 from bmc_jax.data import pipeline, sources
 from bmc_jax.limits import HandLimits
-from bmc_jax.logs import MetricLog, RunningMean
 from bmc_jax.models import create_model
-from bmc_jax.objective import check_objective
-from bmc_jax.optimizers import create_optimizer
-from bmc_jax.profiling import Profiler
-from bmc_jax.stepping import Steps
-from bmc_jax.train_step import (
+from bmc_jax.training import hosts, preemption, sharding
+from bmc_jax.training.checkpointing import Checkpointer
+from bmc_jax.training.config import Config, check_values
+from bmc_jax.training.logs import MetricLog, RunningMean
+from bmc_jax.training.objective import check_objective
+from bmc_jax.training.optimizers import create_optimizer
+from bmc_jax.training.profiling import Profiler
+from bmc_jax.training.step import (
   TrainState,
   create_train_state,
   make_train_step,
   state_sharding,
 )
+from bmc_jax.training.steps import Steps
+from bmc_jax.training.validation import evaluate
 
 NONFINITE = ('stop', 'skip')
 
@@ -103,7 +104,7 @@ def train(
         rates.write(step, speed)
         bar.set_postfix_str(_postfix(row, speed))
       if validation and (last or step % config.eval.every == 0):
-        metrics, _ = evaluate.evaluate(config, model, variables_of(state), validation)
+        metrics, _ = evaluate(config, model, variables_of(state), validation)
         row |= {f'eval/{name}': value for name, value in metrics.items()}
       if row:
         log.write(step, row)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from bmc_jax import losses, pose25d
-from bmc_jax.config import Config
+from bmc_jax import pose25d
 from bmc_jax.constraints import bmc_loss
 from bmc_jax.hull import DISTANCES
 from bmc_jax.limits import HandLimits, as_boxes
 from bmc_jax.models import PoseOutput
 from bmc_jax.skeleton import Array
+from bmc_jax.training import losses
+from bmc_jax.training.config import Config
 
 JOINTS_FOR_BMC = ('refined', 'calculated', 'labelled')
 SHAPES = ('hull', 'box')

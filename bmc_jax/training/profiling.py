@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
-from bmc_jax.errors import warn
+from bmc_jax.console.errors import warn
 
 # The first steps compile and fill the queues of batches.
 SKIPPED, TRACED = 5, 10

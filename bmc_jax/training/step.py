@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from bmc_jax import sharding
-from bmc_jax.config import Config
 from bmc_jax.data import augment
-from bmc_jax.initial_values import init_variables
 from bmc_jax.limits import HandLimits
-from bmc_jax.objective import compute_losses, term_weights
+from bmc_jax.training import sharding
+from bmc_jax.training.config import Config
+from bmc_jax.training.initial_values import init_variables
+from bmc_jax.training.objective import compute_losses, term_weights
 
 Batch = Mapping[str, jax.Array]
 

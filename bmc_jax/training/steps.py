@@ -11,10 +11,10 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from bmc_jax import failed_batch, sharding
-from bmc_jax.config import Config
-from bmc_jax.logs import Timer
-from bmc_jax.train_step import TrainState
+from bmc_jax.training import failed_batch, sharding
+from bmc_jax.training.config import Config
+from bmc_jax.training.logs import Timer
+from bmc_jax.training.step import TrainState
 
 # Steps that may be under way on the devices: more would only hold their batches.
 _AHEAD = 2

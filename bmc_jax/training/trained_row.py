@@ -10,14 +10,14 @@ import flax.linen as nn
 import jax
 import ml_collections
 
-from bmc_jax import sharding
-from bmc_jax.checkpointing import Checkpointer
-from bmc_jax.config import Config
+from bmc_jax.console.files import read_json, slug_of
 from bmc_jax.models import create_model
-from bmc_jax.optimizers import create_optimizer
-from bmc_jax.report.load import read_json, slug_of
-from bmc_jax.train import is_trained, model_options, variables_of
-from bmc_jax.train_step import create_train_state
+from bmc_jax.training import sharding
+from bmc_jax.training.checkpointing import Checkpointer
+from bmc_jax.training.config import Config
+from bmc_jax.training.loop import is_trained, model_options, variables_of
+from bmc_jax.training.optimizers import create_optimizer
+from bmc_jax.training.step import create_train_state
 
 
 @dataclasses.dataclass(frozen=True)

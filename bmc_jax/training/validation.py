@@ -2,9 +2,6 @@
 
 The network predicts hands in units of the reference bone; metrics are in millimetres
 after multiplication by the true length of that bone, as in the paper.
-
-Run as a command it scores prediction files of public benchmarks:
-`python -m bmc_jax.evaluate --help`.
 """
 
 import functools
@@ -16,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import hosts, metrics, pose25d, sharding
-from bmc_jax.config import Config
+from bmc_jax import metrics, pose25d
 from bmc_jax.data import augment, pipeline
 from bmc_jax.data.sources import Source
+from bmc_jax.training import hosts, sharding
+from bmc_jax.training.config import Config
 
 MM_PER_METRE = 1000.0
 Predictions = dict[str, np.ndarray]
@@ -182,9 +180,3 @@ def chance(
   constant = np.ma.median(depth, axis=0).filled(0)
   error = np.abs(constant[None] * scale - truth[..., 2])
   return {'depth_mm': float(error[visible].mean())}
-
-
-if __name__ == '__main__':
-  from bmc_jax.evaluate_command import main
-
-  main()

@@ -10,7 +10,9 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-PACKAGED = pathlib.Path(__file__).parent / 'pretrained'
+from bmc_jax import models
+
+PACKAGED = pathlib.Path(models.__file__).parent / 'pretrained'
 """Weights that ship with the package; `package:NAME` names one of them."""
 
 

@@ -3,5 +3,5 @@
 Each module has a config with one row for each training, made by `rows.add_rows`. Which
 of them a table shows is told by `bmc_jax.experiments.catalogue`:
 
-    python -m bmc_jax.experiments table4 --data poses --seeds 0,1,2
+    bmc-jax experiments table4 --data poses --seeds 0,1,2
 """

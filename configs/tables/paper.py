@@ -13,8 +13,9 @@ ImageNet weights as the paper's backbone does: --config.init_from=resnet50.pth
 
 import ml_collections
 
-from configs import base, lifter_rhd_to_dexycb
-from configs.tables import rows
+from bmc_jax.configs import lifter_rhd_to_dexycb
+from bmc_jax.configs.tables import rows
+from bmc_jax.training import defaults
 
 FREIHAND_IMAGES = 130_240  # 32,560 poses, each before four backgrounds
 HO3D_IMAGES = 66_034
@@ -27,7 +28,7 @@ def get_config(folder: str = 'data/tfds') -> ml_collections.ConfigDict:
     spec = {'kind': 'tfds', 'path': f'{folder}/{name}', 'split': split}
     return ml_collections.ConfigDict(spec | {'image_size': 224} | options)
 
-  c = base.get_config()
+  c = defaults.get_config()
   c.title = "The paper's tables"
   c.description = (
     'RHD carries 3D labels, the target 2D labels only. Tested on the evaluation set of '
@@ -72,4 +73,4 @@ def _add_ho3d(c, train, test) -> None:
     'HO-3D: + 2D + BMC': target | {'bmc': lifter_rhd_to_dexycb.BMC},
     'HO-3D: full 3D': labelled,
   }.items():
-    base.add_row(c, name, overrides, group='HO-3D')
+    defaults.add_row(c, name, overrides, group='HO-3D')

@@ -5,8 +5,8 @@ The settings and the data are those of `configs/lifter_rhd_to_dexycb.py`.
 
 import ml_collections
 
-from configs import lifter_rhd_to_dexycb
-from configs.tables import rows
+from bmc_jax.configs import lifter_rhd_to_dexycb
+from bmc_jax.configs.tables import rows
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -5,8 +5,8 @@ The settings and the data are those of `configs/quickstart.py`.
 
 import ml_collections
 
-from configs import procedural, quickstart
-from configs.tables import rows
+from bmc_jax.configs import procedural, quickstart
+from bmc_jax.configs.tables import rows
 
 
 def get_config() -> ml_collections.ConfigDict:

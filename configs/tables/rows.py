@@ -10,7 +10,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import base
+from bmc_jax.training import defaults
 
 LABELLED = (200, 100, 50, 20, 10, 4, 2)
 """Figure 5: one of so many examples of the target keeps its 3D label."""
@@ -53,7 +53,7 @@ def add_rows(
     rows[labelled(one_of)] = some
     rows[f'{labelled(one_of)} + BMC'] = some | weak
   for name, overrides in rows.items():
-    base.add_row(c, name, overrides, group=group)
+    defaults.add_row(c, name, overrides, group=group)
 
 
 def _only(bmc, *terms: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ the last two are the test set.
 
 import ml_collections
 
-from configs import base, lifter_rhd_to_dexycb
-from configs.tables import rows, study
+from bmc_jax.configs import SAMPLES, lifter_rhd_to_dexycb
+from bmc_jax.configs.tables import rows, study
 
 STB_CAMERA = {
   'fx': 607.92,
@@ -34,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
   )
   stb = {
     'kind': 'poses',
-    'path': str(base.TEST_DATA / 'poses' / 'stb_train_joints.npy'),
+    'path': str(SAMPLES / 'poses' / 'stb_train_joints.npy'),
     'camera': STB_CAMERA,
   }
   training = stb | {'rows': (0, 12000)}

@@ -3,14 +3,15 @@
 Trained on RHD and DexYCB's subjects 1 to 4; the subjects 7 and 8, on which
 `configs/lifter_rhd_to_dexycb.py` is tested, have no part in it.
 
-    python -m bmc_jax.experiments study --data study --seeds 0
+    bmc-jax experiments study --data study --seeds 0
 """
 
 from typing import Any
 
 import ml_collections
 
-from configs import base, lifter_rhd_to_dexycb
+from bmc_jax.configs import lifter_rhd_to_dexycb
+from bmc_jax.training import defaults
 
 FIRST = {
   'weights': {'bone_length': 15.0, 'root_bone': 1.5, 'joint_angle': 6.0},
@@ -47,21 +48,21 @@ def get_config() -> ml_collections.ConfigDict:
   for source in (c.data.weak, c.limits.source):
     source.subjects = (1, 2, 3, 4)
   c.data.test.subjects = (5, 6)
-  base.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
-  base.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='lifter')
+  defaults.add_row(c, 'source only', {'data': {'use_weak': False}}, group='lifter')
+  defaults.add_row(c, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='lifter')
   coarse = {'limits': {'num_vertices': SECOND_CORNERS}}
   for start, bmc, limits, variants in (
     ('first', FIRST, coarse, _of_first()),
     ('second', SECOND, coarse, _of_second()),
     ('chosen', CHOSEN, {}, _of_chosen()),
   ):
-    base.add_row(c, start, {'bmc': bmc} | limits, group='lifter')
+    defaults.add_row(c, start, {'bmc': bmc} | limits, group='lifter')
     for name, overrides in variants.items():
       changed = {
         'bmc': _merged(bmc, overrides.get('bmc', {})),
         'limits': limits.get('limits', {}) | overrides.get('limits', {}),
       }
-      base.add_row(c, f'{start}, {name}', changed, group='lifter')
+      defaults.add_row(c, f'{start}, {name}', changed, group='lifter')
   return c
 
 

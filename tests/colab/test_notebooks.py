@@ -5,14 +5,15 @@
 
 import importlib.util
 import json
-import pathlib
 import subprocess
 import sys
 
 import jupytext
 import pytest
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'colab'
+from tests.fixtures.session import ROOT
+
+FOLDER = ROOT / 'colab'
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from bmc_jax.data import augment
 from bmc_jax.data.example import stack_examples
-from tests.fixtures_data import DOT_JOINTS, find_dots, make_example
+from tests.fixtures.examples import DOT_JOINTS, find_dots, make_example
 
 OPTIONS = {
   'rotation': 45.0,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import crops
-from data_prep import build as build_lib
-from tests.fixtures_data import DOT_JOINTS, find_dots, make_example
+from bmc_jax.data_prep import build as build_lib
+from tests.fixtures.examples import DOT_JOINTS, find_dots, make_example
 
 
 @pytest.mark.parametrize('size', [64, 160])

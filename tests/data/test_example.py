@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import example as example_lib
-from tests.fixtures_data import encode_png, make_example
+from tests.fixtures.examples import encode_png, make_example
 
 
 def test_a_proper_example_passes():

@@ -8,7 +8,7 @@ import pytest
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import pipeline, sources
-from tests.fixtures_data import encode_png, make_example, prepare
+from tests.fixtures.examples import encode_png, make_example, prepare
 
 
 def _source(name: str, count: int, *, labelled: bool = True) -> sources.ArraySource:

@@ -5,7 +5,7 @@ import pytest
 
 from bmc_jax import skeleton
 from bmc_jax.data import sources
-from tests.fixtures_data import make_joints
+from tests.fixtures.examples import make_joints
 
 CAMERA = {
   'fx': 600.0,
@@ -232,7 +232,7 @@ def test_a_wrong_joint_order_is_noticed_and_a_right_one_is_not(
 ):
   file = next((test_data / 'data' / 'poses').glob(f'{poses}*'), None)
   if file is None:
-    pytest.skip('no pose sets among the real samples')
+    pytest.skip('no real samples of poses')
   content = np.load(file)
   joints = content
   if file.suffix == '.npz':
@@ -266,7 +266,7 @@ def test_unknown_subjects_are_named(tmp_path):
 def test_public_pose_sets_are_hands_seen_by_their_cameras(test_data):
   poses = test_data / 'data' / 'poses'
   if not poses.is_dir():
-    pytest.skip('no pose sets among the real samples')
+    pytest.skip('no real samples of poses')
   dexycb = {'fx': 616.64, 'fy': 616.26, 'cx': 308.55, 'cy': 248.52}
   source = sources.PoseSetSource(
     str(poses / 'dexycb_subjects01-08.npz'),

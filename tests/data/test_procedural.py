@@ -18,7 +18,7 @@ from bmc_jax.data.procedural.pose import (
   sample_hand,
 )
 from bmc_jax.data.procedural.render import render, render_batch
-from data_prep.procedural_hands import BATCH, ProceduralHands, generate_examples
+from bmc_jax.data_prep.procedural_hands import BATCH, ProceduralHands, generate_examples
 
 SIZE = 32
 

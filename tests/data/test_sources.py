@@ -9,7 +9,7 @@ import pytest
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import sources
-from tests.fixtures_data import encode_png, make_example, prepare
+from tests.fixtures.examples import encode_png, make_example, prepare
 
 
 @pytest.fixture(scope='module')

@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from data_prep import archives
-from data_prep import build as build_lib
-from tests.fixtures_layouts import write_photos
+from bmc_jax.data_prep import archives
+from bmc_jax.data_prep import build as build_lib
+from tests.fixtures.layouts import write_photos
 
 
 def _tar(path, **members):

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from data_prep import build as build_lib
-from data_prep import registry
-from tests import toy_dataset
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import registry
+from tests.fixtures import toy_dataset
 
 NAME = 'toy_hands'
 
@@ -18,13 +18,15 @@ def source(tmp_path, monkeypatch):
   return toy_dataset.write(tmp_path / 'source')
 
 
+pytestmark = pytest.mark.extra('beam')
+
+
 def _build(source, out, *arguments) -> int:
   fixed = ['--source', str(source), '--out', str(out), '--num-shards', '3']
   return build_lib.main([NAME, *fixed, *arguments])
 
 
 def test_a_pipeline_writes_the_same_files(source, tmp_path):
-  pytest.importorskip('apache_beam')
   assert _build(source, tmp_path / 'plain') == 0
   assert _build(source, tmp_path / 'beam', '--beam', '--runner=DirectRunner') == 0
   plain, beam = (
@@ -39,7 +41,6 @@ def test_a_pipeline_writes_the_same_files(source, tmp_path):
 
 
 def test_what_a_pipeline_finds_wrong_is_one_sentence(source, tmp_path, capsys):
-  pytest.importorskip('apache_beam')
   (source / 'train' / '003.png').write_bytes(b'')
   assert _build(source, tmp_path / 'out', '--beam') == 2
   message = capsys.readouterr().err.strip().splitlines()[-1]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import registry
-from tests import fixtures_readers
-from tests.fixtures_layouts import write_photos
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import registry
+from tests.fixtures import readers
+from tests.fixtures.layouts import write_photos
 
 
 @pytest.fixture(scope='module')
@@ -34,7 +34,7 @@ def built(layout, tmp_path_factory):
 
 def _failure(source, out, capsys) -> str:
   arguments = ['hand_graph_cnn_real', '--source', str(source)]
-  return fixtures_readers.failure(arguments, out, capsys)
+  return readers.failure(arguments, out, capsys)
 
 
 def test_images_are_stored_byte_for_byte(built, layout):
@@ -109,7 +109,7 @@ def test_damaged_metadata_of_an_earlier_build_are_named(
   assert build_lib.main(['hand_graph_cnn_real', *arguments]) == 2
   message = capsys.readouterr().err.strip().splitlines()[-1]
   assert f'error: {path}: dataset_info.json or features.json is damaged' in message
-  assert message.endswith('build it again with `python -m data_prep.build`.')
+  assert message.endswith('build it again with `bmc-jax build`.')
 
 
 @pytest.mark.parametrize('name', ['pose_gt.mat', 'pose_gt.mat/out'])

@@ -4,9 +4,9 @@ import pytest
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import prepared
-from data_prep import build as build_lib
-from data_prep import cards, registry
-from tests import fixtures_coco, toy_dataset
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import cards, registry
+from tests.fixtures import coco_exports, toy_dataset
 
 
 def _claims(path) -> dict[str, str]:
@@ -21,8 +21,8 @@ def _claims(path) -> dict[str, str]:
 
 def test_without_3d_labels_no_check_of_them_is_claimed(tmp_path):
   source = tmp_path / 'source'
-  fixtures_coco.write_images(source / 'images')
-  fixtures_coco.write_export(source)
+  coco_exports.write_images(source / 'images')
+  coco_exports.write_export(source)
   path = build_lib.build('coco_hands', tmp_path / 'out', source=source)
   claims = _claims(path)
   assert list(claims.values()) == ['3', '3']

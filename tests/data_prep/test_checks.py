@@ -8,10 +8,10 @@ import pytest
 
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
-from data_prep import build as build_lib
-from data_prep import checks, registry
-from tests import toy_dataset
-from tests.fixtures_data import encode_png
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import checks, registry
+from tests.fixtures import toy_dataset
+from tests.fixtures.examples import encode_png
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_few_hands_that_bend_backwards_are_no_mistake(source):
 def _poses(test_data, name):
   path = test_data / 'data' / 'poses' / name
   if not path.exists():
-    pytest.skip(f'{name} is not among the samples')
+    pytest.skip(f'no real samples: {name} is not among them')
   return np.load(path)
 
 

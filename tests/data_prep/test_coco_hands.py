@@ -9,11 +9,11 @@ from absl import logging
 
 from bmc_jax import skeleton
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import coco_hands, hand_graph_cnn_real
-from data_prep import records as records_lib
-from tests import fixtures_readers
-from tests.fixtures_coco import (
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import coco_hands, hand_graph_cnn_real
+from bmc_jax.data_prep import records as records_lib
+from tests.fixtures import readers
+from tests.fixtures.coco_exports import (
   HEIGHT,
   NAMES,
   WIDTH,
@@ -107,7 +107,7 @@ def test_a_split_named_all_beside_others_is_refused(tmp_path, capsys):
   for name in ('all', 'val'):
     write_export(tmp_path / 'source', file=f'annotations/{name}.json')
   arguments = ['coco_hands', '--source', str(tmp_path / 'source')]
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert "has a split 'all', which is TFDS's name for all splits together" in message
   arguments += ['--splits', 'val', '--out', str(tmp_path / 'out')]
   assert build_lib.main(arguments) == 0
@@ -401,7 +401,7 @@ def test_an_option_that_cannot_be_is_refused(source):
 def test_a_damaged_export_is_not_built(source, tmp_path, capsys):
   spoil(source, 'categories', 0, name='hand')
   arguments = ['coco_hands', '--source', str(source)]
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert message.endswith('say it for all of them with --hand.')
   assert (
     build_lib.main([*arguments, '--out', str(tmp_path / 'out'), '--hand', 'left']) == 0
@@ -411,7 +411,7 @@ def test_a_damaged_export_is_not_built(source, tmp_path, capsys):
 def test_real_photos_with_2d_labels_are_built_end_to_end(test_data, tmp_path):
   folder = test_data / 'data' / 'hand_graph_cnn_real' / 'real_world_testset'
   if not folder.is_dir():
-    pytest.skip('no real photos among the samples')
+    pytest.skip('no real samples of photos')
   photos = hand_graph_cnn_real.read_records(folder)['train'][::40]
   examples = [records_lib.read_example(photo) for photo in photos]
   source = tmp_path / 'export'

@@ -7,8 +7,8 @@ import zlib
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from tests import fixtures_coco, fixtures_readers
+from bmc_jax.data_prep import build as build_lib
+from tests.fixtures import coco_exports, readers
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
@@ -39,11 +39,11 @@ FAULTS = {
     'more than 67108864 pixels|larger than 67108864 pixels',
   ),
   'another size': (
-    lambda s: fixtures_readers.write_image(_first(s), 32, 24),
+    lambda s: readers.write_image(_first(s), 32, 24),
     'is 32x24 after the rotation in its EXIF data, but .* lists it as 64x48',
   ),
   'a label outside': (
-    lambda s: fixtures_coco.spoil(
+    lambda s: coco_exports.spoil(
       s, 'annotations', 0, keypoints=[10, 480, 2] + [5, 5, 2] * 20
     ),
     r'its annotation 10 has a keypoint outside of the image \(64x48\)',
@@ -58,8 +58,8 @@ def _first(source):
 @pytest.fixture
 def source(tmp_path):
   path = tmp_path / 'source'
-  fixtures_coco.write_images(path / 'images' / 'default')
-  fixtures_coco.write_export(path)
+  coco_exports.write_images(path / 'images' / 'default')
+  coco_exports.write_export(path)
   return path
 
 
@@ -68,7 +68,7 @@ def test_a_fault_of_an_image_can_be_tolerated(source, tmp_path, capsys, name):
   spoil, expected = FAULTS[name]
   spoil(source)
   arguments = ['coco_hands', '--source', str(source)]
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert str(_first(source)) in message
   assert re.search(expected, message)
   arguments += ['--out', str(tmp_path / 'out'), '--max-bad', '1']
@@ -81,7 +81,7 @@ def test_a_fault_of_an_image_can_be_tolerated(source, tmp_path, capsys, name):
 
 
 def test_faults_of_the_json_are_never_tolerated(source, tmp_path, capsys):
-  fixtures_coco.spoil(source, 'annotations', 0, keypoints=[1, 2, 2])
+  coco_exports.spoil(source, 'annotations', 0, keypoints=[1, 2, 2])
   arguments = ['coco_hands', '--source', str(source), '--max-bad', '9']
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert 'annotation 10: keypoints has the shape (3,)' in message

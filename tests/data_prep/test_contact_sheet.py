@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep import contact_sheet
+from bmc_jax.data_prep import contact_sheet
 
 TIPS = np.arange(4, 21, 4)  # no bones are drawn between them
 LITTLE = np.array(contact_sheet.COLORS[4])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import dexter_object
-from tests import fixtures_readers
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import dexter_object
+from tests.fixtures import readers
 
 SEQUENCES = ('Grasp1', 'Grasp2', 'Occlusion', 'Pinch', 'Rigid', 'Rotate')
 FRAMES = 3
@@ -34,14 +34,14 @@ def _write_layout(path):
   """A tree of the full structure; tips (N, 5, 3) in metres of the colour camera."""
   tips = {}
   for number, sequence in enumerate(SEQUENCES):
-    hands = fixtures_readers.make_hands(number, FRAMES, bone=0.04) * [-1, 1, 1]
+    hands = readers.make_hands(number, FRAMES, bone=0.04) * [-1, 1, 1]
     tips[sequence] = hands[:, TIPS]
     in_depth = np.linalg.solve(TURN, (1000 * tips[sequence] - SHIFT)[..., None])[..., 0]
     _write_annotations(path, sequence, in_depth * [-1, -1, 1])
     for frame in range(FRAMES):
       # Numbers without leading zeros: 10 comes after 9.
       image = path / 'data' / sequence / 'color' / f'image_{frame + 9}_color.png'
-      fixtures_readers.write_image(image, 640, 480, 40 * number + frame)
+      readers.write_image(image, 640, 480, 40 * number + frame)
   return tips
 
 
@@ -71,7 +71,7 @@ def test_tips_are_metres_in_the_frame_of_the_color_camera(layout):
     assert record['sample_id'] == f'{sequence}/{frame:04d}'
     expected = tips[sequence][frame]
     np.testing.assert_allclose(record['joints_3d'][TIPS], expected, atol=2e-6)
-    pixels = fixtures_readers.slow_projection(expected, INTRINSICS)
+    pixels = readers.slow_projection(expected, INTRINSICS)
     np.testing.assert_allclose(record['keypoints_2d'][TIPS], pixels, atol=0.01)
     assert record['is_right'] == 0 and record['has_joints_3d'] == 1
 
@@ -177,7 +177,7 @@ def test_each_kind_of_damage_has_its_sentence(damaged, name):
 def test_a_damaged_copy_is_not_built(damaged, tmp_path, capsys):
   _rewrite(damaged, lambda text: text[:-30])
   arguments = ['dexter_object', '--source', str(damaged)]
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert 'line 3 is not five points' in message
 
 
@@ -188,5 +188,5 @@ def test_the_layout_is_built_end_to_end(layout, tmp_path):
   example = test[4]  # mirrored on reading
   tips = layout[1]['Grasp2'][1] * [-1, 1, 1]
   np.testing.assert_allclose(example['joints_3d'][TIPS], tips, atol=2e-6)
-  pixels = fixtures_readers.slow_projection(tips, example['intrinsics'])
+  pixels = readers.slow_projection(tips, example['intrinsics'])
   np.testing.assert_allclose(example['keypoints_2d'][TIPS], pixels, atol=0.5)

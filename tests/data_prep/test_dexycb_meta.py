@@ -7,8 +7,8 @@ import pytest
 
 from bmc_jax import skeleton
 from bmc_jax.data import sources
-from data_prep import dexycb_meta
-from tests.fixtures_data import make_joints
+from bmc_jax.data_prep import dexycb_meta
+from tests.fixtures.examples import make_joints
 
 CAMERA = {'fx': 616.64, 'fy': 616.26, 'cx': 308.55, 'cy': 248.52}
 CAMERA |= {'width': 640, 'height': 480}
@@ -121,7 +121,7 @@ def test_real_annotations_give_the_poses_that_others_made_of_them(
   source = test_data / 'data' / 'ho3d_layout' / 'dexycb_meta_pickles'
   expected = test_data / 'data' / 'poses' / 'dexycb_subjects01-08.npz'
   if not source.is_dir() or not expected.is_file():
-    pytest.skip('no DexYCB among the real samples')
+    pytest.skip('no real samples of DexYCB')
   line = _run(source, tmp_path / 'poses.npz', capsys)
   assert (
     '7 poses (3 of right hands, 4 of left ones) of the subjects 1; 1 frames' in line

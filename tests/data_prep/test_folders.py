@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bmc_jax.data import prepared
-from data_prep import build as build_lib
-from data_prep import folders, registry, shards
-from tests import toy_dataset
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import folders, registry, shards
+from tests.fixtures import toy_dataset
 
 FOLDER = 'toy_hands'
 
@@ -128,7 +128,7 @@ def test_a_folder_with_a_damaged_file_is_not_complete(source, tmp_path, capsys, 
 @pytest.mark.slow
 def test_a_build_killed_at_any_moment_ends_complete_and_identical(tmp_path):
   toy_dataset.write(tmp_path / 'source', train=48, test=12)
-  arguments = [sys.executable, '-m', 'tests.killed_builds', str(tmp_path)]
+  arguments = [sys.executable, '-m', 'tests.fixtures.killed_builds', str(tmp_path)]
   done = subprocess.run(arguments, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   rounds = json.loads(done.stdout.splitlines()[-1])
@@ -142,7 +142,13 @@ def test_a_build_killed_at_any_moment_ends_complete_and_identical(tmp_path):
 @pytest.mark.slow
 def test_processes_end_with_the_build_that_is_killed(tmp_path):
   toy_dataset.write(tmp_path / 'source', train=48, test=12)
-  arguments = [sys.executable, '-m', 'tests.killed_builds', str(tmp_path), 'workers']
+  arguments = [
+    sys.executable,
+    '-m',
+    'tests.fixtures.killed_builds',
+    str(tmp_path),
+    'workers',
+  ]
   done = subprocess.run(arguments, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   (row,) = json.loads(done.stdout.splitlines()[-1])

@@ -8,9 +8,9 @@ import pytest
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import freihand
-from tests import fixtures_readers
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import freihand
+from tests.fixtures import readers
 
 POSES, COPIES, EVALUATION = 20, 4, 3
 K = [[480.0, 0, 112], [0, 482, 112], [0, 0, 1]]
@@ -23,12 +23,12 @@ def _write(path, name, value):
 
 def _write_layout(path):
   """A tree of the full structure; the joints of its training part (N, 21, 3)."""
-  hands = fixtures_readers.make_hands(0, POSES + EVALUATION)
+  hands = readers.make_hands(0, POSES + EVALUATION)
   parts = {'training': hands[:POSES], 'evaluation': hands[POSES:]}
   for part, joints in parts.items():
     for index in range(len(joints) * (COPIES if part == 'training' else 1)):
       image = path / part / 'rgb' / f'{index:08d}.jpg'
-      fixtures_readers.write_image(image, 224, 224, 3 * index)
+      readers.write_image(image, 224, 224, 3 * index)
     bones = np.linalg.norm(joints[:, 10] - joints[:, 9], axis=-1)
     intrinsics = np.array([K] * len(joints)) + np.arange(len(joints))[:, None, None] * [
       [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
@@ -94,7 +94,7 @@ def test_image_i_shows_pose_i_modulo_the_poses(layout):
     np.testing.assert_allclose(record['joints_3d'], joints[pose], atol=1e-6)
     intrinsics = np.array(K) + np.diag([pose, pose, 0])
     np.testing.assert_allclose(record['intrinsics'], intrinsics)
-    pixels = fixtures_readers.slow_projection(joints[pose], intrinsics)
+    pixels = readers.slow_projection(joints[pose], intrinsics)
     np.testing.assert_allclose(record['keypoints_2d'], pixels, atol=1e-3)
 
 
@@ -208,9 +208,7 @@ def test_each_kind_of_damage_has_its_sentence(damaged, name):
 def test_a_damaged_copy_is_not_built(damaged, tmp_path, capsys):
   _drop_images(damaged, '00000079.jpg')
   arguments = ['freihand', '--source', str(damaged)]
-  assert 'holds 79 images' in fixtures_readers.failure(
-    arguments, tmp_path / 'out', capsys
-  )
+  assert 'holds 79 images' in readers.failure(arguments, tmp_path / 'out', capsys)
 
 
 def test_the_layout_is_built_end_to_end(layout, tmp_path):
@@ -229,7 +227,7 @@ def test_the_layout_is_built_end_to_end(layout, tmp_path):
 def test_real_samples_are_built_and_project_onto_their_labels(test_data, tmp_path):
   source = test_data / 'data' / 'freihand_layout'
   if not source.is_dir():
-    pytest.skip('no samples of FreiHAND')
+    pytest.skip('no real samples of FreiHAND')
   path = build_lib.build('freihand', tmp_path, source=source)
   train = sources.TfdsSource(str(path), 'train')
   joints = train.batch(range(len(train)))['joints_3d']
@@ -238,9 +236,7 @@ def test_real_samples_are_built_and_project_onto_their_labels(test_data, tmp_pat
   np.testing.assert_allclose(bones, scale, atol=1e-6)
   for index in range(len(train)):
     example = train[index]
-    pixels = fixtures_readers.slow_projection(
-      example['joints_3d'], example['intrinsics']
-    )
+    pixels = readers.slow_projection(example['joints_3d'], example['intrinsics'])
     np.testing.assert_allclose(example['keypoints_2d'], pixels, atol=0.5)
     assert np.all((pixels > 0) & (pixels < 224))
   hidden = sources.TfdsSource(str(path), 'evaluation')

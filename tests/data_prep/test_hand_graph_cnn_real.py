@@ -5,9 +5,9 @@ import pytest
 import scipy.io
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from tests import fixtures_readers
-from tests.fixtures_layouts import BOX, CAMERA, write_params, write_photos
+from bmc_jax.data_prep import build as build_lib
+from tests.fixtures import readers
+from tests.fixtures.layouts import BOX, CAMERA, write_params, write_photos
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +33,7 @@ def built(layout, tmp_path_factory):
 
 def _failure(source, out, capsys) -> str:
   arguments = ['hand_graph_cnn_real', '--source', str(source)]
-  return fixtures_readers.failure(arguments, out, capsys)
+  return readers.failure(arguments, out, capsys)
 
 
 def test_every_fourth_block_of_twenty_neighbours_is_for_testing(built):
@@ -128,7 +128,7 @@ def test_a_matlab_file_of_another_kind_is_one_sentence(damaged, tmp_path, capsys
 def test_real_photos_are_built_end_to_end(test_data, tmp_path):
   source = test_data / 'data' / 'hand_graph_cnn_real' / 'real_world_testset'
   if not source.is_dir():
-    pytest.skip('no real photos among the samples')
+    pytest.skip('no real samples of photos')
   path = build_lib.build('hand_graph_cnn_real', tmp_path, source=source)
   photos = sources.TfdsSource(str(path), 'all')
   batch = photos.batch(range(len(photos)))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import ho3d
-from tests import fixtures_readers
-from tests.fixtures_data import make_joints
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import ho3d
+from tests.fixtures import readers
+from tests.fixtures.examples import make_joints
 
 CAMERA = np.array([[614.6, 0, 320.3], [0, 614.1, 238.5], [0, 0, 1]])
 # Where HO-3D keeps the joints of each finger, base to tip.
@@ -160,7 +160,7 @@ def test_evaluation_is_cropped_around_the_published_box(layout, tmp_path):
 
 def _failure(source, tmp_path, capsys, name='ho3d_v3') -> str:
   arguments = [name, '--source', str(source)]
-  return fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  return readers.failure(arguments, tmp_path / 'out', capsys)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_the_other_version_or_folder_is_one_sentence(damaged, tmp_path, capsys):
 def test_real_samples_are_built_with_their_labels_on_the_hands(test_data, tmp_path):
   source = test_data / 'data' / 'ho3d_layout'
   if not source.is_dir():
-    pytest.skip('no HO-3D among the real samples')
+    pytest.skip('no real samples of HO-3D')
   path = build_lib.build('ho3d_v3', tmp_path, source=source)
   hands = sources.TfdsSource(str(path), 'train')
   assert len(hands) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import skeleton
-from data_prep import keypoint_names
+from bmc_jax.data_prep import keypoint_names
 
 CANONICAL = list(skeleton.JOINT_NAMES)
 FINGERS = ('thumb', 'index', 'middle', 'ring', 'little')

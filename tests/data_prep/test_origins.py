@@ -6,21 +6,21 @@ import shutil
 
 import pytest
 
-from data_prep import build as build_lib
-from data_prep import origins, registry
-from tests import fixtures_coco, toy_dataset
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import origins, registry
+from tests.fixtures import coco_exports, toy_dataset
 
 
 def _write(path):
-  fixtures_coco.write_images(path / 'images' / 'default')
-  fixtures_coco.write_export(path)
+  coco_exports.write_images(path / 'images' / 'default')
+  coco_exports.write_export(path)
   return path
 
 
 def _move_a_label(path):
-  export = fixtures_coco.make_export()
+  export = coco_exports.make_export()
   export['annotations'][0]['keypoints'][0] += 1
-  fixtures_coco.write_export(path, export)
+  coco_exports.write_export(path, export)
 
 
 @pytest.fixture

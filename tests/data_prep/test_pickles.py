@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from data_prep import pickles
-from tests.memory import peak_memory
+from bmc_jax.data_prep import pickles
+from tests.fixtures.memory import peak_memory
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import augment, sources
-from data_prep import build as build_lib
+from bmc_jax.data_prep import build as build_lib
 
 REAL = {
   'freihand': ('freihand_layout', {'splits': ['train']}),
@@ -44,7 +44,7 @@ def augment_batch():
 def _build(name, test_data, out, **options):
   folder, own = REAL[name]
   if not (test_data / 'data' / folder).is_dir():
-    pytest.skip(f'no samples of {name}')
+    pytest.skip(f'no real samples of {name}')
   path = build_lib.build(
     name, out, source=test_data / 'data' / folder, **own, **options
   )

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import rhd
-from tests import fixtures_readers
-from tests.fixtures_data import make_joints
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import rhd
+from tests.fixtures import readers
+from tests.fixtures.examples import make_joints
 
 CAMERA = np.array([[280, 0, 160], [0, 281, 161], [0, 0, 1]], np.float32)
 
@@ -169,7 +169,7 @@ def test_a_build_holds_what_the_readers_give(layout, tmp_path):
 
 def _failure(source, tmp_path, capsys, *flags) -> str:
   arguments = ['rhd', '--source', str(source), *flags]
-  return fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  return readers.failure(arguments, tmp_path / 'out', capsys)
 
 
 def _set(name, value):
@@ -240,7 +240,7 @@ def test_another_folder_or_option_is_one_sentence(layout, tmp_path, capsys):
 def test_real_samples_are_built_with_their_labels_on_the_hands(test_data, tmp_path):
   source = test_data / 'data' / 'rhd_layout'
   if not source.is_dir():
-    pytest.skip('no RHD among the real samples')
+    pytest.skip('no real samples of RHD')
   path = build_lib.build('rhd', tmp_path, source=source)
   hands = sources.TfdsSource(str(path), 'evaluation')
   for example in map(hands.__getitem__, range(len(hands))):

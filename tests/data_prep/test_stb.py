@@ -9,9 +9,9 @@ import scipy.io
 
 from bmc_jax import kinematics, skeleton
 from bmc_jax.data import sources
-from data_prep import build as build_lib
-from data_prep import stb
-from tests import fixtures_readers
+from bmc_jax.data_prep import build as build_lib
+from bmc_jax.data_prep import stb
+from tests.fixtures import readers
 
 FRAMES = 2
 SEQUENCES = [f'B{i}{kind}' for i in range(1, 7) for kind in ('Counting', 'Random')]
@@ -41,7 +41,7 @@ def _write_layout(path):
   hands = {}
   turn = cv2.Rodrigues(np.array([0.00531, -0.01196, 0.00301]))[0]
   for number, sequence in enumerate(SEQUENCES):
-    joints = fixtures_readers.make_hands(number, FRAMES, bone=0.04) * [-1, 1, 1]
+    joints = readers.make_hands(number, FRAMES, bone=0.04) * [-1, 1, 1]
     hands[sequence] = joints
     labels = 1000 * np.array([_label(hand) for hand in joints])
     # README: x_depth = R x_color + t.
@@ -52,7 +52,7 @@ def _write_layout(path):
     for frame in range(FRAMES):
       for prefix in ('BB_left', 'BB_right', 'SK_color', 'SK_depth'):
         image = path / 'images' / sequence / f'{prefix}_{frame}.png'
-        fixtures_readers.write_image(image, 640, 480, 20 * number + frame)
+        readers.write_image(image, 640, 480, 20 * number + frame)
   return hands
 
 
@@ -72,7 +72,7 @@ def damaged(layout, tmp_path):
 def real_labels(test_data):
   file = test_data / 'data' / 'stb_layout' / 'labels' / 'B1Counting_BB.mat'
   if not file.is_file():
-    pytest.skip('no samples of STB')
+    pytest.skip('no real samples of STB')
   return scipy.io.loadmat(file)['handPara'].transpose(2, 1, 0)
 
 
@@ -109,7 +109,7 @@ def test_joints_are_metres_in_the_frame_of_the_camera(
   assert record['image'] == path / 'images' / 'B2Random' / f'{prefix}_1.png'
   joints = hands['B2Random'][1] - [shift, 0, 0]
   np.testing.assert_allclose(record['joints_3d'], joints, atol=1e-6)
-  pixels = fixtures_readers.slow_projection(joints, [[fx, 0, cx], [0, fy, cy], [0] * 3])
+  pixels = readers.slow_projection(joints, [[fx, 0, cx], [0, fy, cy], [0] * 3])
   np.testing.assert_allclose(record['keypoints_2d'], pixels, atol=1e-3)
   assert record['is_right'] == 0 and record['has_joints_3d'] == 1
 
@@ -162,7 +162,7 @@ DAMAGES = {
     'to 1',
   ),
   'an image too many': (
-    lambda p: fixtures_readers.write_image(
+    lambda p: readers.write_image(
       p / 'images' / 'B1Counting' / 'BB_left_2.png', 640, 480
     ),
     'holds 3 images BB_left_N.png',
@@ -217,7 +217,7 @@ def test_a_part_is_read_if_asked_for(damaged):
 def test_an_incomplete_copy_is_not_built(damaged, tmp_path, capsys):
   _delete(damaged, 'images/B5Random/BB_left_0.png')
   arguments = ['stb', '--source', str(damaged)]
-  message = fixtures_readers.failure(arguments, tmp_path / 'out', capsys)
+  message = readers.failure(arguments, tmp_path / 'out', capsys)
   assert 'holds 1 images BB_left_N.png' in message and '--partial' in message
 
 
@@ -236,15 +236,13 @@ def test_the_layout_is_built_end_to_end(layout, tmp_path):
 def test_the_real_stereo_pair_is_built_and_joints_lie_on_the_hand(test_data, tmp_path):
   source = test_data / 'data' / 'stb_layout'
   if not source.is_dir():
-    pytest.skip('no samples of STB')
+    pytest.skip('no real samples of STB')
   path = build_lib.build('stb', tmp_path, source=source, partial=True)
   pair = sources.TfdsSource(str(path), 'test')
   assert len(pair) == 2
   for index in range(2):
     example = pair[index]
-    pixels = fixtures_readers.slow_projection(
-      example['joints_3d'], example['intrinsics']
-    )
+    pixels = readers.slow_projection(example['joints_3d'], example['intrinsics'])
     np.testing.assert_allclose(example['keypoints_2d'], pixels, atol=0.5)
     # Skin is redder than blue; the wallpaper around the hand is not.
     columns, rows = np.rint(pixels).astype(int).T

@@ -3,7 +3,6 @@
 import argparse
 import importlib.util
 import os
-import pathlib
 import re
 import runpy
 import shlex
@@ -12,22 +11,25 @@ import sys
 import pytest
 from absl import flags
 
-from bmc_jax import main
-from data_prep import registry
-from tests.fixtures_hands import as_users_call
+from bmc_jax import cli
+from bmc_jax.data_prep import registry
+from bmc_jax.training.config_files import config_from_flags
+from tests.fixtures.hands import as_users_call
+from tests.fixtures.session import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [
   ROOT / 'README.md',
   ROOT / 'CONTRIBUTING.md',
   *sorted((ROOT / 'docs').glob('**/*.md')),
 ]
 BLOCK = re.compile(r'^```python\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r'python (-m [\w.]+|benchmarks/\w+\.py)([^`\n]*)')
+COMMAND = re.compile(
+  r'(python -m [\w.]+|python benchmarks/\w+\.py|bmc-jax (?!COMMAND)\w+)([^`\n]*)'
+)
 
 
 def _pages():
-  # tests/test_interop.py and tests/test_readme.py run these; TFDS takes a builder once.
+  # test_interop.py and test_readme.py run these; TFDS takes a builder once.
   pages = [page for page in PAGES if page.stem not in ('interop', 'data')]
   return [page for page in pages if BLOCK.search(page.read_text())]
 
@@ -45,7 +47,7 @@ def test_python_blocks_run_in_their_order(page, tmp_path, monkeypatch):
 
 
 def _commands() -> list[str]:
-  """Every `python -m MODULE ...` and `python benchmarks/...` of the pages, once."""
+  """Every `bmc-jax COMMAND ...` and `python ...` of the pages, once."""
   found = {}
   for page in PAGES:
     text = page.read_text().replace('\\\n', ' ')
@@ -54,7 +56,8 @@ def _commands() -> list[str]:
       rest = re.sub(r"(?<=[^' ])'$", '', rest)  # the end of a quoted shell script
       found[f'{program}{rest}'.split('  #')[0].strip()] = None
   found = [one for one in found if '|' not in one]  # fit|show|diff
-  return [one for one in found if not one.startswith(('-m venv', '-m tests.'))]
+  others = ('python -m venv', 'python -m tests.')
+  return [one for one in found if not one.startswith(others)]
 
 
 @pytest.fixture
@@ -76,7 +79,9 @@ class _Read(BaseException):
 @pytest.mark.parametrize('command', _commands())
 def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
   """Each is started as far as its arguments are read."""
-  program, *arguments = shlex.split(command.removeprefix('-m '))
+  program, *arguments = shlex.split(command.removeprefix('python ').removeprefix('-m '))
+  if program == 'bmc-jax':
+    program = f'bmc_jax.{cli.COMMANDS[arguments.pop(0)].module}'
   if program.endswith('.py'):
     source = (ROOT / program).read_text()
     missing = [one for one in arguments if one.startswith('-') and one not in source]
@@ -86,8 +91,9 @@ def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
     assert importlib.util.find_spec(program)
     return
   if program == 'bmc_jax.main':  # absl reads its flags once in a process
+    importlib.import_module(program)
     config = [one for one in arguments if one.startswith('--config')]
-    assert main.config_from_flags(config)
+    assert config_from_flags(config)
     names = [one.split('=')[0] for one in arguments if one not in config]
     assert '--workdir' in names
     assert all(name.removeprefix('--') in flags.FLAGS for name in names)

@@ -14,7 +14,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from bmc_jax import constraints, limits
-from tests.conftest import ROOT, xla_flags_for
+from tests.fixtures.session import ROOT, xla_flags_for
 
 DOCUMENT = ROOT / 'docs' / 'interop.md'
 FIRST = 'Hands to work with'
@@ -146,7 +146,7 @@ def test_the_example_does_what_it_says(heading):
 def test_the_example_of_many_devices_does_on_four(tmp_path):
   program = (
     'import pickle, sys, jax\n'
-    'from tests import test_interop as test\n'
+    'from tests.docs import test_interop as test\n'
     'result = test.run_example(test.DEVICES)\n'
     "assert len(result['automatic'][1].sharding.device_set) == 4\n"
     "names = ('noisy', 'automatic', 'manual')\n"

@@ -1,6 +1,5 @@
 """The Python examples of README.md and docs/data.md do what they say."""
 
-import pathlib
 import re
 
 import cv2
@@ -9,11 +8,10 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from data_prep import build, registry
-from tests.fixtures_data import make_example
-from tests.fixtures_hands import degenerate_hands, random_hands
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from bmc_jax.data_prep import build, registry
+from tests.fixtures.examples import make_example
+from tests.fixtures.hands import degenerate_hands, random_hands
+from tests.fixtures.session import ROOT
 
 
 def example(page: str, heading: str) -> str:

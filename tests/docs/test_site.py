@@ -1,13 +1,12 @@
 """The tools of the docs do what they say."""
 
 import importlib.util
-import pathlib
 import re
 import types
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests.fixtures.session import ROOT
 
 
 def _tool(name: str) -> types.ModuleType:
@@ -56,11 +55,11 @@ def test_the_readme_prints_what_it_says():
 
 def test_every_module_of_the_pure_core_has_an_api_page():
   pages = ''.join(page.read_text() for page in (ROOT / 'docs' / 'api').glob('*.md'))
-  named = set(re.findall(r'^::: (bmc_jax\.\w+)', pages, re.MULTILINE))
+  named = set(re.findall(r'^::: (bmc_jax[.\w]+)', pages, re.MULTILINE))
   pure = re.search(
     r'The pure modules \((.*?)\)', (ROOT / 'CONTRIBUTING.md').read_text(), re.S
   )
-  assert {f'bmc_jax.{name}' for name in re.findall(r'`(\w+)`', pure[1])} <= named
+  assert {f'bmc_jax.{name}' for name in re.findall(r'`([\w.]+)`', pure[1])} <= named
 
 
 def test_the_workflow_runs_the_targets_of_ci():

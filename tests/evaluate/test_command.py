@@ -8,10 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from bmc_jax import evaluate_command, skeleton, submission
-from bmc_jax.submission import FORMS, write_submission
-from tests import fixtures_data
-from tests.fixtures_hands import random_hands
+from bmc_jax import skeleton
+from bmc_jax.evaluate import submission
+from bmc_jax.evaluate.__main__ import PROTOCOLS, main
+from bmc_jax.evaluate.submission import FORMS, write_submission
+from tests.fixtures import examples
+from tests.fixtures.hands import random_hands
 
 COUNT = 12
 TRUTH = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]
@@ -46,13 +48,13 @@ def ho3d(tmp_path):
 
 
 def _run(*arguments) -> None:
-  evaluate_command.main([str(argument) for argument in arguments])
+  main([str(argument) for argument in arguments])
 
 
 def _score(folder, protocol, joints, *more):
   """Writes predictions, scores them; the results that were written beside them."""
   path = folder.parent / 'pred.zip'
-  form = FORMS[evaluate_command.PROTOCOLS[protocol].form]
+  form = FORMS[PROTOCOLS[protocol].form]
   write_submission(path, joints, form)
   _run('--predictions', path, '--ground-truth', folder, '--protocol', protocol, *more)
   return json.loads((folder.parent / 'pred_scores.json').read_text())['results']
@@ -123,12 +125,12 @@ def prepared(tmp_path):
   """Left and right hands; the ring fingertip of the first is not labelled."""
   rows = []
   for index in range(COUNT):
-    row = fixtures_data.make_example(index, size=40, is_right=index % 3 > 0)
+    row = examples.make_example(index, size=40, is_right=index % 3 > 0)
     row['joints_3d'] = TRUTH[index].astype(np.float32)
     row['keypoints_2d'] = np.zeros((21, 2), np.float32)
     rows.append(row)
   rows[0]['visibility'][16] = 0
-  return fixtures_data.prepare(tmp_path / 'data', {'evaluation': rows, 'train': rows})
+  return examples.prepare(tmp_path / 'data', {'evaluation': rows, 'train': rows})
 
 
 @pytest.mark.parametrize('protocol', ['rhd', 'stb', 'dexter_object'])
@@ -249,12 +251,10 @@ def test_a_list_of_frames_of_another_length_is_refused(ho3d, capsys):
 def test_a_wrist_without_a_label_is_refused_where_hands_are_aligned_to_it(
   tmp_path, capsys
 ):
-  rows = [fixtures_data.make_example(i, size=40) for i in range(2)]
+  rows = [examples.make_example(i, size=40) for i in range(2)]
   rows[1]['visibility'][0] = 0
-  rows.append(
-    fixtures_data.make_example(2, size=40) | {'has_joints_3d': np.float32([0])}
-  )
-  folder = fixtures_data.prepare(tmp_path / 'data', {'a': rows[:2], 'b': rows[2:]})
+  rows.append(examples.make_example(2, size=40) | {'has_joints_3d': np.float32([0])})
+  folder = examples.prepare(tmp_path / 'data', {'a': rows[:2], 'b': rows[2:]})
   pred = tmp_path / 'pred.zip'
   joints = np.array([row['joints_3d'] for row in rows])
   write_submission(pred, joints[:2], FORMS['camera'])
@@ -350,9 +350,9 @@ def test_a_hand_behind_the_camera_is_left_out_of_the_2d_and_depth_errors(
 
 
 def test_original_files_come_before_prepared_ones_below_them(freihand, ho3d, capsys):
-  row = fixtures_data.make_example(0, size=40)
+  row = examples.make_example(0, size=40)
   for folder, protocol in ((freihand, 'freihand'), (ho3d, 'ho3d')):
-    fixtures_data.prepare(folder / 'tfds', {'evaluation': [row]})
+    examples.prepare(folder / 'tfds', {'evaluation': [row]})
     (result,) = _score(folder, protocol, TRUTH).values()
     assert result['num_images'] == COUNT
     (folder / 'evaluation_xyz.json').unlink()

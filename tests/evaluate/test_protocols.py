@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.linalg import orthogonal_procrustes
 
-from bmc_jax import protocols
-from bmc_jax.protocols import PROTOCOLS, Hands, score
-from tests.fixtures_hands import INTRINSICS, random_hands
+from bmc_jax.evaluate import protocols
+from bmc_jax.evaluate.protocols import PROTOCOLS, Hands, score
+from tests.fixtures.hands import INTRINSICS, random_hands
 
 pytestmark = pytest.mark.usefixtures('x64')
 

@@ -7,10 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from bmc_jax import doubts, submission
-from bmc_jax.submission import FORMS, read_predictions, write_submission
-from data_prep import ho3d, pickles
-from tests.fixtures_hands import random_hands
+from bmc_jax.data_prep import ho3d, pickles
+from bmc_jax.evaluate import doubts, submission
+from bmc_jax.evaluate.submission import FORMS, read_predictions, write_submission
+from tests.fixtures.hands import random_hands
 
 COUNT = 12
 HANDS = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import interpolate
 
-from bmc_jax import experiment
 from bmc_jax.experiments import __main__ as command
 from bmc_jax.experiments import catalogue, page, results, schedule, summary
-from bmc_jax.main import config_from_flags
-from bmc_jax.results import record_config
-from tests.conftest import ROOT
+from bmc_jax.experiments.rows import row_configs
+from bmc_jax.experiments.workdir import record_config
+from bmc_jax.training.config_files import config_from_flags
+from tests.fixtures.session import ROOT
 
 TABLES = catalogue.TABLES
 
@@ -24,7 +24,7 @@ def _flags(data):
 
 @functools.cache
 def _rows(data):
-  return experiment.row_configs(config_from_flags(_flags(data)))
+  return row_configs(config_from_flags(_flags(data)))
 
 
 @pytest.mark.parametrize('data', catalogue.DATA)

@@ -8,10 +8,13 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, inputs, limits, results, train
-from bmc_jax.report.load import slug_of
-from configs import base
-from tests import tiny_config
+from bmc_jax import limits
+from bmc_jax.console.files import slug_of, write_json
+from bmc_jax.experiments import inputs, workdir
+from bmc_jax.experiments.rows import row_config, row_configs, run_experiment
+from bmc_jax.experiments.workdir import claim_rows, format_results, write_results
+from bmc_jax.training import defaults, loop
+from tests.fixtures import tiny_config
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +26,7 @@ def poses(tmp_path_factory):
 def finished(poses, tmp_path_factory):
   """A workdir in which the tiny experiment has been run."""
   workdir = tmp_path_factory.mktemp('run')
-  experiment.run_experiment(tiny_config.get_config(poses), workdir)
+  run_experiment(tiny_config.get_config(poses), workdir)
   return workdir
 
 
@@ -61,7 +64,7 @@ def test_finished_rows_are_not_run_again_and_the_table_is_printed(
   finished, poses, capsys
 ):
   times, table = _times(finished), (finished / 'results.json').read_text()
-  experiment.run_experiment(tiny_config.get_config(poses), finished)
+  run_experiment(tiny_config.get_config(poses), finished)
   assert _times(finished) == times
   assert (finished / 'results.json').read_text() == table
   printed = capsys.readouterr().out
@@ -74,7 +77,7 @@ def test_rows_run_before_stay_in_the_table_and_the_report(finished, poses):
   config = tiny_config.get_config(poses)
   config.run_rows = ('+ BMC',)
   config.data.num_threads = 1  # changes nothing that is trained
-  results = experiment.run_experiment(config, finished)
+  results = run_experiment(config, finished)
   assert list(results) == ['source only', '+ BMC']
   assert (finished / 'results.json').read_text() == table
   about = json.loads((finished / 'experiment.json').read_text())
@@ -87,12 +90,12 @@ def test_a_damaged_workdir_is_told_with_the_damaged_file(finished, poses, tmp_pa
     shutil.copytree(finished, run)
     (run / name).write_text((run / name).read_text()[:50])
     with pytest.raises(ValueError, match=f'{name} is not valid JSON'):
-      experiment.run_experiment(config, run)
+      run_experiment(config, run)
     shutil.rmtree(run)
   shutil.copytree(finished, run)
   (run / 'config.json').unlink()
   with pytest.raises(ValueError, match='holds results but no config.json'):
-    experiment.run_experiment(config, run)
+    run_experiment(config, run)
 
 
 def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
@@ -102,7 +105,7 @@ def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
   with pytest.raises(
     ValueError, match=r'different: optimizer.learning_rate\)'
   ) as error:
-    experiment.run_experiment(config, finished)
+    run_experiment(config, finished)
   assert '\n' not in str(error.value)
   assert _times(finished) == times
 
@@ -112,7 +115,7 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
 ):
   config = tiny_config.get_config(poses)
   config.run_rows = ('source only',)
-  first = experiment.run_experiment(config, tmp_path / 'run')
+  first = run_experiment(config, tmp_path / 'run')
   checkpoints = tmp_path / 'run' / 'rows' / 'source_only' / 'checkpoints'
   times = {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')}
   other = tiny_config.write_poses(tmp_path / 'other.npy', 11)
@@ -121,8 +124,8 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   def train_again(*args, **kwargs):
     raise AssertionError('opens the training data')
 
-  monkeypatch.setattr(train, 'open_train_batches', train_again)
-  second = experiment.run_experiment(config, tmp_path / 'run')
+  monkeypatch.setattr(loop, 'open_train_batches', train_again)
+  second = run_experiment(config, tmp_path / 'run')
   assert first.keys() == second.keys() == {'source only'}
   assert first != second
   (page,) = (tmp_path / 'run' / 'eval').iterdir()
@@ -134,11 +137,11 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   table = tmp_path / 'run' / 'results.json'
   assert json.loads(table.read_text()) == json.loads(json.dumps(second))
   config.eval_path = ''
-  assert experiment.run_experiment(config, tmp_path / 'run') == first
+  assert run_experiment(config, tmp_path / 'run') == first
   assert json.loads(table.read_text()) == json.loads(json.dumps(first))
   config.eval_path = other
   tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
-  third = experiment.run_experiment(config, tmp_path / 'run')
+  third = run_experiment(config, tmp_path / 'run')
   assert third != second
   assert len(list((tmp_path / 'run' / 'eval').iterdir())) == 2
   assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
@@ -150,26 +153,28 @@ def test_a_pose_file_in_place_of_the_test_set_is_tested_in_whole(poses, tmp_path
   config.eval_path = poses
   tested = inputs.with_eval_path(config, tmp_path)
   assert tested.data.test.subjects is None
-  assert results._describe(tested) == 'poses.npy all subjects'
+  assert workdir._describe(tested) == 'poses.npy all subjects'
 
 
 def test_a_row_is_run_by_one_process_at_a_time(tmp_path):
   with (
-    results.claim_rows(tmp_path, ['a', 'b']),
-    results.claim_rows(tmp_path, ['c']),
+    claim_rows(tmp_path, ['a', 'b']),
+    claim_rows(tmp_path, ['c']),
     pytest.raises(ValueError, match=rf'another process \({os.getpid()}\).* row b'),
-    results.claim_rows(tmp_path, ['d', 'b']),
+    claim_rows(tmp_path, ['d', 'b']),
   ):
     pass
-  with results.claim_rows(tmp_path, ['b', 'd']):
+  with claim_rows(tmp_path, ['b', 'd']):
     pass
 
 
 def test_rows_may_be_added_after_the_others(finished, poses, tmp_path):
   shutil.copytree(finished, tmp_path / 'run')
   config = tiny_config.get_config(poses)
-  base.add_row(config, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='tiny')
-  table = experiment.run_experiment(config, tmp_path / 'run')
+  defaults.add_row(
+    config, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='tiny'
+  )
+  table = run_experiment(config, tmp_path / 'run')
   assert list(table) == ['source only', '+ BMC', 'full 3D']
   assert {k: table[k] for k in ('source only', '+ BMC')} == json.loads(
     (finished / 'results.json').read_text()
@@ -179,14 +184,14 @@ def test_rows_may_be_added_after_the_others(finished, poses, tmp_path):
     del first.rows['source only']
   first.run_rows = ('+ BMC',)
   with pytest.raises(ValueError, match='begun with another config .*source only'):
-    experiment.run_experiment(first, tmp_path / 'run')
+    run_experiment(first, tmp_path / 'run')
 
 
 def test_lost_predictions_are_made_again(finished, poses, tmp_path):
   shutil.copytree(finished, tmp_path / 'run')
   path = tmp_path / 'run' / 'rows' / 'plus_bmc' / 'predictions.npz'
   path.unlink()
-  experiment.run_experiment(tiny_config.get_config(poses), tmp_path / 'run')
+  run_experiment(tiny_config.get_config(poses), tmp_path / 'run')
   assert path.exists()
 
 
@@ -196,13 +201,13 @@ def test_original_files_are_prepared_once_and_anew_when_they_change(
   folder = tmp_path / 'photos'
   folder.mkdir()
   (folder / 'a').write_text('1')
-  monkeypatch.setattr('data_prep.build.build', lambda name, out, source: out)
+  monkeypatch.setattr('bmc_jax.data_prep.build.build', lambda name, out, source: out)
   config = tiny_config.get_config(str(tmp_path))
   config.eval_path, config.eval_prepare = str(folder), 'hand_graph_cnn_real'
   tested = inputs.with_eval_path(config, tmp_path)
   assert inputs.with_eval_path(config, tmp_path).data.test == tested.data.test
   record = {'metrics': {}, 'chance': {}, 'num_test': 1}
-  results.write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
+  write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
   about = json.loads((tmp_path / 'experiment.json').read_text())
   assert about['test_set'] == 'photos all'
   (folder / 'b').write_text('2')
@@ -213,11 +218,11 @@ def test_original_files_are_prepared_once_and_anew_when_they_change(
 def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_path):
   config = tiny_config.get_config(str(tmp_path / 'missing.npy'))
   with pytest.raises(FileNotFoundError, match='missing.npy does not exist'):
-    experiment.run_experiment(config, tmp_path / 'run')
+    run_experiment(config, tmp_path / 'run')
   config = tiny_config.get_config(poses)
   config.run_rows = ('source only',)
   config.num_steps = 1
-  experiment.run_experiment(config, tmp_path / 'run')
+  run_experiment(config, tmp_path / 'run')
 
 
 def _limits(config, workdir):
@@ -225,7 +230,7 @@ def _limits(config, workdir):
 
 
 def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
-  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
   first = _limits(config, tmp_path)
   assert first.metadata.num_poses == 40 and first.metadata.source.startswith(poses)
   text = (tmp_path / 'limits.json').read_text()
@@ -241,11 +246,13 @@ def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
 def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
   config = tiny_config.get_config(poses)
   bmc = {'weights': tiny_config.WEIGHTS}
-  base.add_row(config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny')
-  base.add_row(config, 'again', {'bmc': bmc}, group='tiny')
+  defaults.add_row(
+    config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny'
+  )
+  defaults.add_row(config, 'again', {'bmc': bmc}, group='tiny')
   # The names do not depend on which rows are run.
   config.run_rows = ('boxes',)
-  rows = experiment.row_configs(config)
+  rows = row_configs(config)
   boxes = inputs.open_limits(rows, tmp_path, ['boxes'])
   assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
   both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
@@ -255,7 +262,7 @@ def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
 
 
 def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
-  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
   joints = np.load(poses)
   path = tmp_path / 'given.json'
   limits.save_limits(path, limits.fit_limits(joints, reference=(5, 6)))
@@ -265,7 +272,7 @@ def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
 
 
 def test_constraints_without_limits_are_refused(poses, tmp_path):
-  config = experiment.row_config(tiny_config.get_config(poses), '+ BMC')
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
   with config.unlocked():
     config.limits.source = type(config)()
   with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
@@ -293,15 +300,15 @@ def test_a_last_row_that_can_not_run_leaves_the_workdir_free(
   poses, tmp_path, overrides, message
 ):
   config = tiny_config.get_config(poses)
-  base.add_row(config, 'bad', overrides)
+  defaults.add_row(config, 'bad', overrides)
   with pytest.raises((ValueError, OSError), match=message):
-    experiment.run_experiment(config, tmp_path)
+    run_experiment(config, tmp_path)
   left = {path.name for path in tmp_path.iterdir() if '.lock' not in path.name}
   assert left == {'config.json'}
 
 
 def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
-  rows = experiment.row_configs(tiny_config.get_config(poses))
+  rows = row_configs(tiny_config.get_config(poses))
   opened, open_source = [], inputs.sources.open_source
   monkeypatch.setattr(
     inputs.sources, 'open_source', lambda s: opened.append(s) or open_source(s)
@@ -329,23 +336,23 @@ def test_a_wrong_last_row_is_told_before_the_first_is_run(
   poses, tmp_path, overrides, message
 ):
   config = tiny_config.get_config(poses)
-  base.add_row(config, 'bad', overrides)
+  defaults.add_row(config, 'bad', overrides)
   with pytest.raises(ValueError, match=message):
-    experiment.run_experiment(config, tmp_path / 'run')
+    run_experiment(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
 def test_rows_need_names_of_their_own(poses, tmp_path):
   config = tiny_config.get_config(poses)
-  base.add_row(config, 'plus bmc', {})
+  defaults.add_row(config, 'plus bmc', {})
   with pytest.raises(ValueError, match="share the folder 'plus_bmc': rename one"):
-    experiment.run_experiment(config, tmp_path)
+    run_experiment(config, tmp_path)
   config.run_rows = ('nope',)
   with pytest.raises(ValueError, match="There is no row 'nope'; the rows are"):
-    experiment.run_experiment(config, tmp_path)
+    run_experiment(config, tmp_path)
   config.run_rows = ()
   with pytest.raises(ValueError, match='has no rows to run'):
-    experiment.run_experiment(config, tmp_path)
+    run_experiment(config, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -365,20 +372,20 @@ def test_a_row_has_a_folder_that_can_be_read(name, folder):
 @pytest.mark.parametrize('name', ['', ' ', 3])
 def test_a_row_needs_a_name(poses, name):
   with pytest.raises(ValueError, match='must be a text'):
-    base.add_row(tiny_config.get_config(poses), name, {})
+    defaults.add_row(tiny_config.get_config(poses), name, {})
 
 
 def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
   content = {'a': float('nan'), 'b': [1.5, float('inf')], 'c': {'d': -float('inf')}}
-  results.write_json(tmp_path / 'x.json', content)
+  write_json(tmp_path / 'x.json', content)
   text = (tmp_path / 'x.json').read_text()
   assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
-  table = results.format_results({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
+  table = format_results({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
   assert 'None' not in table and 'nan' not in table
 
 
 def test_the_table_has_a_line_of_chance_under_each_group():
-  lines = results.format_results(
+  lines = format_results(
     {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
     {'x': {'depth_mm': 30}, 'y': {'depth_mm': 40}},
     {'a': 'x', 'b': 'y', 'c': 'x'},

@@ -12,8 +12,9 @@ import pytest
 
 from bmc_jax.experiments import __main__ as command
 from bmc_jax.experiments import benchmark, catalogue, schedule
-from tests import fixtures_data, tiny_config
-from tests.conftest import ROOT
+from tests.fixtures import tiny_config
+from tests.fixtures.examples import make_example, prepare
+from tests.fixtures.session import ROOT
 
 TABLES = catalogue.TABLES
 SMALL = (
@@ -41,7 +42,7 @@ def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp('prepared')
 
   def examples(first, count):
-    return [fixtures_data.make_example(first + i, size=40) for i in range(count)]
+    return [make_example(first + i, size=40) for i in range(count)]
 
   splits = {
     'rhd': {'train': examples(0, 8)},
@@ -59,7 +60,7 @@ def prepared(tmp_path_factory):
     },
   }
   for name, parts in splits.items():
-    fixtures_data.prepare(folder / name, parts)
+    prepare(folder / name, parts)
   return folder
 
 
@@ -158,11 +159,11 @@ def test_a_run_that_is_stopped_saves_its_rows_and_leaves_no_process(tmp_path, nu
 import signal
 import sys
 from pathlib import Path
-from bmc_jax import preemption
+from bmc_jax.training import preemption
 from bmc_jax.experiments import schedule
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 command = (sys.executable, '-m', 'bmc_jax.main',
-  '--config=tests/tiny_config.py:{poses}', '--config.num_steps=100000',
+  '--config=tests/fixtures/tiny_config.py:{poses}', '--config.num_steps=100000',
   '--workdir={tmp_path}/run', '--noreport')
 with preemption.raised():
   schedule.run([schedule.Job(Path('{tmp_path}/run'), 'long', command)], 1, 1)

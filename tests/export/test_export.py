@@ -6,12 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax import export, trained_row
-from bmc_jax.experiment import run_experiment
-from bmc_jax.exporting import onnx, parity, signature, stablehlo, tflite
+from bmc_jax.experiments.rows import run_experiment
+from bmc_jax.export import onnx, parity, signature, stablehlo, tflite
+from bmc_jax.export.__main__ import main
 from bmc_jax.models import create_model
-from tests import tiny_config
-from tests.fixtures_hands import as_users_call
+from bmc_jax.training import trained_row
+from tests.fixtures import tiny_config
+from tests.fixtures.hands import as_users_call
 
 
 def _train(folder, data):
@@ -36,7 +37,7 @@ def lifter(tmp_path_factory):
 
 
 def _export(row, *arguments):
-  export.main(['--checkpoint', str(row.folder), *(str(a) for a in arguments)])
+  main(['--checkpoint', str(row.folder), *(str(a) for a in arguments)])
 
 
 def _expected(row, inputs):
@@ -141,19 +142,17 @@ def test_a_missing_library_is_told_with_its_extra(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  ('form', 'libraries'),
+  'form',
   [
-    (tflite, ('tensorflow', 'ai_edge_litert')),
-    (onnx, ('jax2onnx', 'onnxruntime')),
+    pytest.param(tflite, marks=pytest.mark.extra('tflite')),
+    pytest.param(onnx, marks=pytest.mark.extra('onnx')),
   ],
   ids=['tflite', 'onnx'],
 )
 @pytest.mark.parametrize(('depth', 'head'), [(18, 'heatmap'), (50, 'regression')])
 def test_other_formats_are_the_model_within_their_tolerance(
-  form, libraries, depth, head, tmp_path
+  form, depth, head, tmp_path
 ):
-  for name in libraries:
-    pytest.importorskip(name, reason=f'{name} is not installed (docs/export.md)')
   model = create_model({'name': 'pose_network', 'depth': depth, 'head': head})
   inputs = signature.Signature(
     ('image', 'intrinsics'), ((128, 128, 3), (3, 3)), (np.uint8, np.float32)

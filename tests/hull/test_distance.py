@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from scipy.spatial import ConvexHull
 
 from bmc_jax import hull
-from tests.fixtures_hands import as_users_call
+from tests.fixtures.hands import as_users_call
 
 DISTANCE = jax.jit(hull.hull_distance)
 CHORDAL = jax.jit(functools.partial(hull.hull_distance, distance='chordal_l1'))

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from bmc_jax import joint_files, skeleton
-from tests.fixtures_hands import random_hands
+from bmc_jax import skeleton
+from bmc_jax.joint_files.reading import read_joints
+from tests.fixtures.hands import random_hands
 
 HANDS = random_hands(0, 12).joints.round(6)
 SIDES = np.arange(12) % 3 > 0
@@ -110,7 +111,7 @@ FORMS = {
 def test_every_form_of_file_gives_the_same_hands(form, tmp_path):
   path = tmp_path / f'hands.{FORMS[form]}'
   sides = _write(path, form)
-  found = joint_files.read_joints(path)
+  found = read_joints(path)
   np.testing.assert_allclose(found.joints_3d, HANDS, rtol=1e-12)
   assert found.complete.all()
   if sides is None:
@@ -122,7 +123,7 @@ def test_every_form_of_file_gives_the_same_hands(form, tmp_path):
 def test_one_hand_alone_is_a_file_of_one(tmp_path):
   path = tmp_path / 'hand.json'
   path.write_text(json.dumps(_points(HANDS[0])))
-  np.testing.assert_allclose(joint_files.read_joints(path).joints_3d, HANDS[:1])
+  np.testing.assert_allclose(read_joints(path).joints_3d, HANDS[:1])
 
 
 @pytest.mark.parametrize('ending', ['csv', 'json', 'npy'])
@@ -137,7 +138,7 @@ def test_missing_values_are_kept_as_hands_with_nan(ending, tmp_path):
     path.write_text(json.dumps(holes.tolist()))
   else:
     np.save(path, holes.astype(float))
-  found = joint_files.read_joints(path)
+  found = read_joints(path)
   assert len(found.joints_3d) == 12
   np.testing.assert_array_equal(found.complete, np.arange(12) != 4)
 
@@ -230,7 +231,7 @@ def test_bad_files_are_refused_in_a_sentence_that_names_them(name, tmp_path):
   if write:
     write(tmp_path / name)
   with pytest.raises((ValueError, OSError), match=sentence) as error:
-    joint_files.read_joints(tmp_path / name)
+    read_joints(tmp_path / name)
   assert name in str(error.value) and '\n' not in str(error.value)
 
 
@@ -242,7 +243,7 @@ def test_a_corrupt_archive_is_refused_whichever_byte_is_wrong(tmp_path):
   for start in range(0, len(content) - 60, 40):
     path.write_bytes(content[:start] + bytes(60) + content[start + 60 :])
     try:
-      joint_files.read_joints(path)
+      read_joints(path)
     except (ValueError, OSError) as error:
       refused += 'corrupt.npz' in str(error)
   assert refused > 0.9 * (len(content) - 60) // 40
@@ -253,20 +254,20 @@ def test_the_order_of_stb_is_told_from_the_canonical_one_even_for_one_hand(tmp_p
   for hands in (HANDS, HANDS[:1]):
     np.save(path, skeleton.reorder(hands, 'canonical', 'stb'))
     with pytest.raises(ValueError, match='thumb is shorter .* so that stb is probably'):
-      joint_files.read_joints(path)
-    np.testing.assert_array_equal(joint_files.read_joints(path, 'stb').joints_3d, hands)
+      read_joints(path)
+    np.testing.assert_array_equal(read_joints(path, 'stb').joints_3d, hands)
     np.save(path, hands)
     with pytest.raises(ValueError, match='so that canonical or .* is probably'):
-      joint_files.read_joints(path, 'stb')
+      read_joints(path, 'stb')
 
 
 def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
   path = tmp_path / 'hands.npy'
   np.save(path, HANDS)
   with pytest.raises(ValueError, match="'mano' the bones are .* name it with --order"):
-    joint_files.read_joints(path, 'mano')
+    read_joints(path, 'mano')
   with pytest.raises(ValueError, match="Unknown joint order 'coco'"):
-    joint_files.read_joints(path, 'coco')
+    read_joints(path, 'coco')
   np.savez(tmp_path / 'hands.npz', joints_mano=HANDS)
   with pytest.raises(ValueError, match="asked for is 'rhd', the joints are named mano"):
-    joint_files.read_joints(tmp_path / 'hands.npz', 'rhd')
+    read_joints(tmp_path / 'hands.npz', 'rhd')

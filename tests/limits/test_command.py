@@ -9,17 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from bmc_jax import (
-  judgement,
-  limits,
-  limits_command,
-  plausibility,
-  pose_flags,
-  skeleton,
-  violations,
-)
+from bmc_jax import limits, skeleton
+from bmc_jax.joint_files.flags import Poses
+from bmc_jax.limits.__main__ import main as limits_main
+from bmc_jax.plausibility import judgement, violations
+from bmc_jax.plausibility.__main__ import main as plausibility_main
 from bmc_jax.report import hulls
-from tests.fixtures_hands import random_hands
+from tests.fixtures.hands import random_hands
 
 HANDS = 0.04 * random_hands(7, 200, spread=10).joints
 OTHERS = 0.04 * random_hands(8, 150, spread=14).joints
@@ -48,7 +44,7 @@ def test_fit_writes_what_fit_limits_gives(folder, capsys):
   mixed = np.where((np.arange(200) % 2 == 0)[:, None, None], HANDS, HANDS * [-1, 1, 1])
   mixed[3, 4] = np.nan
   np.save('mixed.npy', 1e3 * skeleton.reorder(mixed, 'canonical', 'mano'))
-  limits_command.main(
+  limits_main(
     'fit mixed.npy --order mano --unit mm --coverage 0.95 --out new.json'.split()
   )
   text = capsys.readouterr().out
@@ -75,7 +71,7 @@ def _admitted(joints, each):
 
 
 def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
-  limits_command.main(
+  limits_main(
     'diff clinical fitted.json --poses others.npy --unit m --out diff.html'.split()
   )
   text = capsys.readouterr().out
@@ -100,7 +96,7 @@ def test_diff_marks_what_an_edit_changed_however_small(folder, capsys):
   content['bone_lengths']['ring']['tip'][1] += 0.001
   content['hull_vertices'] += 3  # the same hulls
   (folder / 'edited.json').write_text(json.dumps(content))
-  limits_command.main('diff fitted.json edited.json --out diff.html'.split())
+  limits_main('diff fitted.json edited.json --out diff.html'.split())
   rows = capsys.readouterr().out.splitlines()
   changed = [row.split('  ')[0] for row in rows if row.endswith('  yes')]
   assert changed == ['ring DIP-tip length', 'index PIP joint']
@@ -109,7 +105,7 @@ def test_diff_marks_what_an_edit_changed_however_small(folder, capsys):
 
 
 def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
-  limits_command.main('show fitted.json --out page.html --poses hands.npy'.split())
+  limits_main('show fitted.json --out page.html --poses hands.npy'.split())
   assert capsys.readouterr().out == 'page.html\n'
   page = (folder / 'page.html').read_text()
   assert page.count('class="plot"') == 19 and page.count('flexion (°)') == 15
@@ -128,7 +124,7 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   np.savez('joints.npz', joints_canonical=hands, is_right=np.ones(30))
   limits.save_limits('exact.json', limits.fit_limits(HANDS, coverage=1.0))
   command = 'joints.npz --unit m --limits exact.json --out page.html'
-  plausibility.main(command.split())
+  plausibility_main(command.split())
   text = capsys.readouterr().out
   assert '30 hands, 1 of them with missing joints, left out' in text
   assert '1 of no size is not judged. 27 of 28 hands' in text
@@ -139,7 +135,7 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   assert float(found[1]) == pytest.approx(1e3 * scale * (length - most), abs=0.01)
   page = (folder / 'page.html').read_text()
   assert 'hand 4' in page and page.count('class="hand blank"') == 2
-  plausibility.main('joints.npz --limits exact.json'.split())
+  plausibility_main('joints.npz --limits exact.json'.split())
   assert '% of the reference bone' in capsys.readouterr().out, 'the unit is unknown'
 
 
@@ -151,7 +147,7 @@ def test_the_worst_hand_breaks_limits_by_most_and_its_largest_violation_comes_fi
   tips = hands[9, [4, 8, 12]] - hands[9, [3, 7, 11]]
   hands[9, [4, 8, 12]] += 0.1 * tips
   exact = limits.fit_limits(HANDS, coverage=1.0)
-  poses = pose_flags.Poses(hands, np.ones(20, bool), np.ones(20, bool), True, '')
+  poses = Poses(hands, np.ones(20, bool), np.ones(20, bool), True, '')
   found = judgement.judge(poses, exact)
   assert found.worst().tolist() == [5, 9]
   assert re.match(r'index MCP joint \+\d+', found.describe(5)[0])
@@ -178,29 +174,29 @@ def test_dots_in_figures_keep_the_share_that_is_outside():
 
 def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):
   np.save('points.npy', np.zeros((3, 21, 3)))
-  plausibility.main('points.npy --limits clinical --out page.html'.split())
+  plausibility_main('points.npy --limits clinical --out page.html'.split())
   text = capsys.readouterr().out
   assert '3 of no size are not judged. 0 of 0 hands keep all limits.' in text
   assert 'limit  ' not in text, 'no table without rows'
-  limits_command.main('show clinical --poses points.npy --out page.html'.split())
+  limits_main('show clinical --poses points.npy --out page.html'.split())
 
 
 def test_sides_are_told_by_the_limits_where_the_file_does_not(folder, capsys):
   is_right = np.arange(200) % 3 > 0
   np.save('mixed.npy', np.where(is_right[:, None, None], HANDS, HANDS * [-1, 1, 1]))
-  plausibility.main('mixed.npy --limits clinical'.split())
+  plausibility_main('mixed.npy --limits clinical'.split())
   text = capsys.readouterr().out
   assert (
     f'judged by the limits: {is_right.sum()} right, {(~is_right).sum()} left' in text
   )
-  plausibility.main('mixed.npy --limits clinical --handedness right'.split())
+  plausibility_main('mixed.npy --limits clinical --handedness right'.split())
   assert 'taken as right hands' in capsys.readouterr().out
 
 
 def test_no_command_writes_over_what_it_reads(folder, capsys):
   limits.save_limits('left.json', _left(limits.load_limits('fitted.json')))
   before = {path.name: path.read_bytes() for path in folder.iterdir()}
-  command, check = limits_command.main, plausibility.main
+  command, check = limits_main, plausibility_main
   for main, arguments in (
     (command, 'fit hands.npy --out ./hands.npy'),
     (command, 'show fitted.json --out fitted.json'),
@@ -221,7 +217,7 @@ def _left(fitted):
 
 def test_mistakes_end_with_one_sentence_and_status_2(folder, capsys):
   fit, show, judge = 'fit hands.npy --out x.json', 'show fitted.json', 'hands.npy'
-  command, check = limits_command.main, plausibility.main
+  command, check = limits_main, plausibility_main
   message = _fails(capsys, command, f'{fit} --unit mm')
   assert 'this looks like metres, not millimetres' in message
   assert "order 'rhd' the bones" in _fails(capsys, command, f'{fit} --order rhd')
@@ -244,12 +240,12 @@ def test_modules_run_as_commands(module):
   done = subprocess.run(
     [sys.executable, '-m', module, '--help'], capture_output=True, text=True
   )
-  assert done.returncode == 0 and f'python -m {module}' in done.stdout
+  assert done.returncode == 0 and module.replace('bmc_jax.', 'bmc-jax ') in done.stdout
 
 
 def test_limits_of_other_frames_are_fitted_and_not_compared(folder, capsys):
-  limits_command.main('fit hands.npy --frames shortest_arc --out arc.json'.split())
+  limits_main('fit hands.npy --frames shortest_arc --out arc.json'.split())
   capsys.readouterr()
   assert limits.load_limits('arc.json').metadata.frames == 'shortest_arc'
-  message = _fails(capsys, limits_command.main, 'diff arc.json fitted.json')
+  message = _fails(capsys, limits_main, 'diff arc.json fitted.json')
   assert "'shortest_arc' and 'sequential'" in message

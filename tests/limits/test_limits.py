@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bmc_jax import constraints, hull, joint_files, limits, skeleton, violations
+from bmc_jax import constraints, hull, limits, skeleton
+from bmc_jax.joint_files.reading import read_joints
 from bmc_jax.limits import literature
-from tests.fixtures_hands import as_users_call, random_hands
+from bmc_jax.plausibility import violations
+from tests.fixtures.hands import as_users_call, random_hands
 
 BMC_LOSS = jax.jit(constraints.bmc_loss)
 LEAVES = ('bone_lengths', 'curvatures', 'root_angles', 'hulls')
@@ -397,7 +399,7 @@ def test_clinical_limits_admit_most_real_joints(test_data):
     path = test_data / 'data' / 'poses' / name
     if not path.is_file():
       pytest.skip(f'no real samples: there is no file {path}')
-    file = joint_files.read_joints(path, joint_order)
+    file = read_joints(path, joint_order)
     joints = file.joints_3d[::20]
     if file.is_right is not None:
       is_right = file.is_right[::20, None, None]

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from bmc_jax import limits
-from bmc_jax.scale_fit import fit_scale
-from tests.fixtures_hands import degenerate_hands, random_hands
+from bmc_jax.limits.scale_fit import fit_scale
+from tests.fixtures.hands import degenerate_hands, random_hands
 
 FITTED = random_hands(4, 400, spread=10).joints
 LIMITS = limits.fit_limits(FITTED, coverage=1.0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bmc_jax import limits, skeleton, violations
-from tests.fixtures_hands import random_hands, slow_root_frames, unit
+from bmc_jax import limits, skeleton
+from bmc_jax.plausibility import violations
+from tests.fixtures.hands import random_hands, slow_root_frames, unit
 
 HANDS = random_hands(3, 120, spread=12).joints
 LIMITS = limits.fit_limits(random_hands(4, 400, spread=10).joints, coverage=0.98)

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from bmc_jax import joint_files, predict
-from bmc_jax.experiment import run_experiment
-from bmc_jax.prediction import media
-from bmc_jax.prediction.hints import Hand
-from tests import tiny_config
-from tests.fixtures_data import make_example
+from bmc_jax.experiments.rows import run_experiment
+from bmc_jax.joint_files.reading import read_joints
+from bmc_jax.predict import media
+from bmc_jax.predict.__main__ import main
+from bmc_jax.predict.hints import Hand
+from tests.fixtures import tiny_config
+from tests.fixtures.examples import make_example
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +47,7 @@ def photos(tmp_path):
 
 
 def _predict(run, *arguments):
-  predict.main(['--checkpoint', str(run), *(str(a) for a in arguments)])
+  main(['--checkpoint', str(run), *(str(a) for a in arguments)])
 
 
 def _fails(capsys, run, *arguments) -> str:
@@ -97,7 +98,7 @@ def test_the_file_can_be_judged_like_any_other(run, photos, tmp_path, capsys):
   joints = make_example(0)['joints_3d'].astype(float)  # two steps teach no hand
   content['hands'][0]['joints_3d'] = joints.tolist()
   path.write_text(json.dumps(content))
-  read = joint_files.read_joints(path)
+  read = read_joints(path)
   np.testing.assert_array_equal(read.joints_3d, joints[None])
   assert read.is_right is not None and not read.is_right[0]
 
@@ -220,7 +221,9 @@ def test_a_lifter_is_refused(run, photos, tmp_path, capsys):
 
 def test_the_detector_gives_boxes_and_sides(run, photos, tmp_path, monkeypatch, capsys):
   found = [[Hand([20, 20, 90, 90], False)], [], [Hand(None, True)] * 2]
-  monkeypatch.setattr(predict, '_hand_finder', lambda *_: lambda _: found.pop(0))
+  monkeypatch.setattr(
+    'bmc_jax.predict.__main__._hand_finder', lambda *_: lambda _: found.pop(0)
+  )
   (photos / '3.jpg').unlink()
   _predict(run, photos, '--out', tmp_path / 'out')
   assert '1.png: no hand found' in capsys.readouterr().out

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bmc_jax import skeleton
-from bmc_jax.prediction import View, predictor
-from bmc_jax.prediction.framing import Framing
-from bmc_jax.prediction.smoothing import OneEuroFilter
-from tests import fixtures_data
-from tests.fixtures_data import DOT_JOINTS, find_dots
+from bmc_jax.predict import View, predictor
+from bmc_jax.predict.framing import Framing
+from bmc_jax.predict.smoothing import OneEuroFilter
+from tests.fixtures import examples
+from tests.fixtures.examples import DOT_JOINTS, find_dots
 
 SIZE = 96
 CONFIG = types.SimpleNamespace(
@@ -28,10 +28,10 @@ def bone_of(joints) -> float:
 
 def photo(index: int, *, is_right=True, height=240, width=320) -> dict:
   """An example in a photo that is not square, with the hand off its middle."""
-  example = fixtures_data.make_example(index, size=160)
+  example = examples.make_example(index, size=160)
   intrinsics = example['intrinsics'] + np.float32([[0, 0, 130], [0, 0, 40], [0, 0, 0]])
   keypoints = example['keypoints_2d'] + np.float32([130, 40])
-  image = fixtures_data.draw_dots(keypoints, max(height, width))[:height, :width]
+  image = examples.draw_dots(keypoints, max(height, width))[:height, :width]
   example |= {'image': image, 'intrinsics': intrinsics, 'keypoints_2d': keypoints}
   if is_right:
     return example

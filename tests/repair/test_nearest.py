@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from bmc_jax import constraints, geometry, kinematics, limits
 from bmc_jax import repair as repair_lib
-from tests.fixtures_hands import (
+from tests.fixtures.hands import (
   INTRINSICS,
   as_users_call,
   degenerate_hands,
@@ -82,7 +82,7 @@ def test_repaired_hands_are_plausible_and_nearer_to_the_truth(keep, hands, hand_
 def test_depth_noise_on_later_frames_of_stb_falls_by_a_quarter_and_more(test_data):
   path = test_data / 'data' / 'poses' / 'stb_train_joints.npy'
   if not path.is_file():
-    pytest.skip(f'no real poses: there is no file {path}')
+    pytest.skip(f'no real samples: there is no file {path}')
   frames = np.load(path).astype(np.float32)
   hand_limits = limits.fit_limits(frames[: len(frames) // 2 : 10])
   truth = frames[3 * len(frames) // 4 :][:: len(frames) // (4 * COUNT)][:COUNT]
@@ -225,5 +225,6 @@ def test_wrong_arguments_are_refused_in_a_sentence(hands, hand_limits):
 def test_a_missing_optax_is_named_together_with_its_extra(monkeypatch):
   monkeypatch.setitem(sys.modules, 'optax', None)
   monkeypatch.delitem(sys.modules, 'bmc_jax.repair')
+  monkeypatch.delitem(sys.modules, 'bmc_jax.repair.nearest')
   with pytest.raises(ImportError, match=r"optax.*pip install 'bmc_jax\[repair\]'"):
     importlib.import_module('bmc_jax.repair')

@@ -98,7 +98,7 @@ def make_workdir(directory):
   about = {
     'title': 'Procedural hands, studio to wild',
     'description': 'Weak supervision on <wild> images.\n\nSecond paragraph.',
-    'command': 'python -m bmc_jax.main --config=configs/demo.py --workdir=out',
+    'command': 'bmc-jax train --config=configs/demo.py --workdir=out',
     'rows': rows,
     'groups': {
       name: 'lifter' if name.startswith('lifter') else 'network' for name in rows

@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from bmc_jax import constraints, kinematics, limits, pose25d, skeleton, violations
+from bmc_jax import constraints, kinematics, limits, pose25d, skeleton
+from bmc_jax.plausibility import violations
 from bmc_jax.report import viewer_page
 from bmc_jax.report.viewer_page import ViewedHand
-from tests.fixtures_browser import open_browser
-from tests.fixtures_hands import degenerate_hands, random_hands
+from tests.fixtures.browser import open_browser
+from tests.fixtures.hands import degenerate_hands, random_hands
 
 COUNT = 12
 HANDS = random_hands(3, 200).joints

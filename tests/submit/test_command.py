@@ -6,14 +6,19 @@ import shutil
 import numpy as np
 import pytest
 
-from bmc_jax import evaluate_command, skeleton, submit, trained_row
-from bmc_jax.experiment import row_config
-from bmc_jax.ground_truth import GroundTruth
-from bmc_jax.results import write_json
-from bmc_jax.submission import FORMS, read_predictions, write_submission
-from bmc_jax.train import train
-from tests import fixtures_data, tiny_config
-from tests.fixtures_hands import random_hands
+from bmc_jax import skeleton
+from bmc_jax.console.files import write_json
+from bmc_jax.evaluate.__main__ import main as evaluate_main
+from bmc_jax.evaluate.ground_truth import GroundTruth
+from bmc_jax.evaluate.submission import FORMS, read_predictions, write_submission
+from bmc_jax.experiments.rows import row_config
+from bmc_jax.submit.__main__ import main
+from bmc_jax.submit.predictions import to_metres
+from bmc_jax.training import trained_row
+from bmc_jax.training.loop import train
+from tests.fixtures import tiny_config
+from tests.fixtures.examples import make_example, prepare
+from tests.fixtures.hands import random_hands
 
 COUNT = 6
 TRUTH = 0.032 * random_hands(0, COUNT).joints + [0.02, -0.03, 0.6]
@@ -51,23 +56,23 @@ def test_hands_get_the_size_that_is_known_of_them():
     (WRIST, None),
     (WRIST, LENGTHS),
   ):
-    joints = submit.to_metres(NORMALIZED, truth, scale=scale)
+    joints = to_metres(NORMALIZED, truth, scale=scale)
     np.testing.assert_allclose(joints, _as_stored(TRUTH), rtol=1e-5)
   with pytest.raises(ValueError, match='size of 6 of 6 hands is not known: .*--scale'):
-    submit.to_metres(NORMALIZED, NOTHING)
+    to_metres(NORMALIZED, NOTHING)
   with pytest.raises(ValueError, match=r'the bone \(9, 10\), but .* is \(5, 6\)'):
-    submit.to_metres(NORMALIZED, NOTHING, (5, 6), LENGTHS)
+    to_metres(NORMALIZED, NOTHING, (5, 6), LENGTHS)
 
 
 def test_a_wrist_that_is_given_is_where_the_hand_is_put():
   moved = NORMALIZED + [1.0, -2.0, 3.0]
-  joints = submit.to_metres(moved, WRIST)
+  joints = to_metres(moved, WRIST)
   np.testing.assert_allclose(joints[:, 0], _as_stored(TRUTH)[:, 0], rtol=1e-6)
   # Too far away in reference bones means smaller bones at the given depth.
   sizes = np.linalg.norm(joints[:, 10] - joints[:, 9], axis=-1)
   np.testing.assert_allclose(sizes, TRUTH[:, 0, 2] / moved[:, 0, 2], rtol=1e-5)
   # A whole hand is not moved: the place is the network's.
-  whole = submit.to_metres(moved, WHOLE)
+  whole = to_metres(moved, WHOLE)
   assert np.abs(whole[:, 0] - _as_stored(TRUTH)[:, 0]).max() > 0.02
 
 
@@ -82,18 +87,16 @@ def trained(tmp_path_factory):
   row_dir = folder / 'run' / 'rows' / 'source_only'
   train(config, row_dir, None)
   write_json(row_dir / 'config.json', json.loads(config.to_json()))
-  rows = [
-    fixtures_data.make_example(i, size=40, is_right=i % 2 == 0) for i in range(12)
-  ]
+  rows = [make_example(i, size=40, is_right=i % 2 == 0) for i in range(12)]
   weak = [row | {'has_joints_3d': np.float32([0])} for row in rows]
-  data = fixtures_data.prepare(folder / 'data', {'evaluation': rows, 'weak': weak})
+  data = prepare(folder / 'data', {'evaluation': rows, 'weak': weak})
   return folder / 'run', data
 
 
 def _submit(trained, out, *more):
   run, data = trained
   arguments = ('--workdir', run, '--data', data, '--out', out, *more)
-  submit.main([str(argument) for argument in arguments])
+  main([str(argument) for argument in arguments])
 
 
 def test_a_checkpoint_becomes_a_file_that_is_valid_and_scored(
@@ -104,20 +107,18 @@ def test_a_checkpoint_becomes_a_file_that_is_valid_and_scored(
   text = capsys.readouterr().out
   assert '12 images.\nThis is no full submission: the challenge has 11524' in text
   validate = f'--validate {out} --format ho3d --count 12'.split()
-  submit.main(validate)
+  main(validate)
   assert 'a valid ho3d file of 12 images' in capsys.readouterr().out
   joints = read_predictions(out, FORMS['ho3d'], 12)
   # The lifter knows the 2D: what it predicts lies on it, also for left hands.
-  rows = [
-    fixtures_data.make_example(i, size=40, is_right=i % 2 == 0) for i in range(12)
-  ]
+  rows = [make_example(i, size=40, is_right=i % 2 == 0) for i in range(12)]
   for row, hand in zip(rows, joints, strict=True):
     pixels = hand @ row['intrinsics'].T
     np.testing.assert_allclose(
       pixels[:, :2] / pixels[:, 2:], row['keypoints_2d'], atol=0.01
     )
   arguments = f'--predictions {out} --ground-truth {trained[1]} --protocol ho3d'
-  evaluate_command.main([*arguments.split(), '--split', 'evaluation'])
+  evaluate_main([*arguments.split(), '--split', 'evaluation'])
   found = json.loads((tmp_path / 'pred_scores.json').read_text())['results']['all']
   assert found['decomposition']['keypoints_2d_px'] < 0.01
   assert 0 < found['alignments']['procrustes']['epe_mm'] < 100
@@ -128,11 +129,11 @@ def test_a_file_of_poor_predictions_is_written_with_a_warning_and_valid(
 ):
   hands = random_hands(0, 12).joints + [0, 0, 18]
   hands = np.asarray(skeleton.reorder(hands, 'canonical', 'interhand'))
-  monkeypatch.setattr(submit, 'predict_hands', lambda *_: hands)
+  monkeypatch.setattr('bmc_jax.submit.__main__.predict_hands', lambda *_: hands)
   out = tmp_path / 'pred.zip'
   _submit(trained, out, '--format', 'freihand', '--split', 'evaluation')
   written = capsys.readouterr().err
-  submit.main(['--validate', str(out), '--format', 'freihand', '--count', '12'])
+  main(['--validate', str(out), '--format', 'freihand', '--count', '12'])
   text = capsys.readouterr()
   assert 'a valid freihand file of 12 images' in text.out
   assert text.err == written and 'longer than in the order interhand' in text.err
@@ -175,7 +176,7 @@ def test_poor_hands_are_valid_and_what_looks_wrong_is_told(
     shutil.unpack_archive(path, tmp_path)
     path = tmp_path / 'pred.json'
     told = ['wants it alone in a zip archive', *told]
-  submit.main(['--validate', str(path), '--format', 'freihand', '--count', '40'])
+  main(['--validate', str(path), '--format', 'freihand', '--count', '40'])
   text = capsys.readouterr()
   assert text.out == f'{path}: a valid freihand file of 40 images.\n'
   for sentence in told:
@@ -224,5 +225,5 @@ def test_a_workdir_without_a_trained_row_is_told(trained, tmp_path, capsys):
   with pytest.raises(ValueError, match='is not trained to its end'):
     trained_row.load_row_config(row)
   with pytest.raises(SystemExit):
-    submit.main(['--format', 'ho3d', '--workdir', 'x', '--out', 'y.zip'])
+    main(['--format', 'ho3d', '--workdir', 'x', '--out', 'y.zip'])
   assert '--data is needed' in capsys.readouterr().err

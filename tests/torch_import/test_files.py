@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bmc_jax import torch_files
-from tests import fixtures_torch as ft
-from tests.memory import peak_memory
+from bmc_jax.torch_import import files
+from tests.fixtures import torch_states as ft
+from tests.fixtures.memory import peak_memory
 
 SAVE = {'zip': ft.save_zip, 'legacy': ft.save_legacy}
 
@@ -43,7 +43,7 @@ def _assert_same(got, wanted):
 def _refusal(path) -> str:
   """The message with which a file is refused: one sentence that names it."""
   with pytest.raises(ValueError, match=path.name) as error:
-    torch_files.read_state_dict(path)
+    files.read_state_dict(path)
   message = str(error.value)
   assert '\n' not in message and message.endswith('.') and len(message) < 400
   return message
@@ -52,12 +52,12 @@ def _refusal(path) -> str:
 @pytest.mark.parametrize('format', SAVE)
 def test_arrays_of_all_types_come_back(tmp_path, format):
   SAVE[format](tmp_path / 'w.pth', ft.tensors(_arrays()))
-  _assert_same(torch_files.read_state_dict(tmp_path / 'w.pth'), _arrays())
+  _assert_same(files.read_state_dict(tmp_path / 'w.pth'), _arrays())
 
 
 def test_arrays_come_back_from_safetensors(tmp_path):
   ft.save_safetensors(tmp_path / 'w.safetensors', _arrays())
-  got = torch_files.read_state_dict(tmp_path / 'w.safetensors')
+  got = files.read_state_dict(tmp_path / 'w.safetensors')
   _assert_same({name: got[name] for name in _arrays()}, _arrays())
 
 
@@ -80,7 +80,7 @@ def test_views_are_read_at_their_offsets_and_strides(tmp_path, format):
     'every_fifth': base[2::5],
     'last': base[47],
   }
-  _assert_same(torch_files.read_state_dict(tmp_path / 'w.pt'), wanted)
+  _assert_same(files.read_state_dict(tmp_path / 'w.pt'), wanted)
 
 
 @pytest.mark.parametrize('format', SAVE)
@@ -90,7 +90,7 @@ def test_the_state_dict_of_a_checkpoint_is_found(tmp_path, format, name):
   tree = {'epoch': 3, 'ema': {'a': ft.tensor(np.zeros(5, np.float32), 'e')}}
   tree |= {name: ft.tensors(arrays), 'loss': [0.5, None, 'x']}
   SAVE[format](tmp_path / 'w.pth', tree)
-  _assert_same(torch_files.read_state_dict(tmp_path / 'w.pth'), arrays)
+  _assert_same(files.read_state_dict(tmp_path / 'w.pth'), arrays)
 
 
 def test_an_ordered_dict_of_python_2_is_read(tmp_path):
@@ -98,9 +98,7 @@ def test_an_ordered_dict_of_python_2_is_read(tmp_path):
   # Python 2 calls OrderedDict with a list of its items.
   call = b'\x80\x02ccollections\nOrderedDict\n' + pickled[2:-1] + b'\x85R.'
   ft.write_zip(tmp_path / 'w.pth', call, {'0': storages[0].numbers.tobytes()})
-  _assert_same(
-    torch_files.read_state_dict(tmp_path / 'w.pth'), {'a': np.float32([1, 2])}
-  )
+  _assert_same(files.read_state_dict(tmp_path / 'w.pth'), {'a': np.float32([1, 2])})
 
 
 @pytest.mark.parametrize('new', [True, False])
@@ -114,7 +112,7 @@ def test_files_of_torch_itself_are_read(tmp_path, new):
   state |= {'half': flat[::2].half(), 'double': torch.nn.Parameter(flat.double())}
   tree = {'state_dict': state, 'optimizer': torch.optim.Adam([flat]).state_dict()}
   torch.save(tree, tmp_path / 'w.pth', _use_new_zipfile_serialization=new)
-  got = torch_files.read_state_dict(tmp_path / 'w.pth')
+  got = files.read_state_dict(tmp_path / 'w.pth')
   assert list(got) == list(state)
   for name, value in state.items():
     np.testing.assert_array_equal(
@@ -161,7 +159,7 @@ def test_a_file_cannot_change_how_the_next_one_is_read(tmp_path):
     ft.write_zip(tmp_path / 'w.pth', hostile, {})
     _refusal(tmp_path / 'w.pth')
   ft.save_zip(tmp_path / 'w.pth', ft.tensors(_arrays()))
-  _assert_same(torch_files.read_state_dict(tmp_path / 'w.pth'), _arrays())
+  _assert_same(files.read_state_dict(tmp_path / 'w.pth'), _arrays())
 
 
 @pytest.mark.parametrize('format', SAVE)
@@ -256,7 +254,7 @@ def test_wrong_bytes_are_read_or_refused_in_one_sentence(
     content[place] = data.draw(st.integers(0, 255))
   path.write_bytes(content)
   try:
-    torch_files.read_state_dict(path)
+    files.read_state_dict(path)
   except ValueError as error:
     assert path.name in str(error) and '\n' not in str(error)
 
@@ -296,7 +294,7 @@ def test_other_files_are_refused_with_a_reason(tmp_path, name):
   write, message = OTHER_FILES[name]
   write(tmp_path / 'w.pth')
   with pytest.raises(ValueError, match=message):
-    torch_files.read_state_dict(tmp_path / 'w.pth')
+    files.read_state_dict(tmp_path / 'w.pth')
   _refusal(tmp_path / 'w.pth')
 
 
@@ -307,4 +305,4 @@ def test_other_types_in_safetensors_are_named(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match='There are no weights .*nope.pth; docs/'):
-    torch_files.read_state_dict(tmp_path / 'nope.pth')
+    files.read_state_dict(tmp_path / 'nope.pth')

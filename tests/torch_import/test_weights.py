@@ -8,12 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import experiment, torch_weights, train, train_step
-from bmc_jax.initial_values import check_weights
+from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.models import PoseNetwork, create_model, resnet
-from configs import base
-from tests import fixtures_torch as ft
-from tests import tiny_config
+from bmc_jax.torch_import import weights
+from bmc_jax.training import defaults
+from bmc_jax.training.initial_values import check_weights
+from bmc_jax.training.loop import create_optimizer, model_options, variables_of
+from bmc_jax.training.step import create_train_state
+from tests.fixtures import tiny_config
+from tests.fixtures import torch_states as ft
 
 
 @functools.cache
@@ -25,9 +28,7 @@ def _like(depth: int) -> Mapping:
 
 def _backbone(path, depth: int) -> dict:
   """The backbone's variables, filled from a file."""
-  filled, _ = torch_weights.fill_backbone(
-    _like(depth), PoseNetwork(depth=depth), str(path)
-  )
+  filled, _ = weights.fill_backbone(_like(depth), PoseNetwork(depth=depth), str(path))
   return {kind: tree['backbone'] for kind, tree in filled.items()}
 
 
@@ -162,7 +163,7 @@ def test_what_stands_before_all_names_is_found(tmp_path, prefix):
   tree = {f'{prefix}{name}': view for name, view in views.items()}
   tree['neck.conv1.weight'] = views['conv1.weight']
   ft.save_zip(tmp_path / 'w.pth', {'state_dict': tree})
-  _, line = torch_weights.fill_backbone(
+  _, line = weights.fill_backbone(
     _like(18), PoseNetwork(depth=18), str(tmp_path / 'w.pth')
   )
   assert line == (
@@ -296,14 +297,14 @@ def test_training_starts_from_the_files_backbone_and_its_own_heads(
   ft.save_legacy(tmp_path / 'w.pth', ft.tensors(arrays))
   config = _config(images)
   config.seed = 1
-  model = create_model(train.model_options(config))
-  optimizer = train.create_optimizer(config.optimizer, 1)
-  random = train.variables_of(train_step.create_train_state(config, model, optimizer))
+  model = create_model(model_options(config))
+  optimizer = create_optimizer(config.optimizer, 1)
+  random = variables_of(create_train_state(config, model, optimizer))
   assert capsys.readouterr().out == ''
   config.init_from = str(tmp_path / 'w.pth')
-  state = train_step.create_train_state(config, model, optimizer)
+  state = create_train_state(config, model, optimizer)
   assert capsys.readouterr().out.startswith(f'{config.init_from}: 100 arrays (11,186')
-  started = jax.device_get(train.variables_of(state))
+  started = jax.device_get(variables_of(state))
   params, stats = (started[k]['backbone'] for k in ('params', 'batch_stats'))
   for got, name in [
     (params['conv1']['kernel'].transpose(3, 2, 0, 1), 'conv1.weight'),
@@ -326,14 +327,14 @@ def test_training_starts_from_the_files_backbone_and_its_own_heads(
 def test_a_file_that_does_not_fit_is_told_before_anything_is_trained(images, tmp_path):
   ft.save_zip(tmp_path / 'w.pt', ft.views(ft.shapes(34)))
   config = _config(images)
-  base.add_row(config, 'last', {'init_from': str(tmp_path / 'w.pt')})
+  defaults.add_row(config, 'last', {'init_from': str(tmp_path / 'w.pt')})
   with pytest.raises(
     ValueError, match='w.pt holds a ResNet-34, the model has depth 18'
   ):
-    experiment.run_experiment(config, tmp_path / 'run')
+    run_experiment(config, tmp_path / 'run')
   with config.unlocked():
     config.rows['last'].overrides.init_from = str(tmp_path / 'nope.safetensors')
   with pytest.raises(FileNotFoundError, match='no weights .*nope.safetensors; docs/'):
-    experiment.run_experiment(config, tmp_path / 'run')
+    run_experiment(config, tmp_path / 'run')
   left = {p.name for p in (tmp_path / 'run').iterdir() if '.lock' not in p.name}
   assert left == {'config.json'}

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import checkpointing, logs
+from bmc_jax.training import checkpointing, logs
 
 
 def _state(value: float):

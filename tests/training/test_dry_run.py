@@ -4,9 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax import dry_run, experiment, optimizers, train, train_step
+from bmc_jax.experiments.rows import row_config, run_experiment
 from bmc_jax.models import create_model
-from tests import tiny_config
+from bmc_jax.training import dry_run, optimizers
+from bmc_jax.training.loop import model_options
+from bmc_jax.training.step import create_train_state
+from tests.fixtures import tiny_config
 
 
 @pytest.fixture
@@ -15,10 +18,10 @@ def config(tmp_path):
 
 
 def test_parameters_and_state_are_those_of_the_model(config):
-  needs = dry_run.measure(experiment.row_config(config, 'source only'))
-  model = create_model(train.model_options(config))
+  needs = dry_run.measure(row_config(config, 'source only'))
+  model = create_model(model_options(config))
   optimizer = optimizers.create_optimizer(config.optimizer, config.num_steps)
-  state = train_step.create_train_state(config, model, optimizer)
+  state = create_train_state(config, model, optimizer)
   leaves = jax.tree.leaves(state.params)
   assert needs.parameters == sum(leaf.size for leaf in leaves)
   assert needs.state_bytes == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
@@ -32,7 +35,7 @@ def test_parameters_and_state_are_those_of_the_model(config):
 
 def test_a_dry_run_prints_the_rows_and_makes_nothing(config, tmp_path, capsys):
   config.dry_run, config.run_rows = True, ('source only',)
-  assert experiment.run_experiment(config, tmp_path / 'run') == {}
+  assert run_experiment(config, tmp_path / 'run') == {}
   lines = capsys.readouterr().out.splitlines()
   assert lines[0].startswith('One training step, per device, on 1 x ')
   assert [line[:11].strip() for line in lines[3:]] == ['source only']
@@ -53,7 +56,7 @@ def test_reductions_over_devices_are_counted_in_a_program():
 
 
 def test_all_parts_of_a_batch_are_counted(config):
-  row = experiment.row_config(config, 'source only')
+  row = row_config(config, 'source only')
   row.batch_size = 512  # so that the update counts for little
   whole = dry_run.measure(row)
   row.accumulate = 2
@@ -61,7 +64,6 @@ def test_all_parts_of_a_batch_are_counted(config):
   assert 0.9 < parts.flops / whole.flops < 1.3
 
 
-@pytest.mark.skipif(jax.device_count() > 1, reason='needs a mesh of one device')
 def test_one_device_reduces_nothing():
   function = jax.jit(lambda x: x.sum())
   program = function.lower(np.ones(4, np.float32)).compile().as_text()

@@ -5,9 +5,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from bmc_jax import hosts
-from tests import fixtures_hosts as runs
-from tests import tiny_config
+from bmc_jax.training import hosts
+from tests.fixtures import hosts as runs
+from tests.fixtures import tiny_config
 
 
 def _statistics(workdir):

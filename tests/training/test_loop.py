@@ -6,9 +6,21 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax import preemption, train, train_step, weights
 from bmc_jax.limits import fit_limits
-from tests import tiny_config
+from bmc_jax.training import loop, preemption, weights
+from bmc_jax.training.loop import (
+  create_model,
+  create_optimizer,
+  is_trained,
+  model_options,
+  open_train_batches,
+  source_spec,
+  sources,
+  train,
+  variables_of,
+)
+from bmc_jax.training.step import create_train_state, make_train_step
+from tests.fixtures import tiny_config
 
 
 @pytest.fixture(scope='module')
@@ -31,14 +43,14 @@ def _learns(config, folder, factors, limits=None):
   config.log_every = 10
   config.checkpoint.every = config.num_steps
   config.data.val = type(config.data.val)()
-  train.train(config, folder, limits)
+  train(config, folder, limits)
   first, last = _rows(folder)[0], _rows(folder)[-1]
   for term, factor in factors.items():
     assert float(last[f'train/{term}']) < float(first[f'train/{term}']) / factor, term
 
 
 def _limits(config):
-  source = train.sources.open_source(train.source_spec(config, 'full'))
+  source = sources.open_source(source_spec(config, 'full'))
   return fit_limits(source.batch(range(8))['joints_3d'])
 
 
@@ -76,11 +88,11 @@ def test_the_constraints_come_to_hold_on_weakly_labelled_poses(poses, tmp_path):
 
 def _step(config, limits=None, change=None, steps=1):
   """The state after one step on the first batch, changed as asked, and the terms."""
-  model = train.create_model(train.model_options(config))
-  optimizer = train.create_optimizer(config.optimizer, config.num_steps)
-  state = train_step.create_train_state(config, model, optimizer)
-  step = train_step.make_train_step(config, model, optimizer, limits)
-  batch = dict(next(train.open_train_batches(config)))
+  model = create_model(model_options(config))
+  optimizer = create_optimizer(config.optimizer, config.num_steps)
+  state = create_train_state(config, model, optimizer)
+  step = make_train_step(config, model, optimizer, limits)
+  batch = dict(next(open_train_batches(config)))
   del batch['sample_id']
   terms = {}
   for _ in range(steps):
@@ -118,18 +130,18 @@ def test_a_step_does_not_read_the_3d_labels_of_the_weak_half(poses):
 @pytest.mark.parametrize('data', ['poses', 'images'])
 def test_training_starts_from_a_weights_file(request, tmp_path, data):
   config = tiny_config.get_config(request.getfixturevalue(data))
-  model = train.create_model(train.model_options(config))
-  optimizer = train.create_optimizer(config.optimizer, 10)
+  model = create_model(model_options(config))
+  optimizer = create_optimizer(config.optimizer, 10)
   config.seed = 5
-  state = train_step.create_train_state(config, model, optimizer)
-  weights.save_weights(tmp_path / 'w.npz', train.variables_of(state))
+  state = create_train_state(config, model, optimizer)
+  weights.save_weights(tmp_path / 'w.npz', variables_of(state))
   config.seed = 0
   config.init_from = str(tmp_path / 'w.npz')
-  started = train_step.create_train_state(config, model, optimizer)
+  started = create_train_state(config, model, optimizer)
   jax.tree.map(
     lambda a, b: np.testing.assert_array_equal(np.asarray(a, np.float16), b),
-    train.variables_of(state),
-    train.variables_of(started),
+    variables_of(state),
+    variables_of(started),
   )
   assert started.step == 0
 
@@ -142,7 +154,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
   with pytest.raises(
     FloatingPointError, match='not finite at step [78] .* of step 6. L'
   ):
-    train.train(config, tmp_path, None)
+    train(config, tmp_path, None)
   kept = {path.name for path in (tmp_path / 'checkpoints').iterdir()}
   assert '6' in kept and '9' not in kept
 
@@ -154,17 +166,17 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
   with pytest.raises(
     FloatingPointError, match='not finite at step 1 .*no checkpoint was'
   ):
-    train.train(config, tmp_path, None)
-  assert not train.is_trained(config, tmp_path)
+    train(config, tmp_path, None)
+  assert not is_trained(config, tmp_path)
 
 
 def test_a_run_that_is_asked_to_end_saves_its_last_step(poses, tmp_path, monkeypatch):
   config = tiny_config.get_config(poses)
   monkeypatch.setattr(preemption.Watch, 'requested', lambda self, step: step == 9)
   with pytest.raises(preemption.Preempted):
-    train.train(config, tmp_path, None)
+    train(config, tmp_path, None)
   assert '9' in {path.name for path in (tmp_path / 'checkpoints').iterdir()}
-  state = train.train(config, tmp_path, None)  # from step 10 on
+  state = train(config, tmp_path, None)  # from step 10 on
   assert int(state.step) == 20
 
 
@@ -191,8 +203,8 @@ class _Spoilt:
 @pytest.fixture
 def spoilt(poses, monkeypatch):
   """A config of 20 steps whose seventh batch is spoilt."""
-  batches = train.open_train_batches
-  monkeypatch.setattr(train, 'open_train_batches', lambda c: _Spoilt(batches(c), 7))
+  batches = open_train_batches
+  monkeypatch.setattr(loop, 'open_train_batches', lambda c: _Spoilt(batches(c), 7))
   config = tiny_config.get_config(poses)
   config.data.val = type(config.data.val)()
   config.data.use_weak = False
@@ -201,7 +213,7 @@ def spoilt(poses, monkeypatch):
 
 def test_the_batch_of_a_step_that_is_not_finite_is_kept(spoilt, tmp_path):
   with pytest.raises(FloatingPointError) as error:
-    train.train(spoilt, tmp_path, None)
+    train(spoilt, tmp_path, None)
   path = tmp_path / 'failed_batch_7.npz'
   assert 'at step 7 (gradient_norm nan' in str(error.value) and f'{path}' in str(
     error.value
@@ -220,8 +232,8 @@ def test_steps_that_are_not_finite_are_skipped_and_counted_if_asked(
   with monkeypatch.context() as patch:
     patch.setattr(preemption.Watch, 'requested', lambda self, step: step == 12)
     with pytest.raises(preemption.Preempted):
-      train.train(spoilt, tmp_path, None)
-  state = train.train(spoilt, tmp_path, None)  # still knows of the skipped one
+      train(spoilt, tmp_path, None)
+  state = train(spoilt, tmp_path, None)  # still knows of the skipped one
   assert int(state.step) == 20
   assert '1 steps up to step 8 were not finite' in caplog.text  # seen when it is saved
   assert [row['train/skipped'] for row in _rows(tmp_path)] == ['0', '1', '1', '1']
@@ -293,5 +305,5 @@ def test_a_wrong_value_is_told_before_anything_is_made(
   config = tiny_config.get_config(poses)
   config.update_from_flattened_dict({key: value})
   with pytest.raises(ValueError, match=message):
-    train.train(config, tmp_path / 'run', None)
+    train(config, tmp_path / 'run', None)
   assert not (tmp_path / 'run').exists()

@@ -2,8 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import limits, losses, pose25d
-from tests.fixtures_hands import INTRINSICS, random_hands
+from bmc_jax import limits, pose25d
+from bmc_jax.training import losses
+from tests.fixtures.hands import INTRINSICS, random_hands
 
 
 def _random(seed, *shapes):

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import constraints, geometry, kinematics, models, objective, pose25d
+from bmc_jax import constraints, geometry, kinematics, models, pose25d
 from bmc_jax.limits import as_boxes, fit_limits
-from configs import base
-from tests.tiny_config import WEIGHTS
+from bmc_jax.training import defaults, objective
+from tests.fixtures.tiny_config import WEIGHTS
 
 LENGTHS = np.tile([2.7, 1.0, 0.7, 0.7], (5, 1)).astype(np.float32)
 ROOTS = np.array(
@@ -38,7 +38,7 @@ LIMITS = fit_limits(_curled_hands(300, seed=1), coverage=1.0)
 
 
 def _config(**bmc):
-  c = base.get_config()
+  c = defaults.get_config()
   c.bmc.weights.update(WEIGHTS)
   c.bmc.mirror = 1.0
   c.bmc.update(bmc)

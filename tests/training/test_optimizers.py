@@ -4,12 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import optimizers
-from configs import base
+from bmc_jax.training import defaults, optimizers
 
 
 def _options(**changes):
-  return base.get_config().optimizer.to_dict() | changes
+  return defaults.get_config().optimizer.to_dict() | changes
 
 
 def _rates(num_steps, **changes):

@@ -7,9 +7,10 @@ import sys
 import jax
 import pytest
 
-from bmc_jax import compile_cache, train
-from tests import tiny_config
-from tests.conftest import ROOT
+from bmc_jax.console import compile_cache
+from bmc_jax.training.loop import train
+from tests.fixtures import tiny_config
+from tests.fixtures.session import ROOT
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def _traced_steps(folder) -> list[int]:
 
 
 def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys):
-  train.train(config, tmp_path, None)
+  train(config, tmp_path, None)
   assert _traced_steps(tmp_path / 'profile') == list(range(6, 16))
   assert list((tmp_path / 'profile').glob('**/perfetto_trace.json.gz'))
   assert f'A trace of 10 steps is in {tmp_path / "profile"}' in capsys.readouterr().out
@@ -40,13 +41,13 @@ def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys
 
 def test_a_run_that_ends_early_still_writes_its_profile(config, tmp_path):
   config.num_steps = 8
-  train.train(config, tmp_path, None)
+  train(config, tmp_path, None)
   assert _traced_steps(tmp_path / 'profile') == [6, 7, 8]
 
 
 def test_a_run_that_is_too_short_for_a_profile_says_so(config, tmp_path, capsys):
   config.num_steps = 5
-  train.train(config, tmp_path, None)
+  train(config, tmp_path, None)
   assert 'No step was traced' in capsys.readouterr().err
 
 
@@ -66,7 +67,7 @@ def test_without_a_home_there_is_no_cache_but_a_warning(monkeypatch, capsys):
 @pytest.mark.parametrize('own', [False, True])
 def test_the_command_keeps_what_it_compiles(tmp_path, own):
   code = (
-    'from bmc_jax import compile_cache; compile_cache.enable(); import jax;'
+    'from bmc_jax.console import compile_cache; compile_cache.enable(); import jax;'
     'jax.jit(lambda x: x @ x.T)(jax.numpy.ones((3, 4)))'
   )
   wanted = tmp_path / 'own' if own else tmp_path / 'bmc_jax' / 'jax'

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests import fixtures_hosts as runs
-from tests import tiny_config
+from tests.fixtures import hosts as runs
+from tests.fixtures import tiny_config
 
 
 @pytest.mark.slow

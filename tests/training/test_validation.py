@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import evaluate, models, pose25d
+from bmc_jax import models, pose25d
 from bmc_jax.data import sources
 from bmc_jax.data.example import drop_joints_3d, stack_examples
-from configs import base
-from tests import tiny_config
-from tests.fixtures_data import make_example
+from bmc_jax.training import defaults
+from bmc_jax.training.validation import chance, evaluate, predict, summarize
+from tests.fixtures import tiny_config
+from tests.fixtures.examples import make_example
 
 
 class Oracle(nn.Module):
@@ -36,7 +37,7 @@ class Oracle(nn.Module):
 
 
 def _config(batch_size: int = 8):
-  c = base.get_config()
+  c = defaults.get_config()
   c.image_size = 32
   c.eval.batch_size = batch_size
   return c
@@ -53,7 +54,7 @@ def _source(count: int = 13):
 
 
 def test_perfect_predictions_have_no_error_and_full_area():
-  metrics, _ = evaluate.evaluate(_config(), Oracle(), {}, _source())
+  metrics, _ = evaluate(_config(), Oracle(), {}, _source())
   for name in ('depth_mm', 'epe_mm', 'epe_median_mm', 'epe_abs_mm', 'epe_pa_mm'):
     assert metrics[name] == pytest.approx(0, abs=1e-3), name
   assert metrics['keypoints_2d_px'] == 0
@@ -64,7 +65,7 @@ def test_perfect_predictions_have_no_error_and_full_area():
 
 def test_depth_and_2d_errors_are_those_computed_by_hand():
   arrays = _arrays()
-  metrics, predictions = evaluate.evaluate(
+  metrics, predictions = evaluate(
     _config(), Oracle(stretch=1.25), {}, sources.ArraySource(arrays)
   )
   depth = 1000 * (arrays['joints_3d'][..., 2] - arrays['joints_3d'][:, :1, 2])
@@ -87,8 +88,8 @@ def test_depth_and_2d_errors_are_those_computed_by_hand():
 @pytest.mark.parametrize('count, batch_size', [(13, 8), (13, 5), (3, 8), (8, 8)])
 def test_every_example_counts_once_whatever_the_batch(count, batch_size):
   model = Oracle(stretch=1.25)
-  wanted, one_by_one = evaluate.evaluate(_config(1), model, {}, _source(count))
-  got, predictions = evaluate.evaluate(_config(batch_size), model, {}, _source(count))
+  wanted, one_by_one = evaluate(_config(1), model, {}, _source(count))
+  got, predictions = evaluate(_config(batch_size), model, {}, _source(count))
   assert predictions['sample_id'].tolist() == [f'hand_{i:04d}' for i in range(count)]
   for name, values in predictions.items():
     assert len(values) == count
@@ -101,11 +102,9 @@ def test_every_example_counts_once_whatever_the_batch(count, batch_size):
 def test_joints_that_are_not_annotated_do_not_count():
   arrays = _arrays()
   arrays['visibility'][:, 4] = 0
-  wanted, _ = evaluate.evaluate(
-    _config(), Oracle(1.25), {}, sources.ArraySource(arrays)
-  )
+  wanted, _ = evaluate(_config(), Oracle(1.25), {}, sources.ArraySource(arrays))
   arrays['keypoints_2d'][:, 4] += 5  # moves the predicted joint away from its label
-  got, _ = evaluate.evaluate(_config(), Oracle(1.25), {}, sources.ArraySource(arrays))
+  got, _ = evaluate(_config(), Oracle(1.25), {}, sources.ArraySource(arrays))
   for name, value in wanted.items():
     # All are moved by the alignment, but the fit is to the visible ones.
     assert got[name] == pytest.approx(value, rel=1e-5), name
@@ -113,7 +112,7 @@ def test_joints_that_are_not_annotated_do_not_count():
 
 def test_predictions_are_relative_to_the_root_and_add_up_to_the_camera_frame():
   arrays = _arrays()
-  predictions = evaluate.predict(_config(), Oracle(), {}, sources.ArraySource(arrays))
+  predictions = predict(_config(), Oracle(), {}, sources.ArraySource(arrays))
   for end in ('', '_true'):
     joints = predictions[f'joints_3d{end}'] + predictions[f'root_3d{end}'][:, None]
     np.testing.assert_allclose(predictions[f'joints_3d{end}'][:, 0], 0, atol=1e-4)
@@ -126,16 +125,16 @@ def test_predictions_are_relative_to_the_root_and_add_up_to_the_camera_frame():
 
 def test_images_are_judged_in_pixels_of_the_crop_that_the_network_sees(tmp_path):
   source = sources.TfdsSource(tiny_config.write_images(tmp_path, test=3), 'test')
-  predictions = evaluate.predict(_config(), Oracle(), {}, source)
+  predictions = predict(_config(), Oracle(), {}, source)
   original = source.batch(range(3))['keypoints_2d']  # of images of 40 px
   expected = (original + 0.5) * 32 / 40 - 0.5
   np.testing.assert_allclose(predictions['keypoints_2d_true'], expected, atol=1e-4)
-  metrics = evaluate.summarize(predictions, 32)
+  metrics = summarize(predictions, 32)
   assert metrics['epe_mm'] == pytest.approx(0, abs=0.01)
 
 
 def test_chance_is_the_error_of_the_median_depths():
-  predictions = evaluate.predict(_config(), Oracle(), {}, _source())
+  predictions = predict(_config(), Oracle(), {}, _source())
   predictions['visibility'][2, 7] = predictions['visibility'][3, 7] = 0
   truth = predictions['joints_3d_true'].astype(float)
   truth[2, 7] = truth[3, 7] = 1e6  # not annotated: may be anything
@@ -146,14 +145,13 @@ def test_chance_is_the_error_of_the_median_depths():
     scale = {n: np.linalg.norm(truth[n, 10] - truth[n, 9]) for n in hands}
     middle = np.median([truth[n, joint, 2] / scale[n] for n in hands])
     errors += [abs(middle * scale[n] - truth[n, joint, 2]) for n in hands]
-  chance = evaluate.chance(predictions)
-  assert chance == {'depth_mm': pytest.approx(np.mean(errors), rel=1e-4)}
+  assert chance(predictions) == {'depth_mm': pytest.approx(np.mean(errors), rel=1e-4)}
 
 
 def test_a_test_set_without_3d_labels_is_refused_in_a_sentence():
   source = sources.ArraySource(drop_joints_3d(_arrays()))
   with pytest.raises(ValueError, match="open it with labels='3d'"):
-    evaluate.evaluate(_config(), Oracle(), {}, source)
+    evaluate(_config(), Oracle(), {}, source)
 
 
 def test_evaluating_again_does_not_compile_again():
@@ -165,5 +163,5 @@ def test_evaluating_again_does_not_compile_again():
       return super().__call__(batch, train)
 
   for _ in range(3):
-    evaluate.evaluate(_config(), Counting(), {}, _source())
+    evaluate(_config(), Counting(), {}, _source())
   assert len(calls) == 1

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import weights
+from bmc_jax.training import weights
 
 
 def _variables():

@@ -1,0 +1,73 @@
+"""Writes a trained row as a file, and compares the file with the model."""
+
+import importlib
+from pathlib import Path
+
+from bmc_jax import __version__
+from bmc_jax.console.files import write_json
+from bmc_jax.export import parity, signature
+from bmc_jax.training.trained_row import TrainedRow
+
+FORMATS = ('stablehlo', 'tflite', 'onnx')
+
+
+def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
+  """Writes a row to a file, compared with the model before it gets its name.
+
+  Args:
+    row: trained.
+    form: one of `FORMATS`.
+    out: the file to write; `description_of` it comes beside it.
+
+  Returns:
+    The largest difference of each output, relative to 1 + |value|.
+
+  Raises:
+    ValueError: a library is missing, or the file does not give what the model gives.
+    OSError: the file cannot be written.
+  """
+  module = _module(form)
+  inputs = signature.Signature.of(row)
+  function = signature.crop_function(row.model, row.variables, inputs)
+  out.parent.mkdir(parents=True, exist_ok=True)
+  partial = out.with_name(f'partial_{out.name}')
+  try:
+    module.write(partial, function, inputs)
+    found = parity.differences(
+      function,
+      module.read(partial, inputs),
+      signature.sample_inputs(inputs, parity.CROPS),
+      batch=module.BATCH,
+    )
+    worst = max(found, key=lambda name: found[name])
+    if found[worst] > parity.TOLERANCE:
+      raise ValueError(
+        f'The {form} file gives another {worst} than the model (by {found[worst]:.1e}, '
+        f'more than {parity.TOLERANCE:g}), so it is not kept.'
+      )
+    partial.replace(out)
+  except ImportError as error:
+    raise ValueError(
+      f'The format {form} needs a library that is missing ({error}): pip install '
+      f"'bmc_jax[{form}]', best in an environment of its own (docs/export.md)."
+    ) from None
+  finally:
+    partial.unlink(missing_ok=True)
+  about = signature.describe(row, inputs)
+  about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
+  write_json(description_of(out), about)
+  return found
+
+
+def description_of(out: Path) -> Path:
+  """The JSON file beside an exported one."""
+  return out.with_name(f'{out.name}.json')
+
+
+def suffix_of(form: str) -> str:
+  """How the names of files of a format end."""
+  return _module(form).SUFFIX
+
+
+def _module(form: str):
+  return importlib.import_module(f'bmc_jax.export.{form}')

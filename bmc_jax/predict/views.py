@@ -1,0 +1,108 @@
+"""What a predictor takes and gives: a hand to look at, and the hand that was found."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from bmc_jax.data import image_headers
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """A hand to be predicted.
+
+  Attributes:
+    image: (H, W, 3) uint8 RGB.
+    intrinsics: (3, 3) of that image, or None: the focal length is guessed as the longer
+      side (a view of 53 degrees), the principal point as the middle. A wrong focal
+      length changes depth, and tilts the hand; it hardly moves its joints in the image.
+    box: left, top, right, bottom of the hand in pixels; None for the whole image.
+    is_right: False for a left hand.
+  """
+
+  image: np.ndarray
+  intrinsics: np.ndarray | None = None
+  box: Sequence[float] | None = None
+  is_right: bool = True
+
+  @functools.cached_property
+  def camera(self) -> np.ndarray:
+    """(3, 3) the intrinsics, given or guessed."""
+    if self.intrinsics is not None:
+      return np.asarray(self.intrinsics, np.float32)
+    height, width = self.image.shape[:2]
+    header = image_headers.Header(width, height, None)
+    return image_headers.guess_intrinsics(header).astype(np.float32)
+
+  def check(self) -> None:
+    """Raises a ValueError of one sentence if something has the wrong form."""
+    image = self.image
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[-1] != 3:
+      raise ValueError(
+        f'The image has the shape {np.shape(image)}; it must be an array (H, W, 3).'
+      )
+    if image.dtype != np.uint8 or not image.size:
+      raise ValueError(
+        f'The image is {image.dtype} of shape {image.shape}; it must be uint8 RGB in '
+        '0..255, and hold pixels.'
+      )
+    camera = self.camera
+    if camera.shape != (3, 3) or not np.isfinite(camera).all():
+      raise ValueError(f'intrinsics are {camera.tolist()}; a (3, 3) matrix is needed.')
+    if camera[0, 0] <= 0 or camera[1, 1] <= 0 or not np.allclose(camera[2], [0, 0, 1]):
+      raise ValueError(
+        f'intrinsics are {camera.tolist()}; [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with '
+        'positive focal lengths in pixels is needed.'
+      )
+    if self.box is not None:
+      _check_box(self.box, image.shape[1], image.shape[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class HandPrediction:
+  """A predicted hand, as it is seen: a left one is a left one.
+
+  Attributes:
+    joints_3d: (21, 3) metres, canonical order, camera axes (x right, y down, z away).
+    keypoints_2d: (21, 2) pixels of the image, whose first pixel's centre is (0, 0).
+    conditioning: how far the root depth can be trusted (`pose25d.solve_root_depth`).
+    bone_length: metres, of the bone from the middle MCP to PIP. It is assumed: one
+      image does not tell how large a hand is, and all lengths grow with it.
+    is_right: False for a left hand.
+    intrinsics: (3, 3) of the image, given or guessed.
+    box: (4,) left, top, right, bottom of the last crop, in pixels of the image.
+  """
+
+  joints_3d: np.ndarray
+  keypoints_2d: np.ndarray
+  conditioning: float
+  bone_length: float
+  is_right: bool
+  intrinsics: np.ndarray
+  box: np.ndarray
+
+  @property
+  def joints_3d_relative(self) -> np.ndarray:
+    """(21, 3) metres from the wrist on."""
+    return self.joints_3d - self.joints_3d[:1]
+
+
+def _check_box(box: Sequence[float], width: int, height: int) -> None:
+  values = np.asarray(box, np.float64)
+  if values.shape != (4,) or not np.isfinite(values).all():
+    raise ValueError(
+      f'The box is {box!r}; four numbers are needed, left, top, right, '
+      'bottom in pixels.'
+    )
+  left, top, right, bottom = values
+  if left >= right or top >= bottom:
+    raise ValueError(
+      f'The box {values.tolist()} is empty: give left < right and top < bottom, in '
+      'pixels.'
+    )
+  if right <= 0 or bottom <= 0 or left >= width or top >= height:
+    raise ValueError(
+      f'The box {values.tolist()} lies outside of the image of {width}x{height} pixels.'
+    )

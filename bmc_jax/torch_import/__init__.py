@@ -1,0 +1,1 @@
+"""ImageNet weights of torchvision and timm for our backbone, read without torch."""
