@@ -1,7 +1,8 @@
-"""Runs an experiment.
+"""Trains and tests the rows of a config.
 
     bmc-jax train --config=configs/NAME.py --workdir=DIR
 
+NAME may be a config of yours, or one that ships with the library: --config=quickstart.
 Any config value can be changed on the command line: --config.batch_size=32. It then
 holds for every row, also for those that override it. The same command, run again, goes
 on where it stopped.
@@ -45,6 +46,11 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 def main() -> None:
   """Runs the experiment that the flags of the process name."""
+  if {'-h', '-help', '--help'} & set(sys.argv[1:]):  # absl's knows no console scripts
+    print(f'{__doc__}\nflags:')
+    for name in ('config', 'workdir', 'report'):
+      print(f'  --{name}: {flags.FLAGS[name].help}')
+    return
   app.run(run, flags_parser=parse_flags)
 
 

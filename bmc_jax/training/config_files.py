@@ -69,6 +69,9 @@ def with_shipped(argv: Sequence[str], shipped: Path) -> list[str]:
   Args:
     argv: the flags.
     shipped: the folder of the configs that ship.
+
+  Raises:
+    ValueError: there is neither such a file nor such a name.
   """
   argv = list(argv)
   for i, arg in enumerate(argv):
@@ -85,8 +88,14 @@ def _find(value: str, shipped: Path) -> str:
   """The file that `--config=VALUE` means; what follows a colon stays."""
   name, colon, rest = value.partition(':')
   file = shipped / f'{name.removeprefix("configs/").removesuffix(".py")}.py'
-  if Path(name).is_file() or not file.is_file():
+  if Path(name).is_file():
     return value
+  if not file.is_file():
+    known = sorted(path.stem for path in shipped.glob('[a-z]*.py'))
+    raise ValueError(
+      f'There is no config file {name!r}, nor does one of that name ship; there are '
+      f'{", ".join(known)}, and tables/NAME.'
+    )
   return f'{file}{colon}{rest}'
 
 

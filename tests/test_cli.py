@@ -1,0 +1,97 @@
+"""`bmc-jax`: it lists its commands, starts one of them, and passes on how it ends."""
+
+import importlib.metadata
+import json
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import bmc_jax
+from bmc_jax import cli
+from tests.fixtures.hands import random_hands
+from tests.fixtures.session import ROOT
+
+
+def _run(capsys, *arguments: str) -> tuple[int, str, str]:
+  """The exit status, and what was printed on both streams."""
+  before = sys.argv
+  try:
+    cli.main(arguments)
+    status = 0
+  except SystemExit as end:
+    status = end.code or 0
+  finally:
+    sys.argv = before
+  printed = capsys.readouterr()
+  return status, printed.out, printed.err
+
+
+def test_help_lists_every_command_on_one_line(capsys):
+  for arguments in ((), ('--help',), ('-h',)):
+    status, out, _ = _run(capsys, *arguments)
+    assert status == 0
+    listed = re.findall(r'^  (\w+)  +\S.{10,60}$', out, re.MULTILINE)
+    assert listed == list(cli.COMMANDS)
+  assert _run(capsys, '--version')[1] == f'bmc_jax {bmc_jax.__version__}\n'
+
+
+def test_every_package_with_a_main_is_a_command():
+  packages = {path.parent.name for path in (ROOT / 'bmc_jax').glob('*/__main__.py')}
+  assert packages | {'train', 'build'} == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize('name', list(cli.COMMANDS))
+def test_commands_tell_what_they_do(name, capsys):
+  status, out, _ = _run(capsys, name, '--help')
+  assert status == 0
+  assert f'bmc-jax {name}' in out
+
+
+def test_the_console_script_is_this_module():
+  (script,) = importlib.metadata.entry_points(name='bmc-jax', group='console_scripts')
+  assert script.load() is cli.main
+
+
+def test_an_unknown_command_is_told_with_those_there_are(capsys):
+  status, _, err = _run(capsys, 'trian')
+  assert status == 2
+  assert err.startswith("error: there is no command 'trian'; bmc-jax has build, train,")
+  assert err.count('\n') == 1
+
+
+def test_commands_end_with_their_own_exit_status(capsys, tmp_path):
+  hands = tmp_path / 'hands.npy'
+  np.save(hands, random_hands(0, 12).joints)
+  out = str(tmp_path / 'limits.json')
+  status, printed, _ = _run(capsys, 'limits', 'fit', str(hands), '--out', out)
+  assert status == 0 and '12 hands' in printed
+  assert json.loads(pathlib.Path(out).read_text())
+  for arguments, message in (
+    (('limits', 'fit', 'nothing.npy', '--out', out), 'no file of joints nothing.npy'),
+    (('build', 'rhd', '--out', str(tmp_path)), 'name their folder with --source'),
+    (('report', '--workdir', str(tmp_path / 'none')), 'there is no directory'),
+  ):
+    status, _, err = _run(capsys, *arguments)
+    assert (status, err.count('\n')) == (2, 1) and message in err
+
+
+@pytest.mark.parametrize(
+  ('name', 'library', 'extra'),
+  [
+    ('predict', 'flax', 'train'),
+    ('repair', 'optax', 'repair'),
+    ('build', 'cv2', 'data'),
+  ],
+)
+def test_a_missing_library_is_told_with_its_extra(
+  name, library, extra, capsys, monkeypatch
+):
+  for module in [one for one in sys.modules if one.startswith('bmc_jax.')]:
+    monkeypatch.delitem(sys.modules, module)
+  monkeypatch.setitem(sys.modules, library, None)
+  status, _, err = _run(capsys, name, '--help')
+  assert status == 2 and err.count('\n') == 1
+  assert f"pip install 'bmc_jax[{extra}]'" in err and library in err
