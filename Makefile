@@ -91,12 +91,15 @@ figures: $(STAMP)  ## draw the pictures of docs/concepts.md anew
 	$(RUN) docs.tools.figures
 
 dist: $(STAMP)  ## build wheel and sdist into dist/, and try the wheel by itself
-	rm -rf dist build
+	rm -rf dist .cache/wheel && mkdir -p .cache/wheel
 	$(RUN) build --installer uv --quiet --outdir dist .
-	$(RUN) venv --clear .cache/wheel
-	$(VENV)/bin/uv pip install --quiet --python .cache/wheel/bin/python \
+	$(RUN) venv .cache/wheel/venv
+	$(VENV)/bin/uv pip install --quiet --python .cache/wheel/venv/bin/python \
 	  --constraint constraints.txt dist/*.whl
-	cd dist && ../.cache/wheel/bin/python ../docs/tools/readme_example.py ../README.md
+	cd .cache/wheel && venv/bin/python ../../docs/tools/readme_example.py ../../README.md
+	$(VENV)/bin/uv pip install --quiet --python .cache/wheel/venv/bin/python \
+	  --constraint constraints.txt "$$(echo dist/*.whl)[train]"
+	cd .cache/wheel && PATH="$$PWD/venv/bin:$$PATH" bash -eu ../../docs/tools/try_wheel.sh
 
 quickstart: $(STAMP)  ## make procedural hands, train on them and write the report
 	$(RUN) data_prep.build procedural_hands --out data/tfds

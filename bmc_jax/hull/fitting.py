@@ -3,7 +3,6 @@
 import numbers
 
 import numpy as np
-import scipy.spatial
 from jaxtyping import Float
 
 from bmc_jax.hull.distance import TWO_PI
@@ -85,7 +84,9 @@ def _convex_hull(points, num_vertices):
     around = _thin_triangle if num_vertices == 3 else _box
     corners = around(low - grow, high + grow) @ axes + centre
     return corners if polygon_area(corners) > 0 else corners[::-1]
-  return points[scipy.spatial.ConvexHull(points).vertices]
+  from scipy import spatial  # takes as long to import as half of JAX
+
+  return points[spatial.ConvexHull(points).vertices]
 
 
 def _box(low, high):

@@ -31,7 +31,7 @@ class PoseNetwork(nn.Module):
   The defaults are the paper's network; `head='heatmap'` learns faster on few images.
 
   Attributes:
-    depth: of the ResNet: 18, 34, 50, 101 or 152.
+    depth: of the ResNet: 10, 18, 34, 50, 101 or 152.
     width: channels of the ResNet's first stage.
     stem: 'imagenet', 'small' or 'strided' (see `ResNet`).
     output_stride: coarsest stride of the ResNet: 8, 16 or 32.

@@ -1,4 +1,4 @@
-"""ResNet 18 to 152 (He et al. 2016) as a feature extractor.
+"""ResNet 10 to 152 (He et al. 2016) as a feature extractor.
 
 The structure is that of torchvision ("v1.5": the stride of a bottleneck sits in its
 3x3 convolution), with torch's explicit paddings, and submodules are named after
@@ -17,6 +17,7 @@ from bmc_jax.models.convolution import Conv
 
 # Blocks per stage, and whether the blocks are bottlenecks.
 DEPTHS = {
+  10: ((1, 1, 1, 1), False),
   18: ((2, 2, 2, 2), False),
   34: ((3, 4, 6, 3), False),
   50: ((3, 4, 6, 3), True),
@@ -76,7 +77,7 @@ class ResNet(nn.Module):
   """The convolutional part of a ResNet.
 
   Attributes:
-    depth: 18, 34, 50, 101 or 152.
+    depth: 10, 18, 34, 50, 101 or 152.
     width: channels of the stem and the first stage; 64 is the standard network.
     stem: 'imagenet' (7x7 convolution of stride 2, then max-pooling: stages of
       strides 4, 8, 16 and 32); for images of about 64 px 'small' (one 3x3 convolution

@@ -1,8 +1,14 @@
-"""A self-contained HTML page that shows the results of an experiment.
+"""Self-contained HTML pages: of an experiment, of limits, of hands, and the viewer.
 
-`write_report` needs the `viz` extra (matplotlib).
+`write_report` and what draws curves need the `viz` extra (matplotlib).
 """
 
-from bmc_jax.report.page import write_report
+from bmc_jax.console.lazy import hand_on
 
-__all__ = ['write_report']
+__getattr__, __all__ = hand_on(
+  __name__,
+  {
+    'page': ('write_report',),
+    'viewer_page': ('ViewedHand', 'write_viewer_page'),
+  },
+)
