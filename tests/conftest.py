@@ -58,6 +58,21 @@ jaxtyping.install_import_hook(
   'beartype.beartype',
 )
 
+from bmc_jax import (  # noqa: E402
+  constraints,
+  geometry,
+  kinematics,
+  metrics,
+  pose25d,
+  root_depth,
+)
+from bmc_jax.training import losses  # noqa: E402
+from tests.fixtures import whole_programs  # noqa: E402
+
+whole_programs.wrap_public_functions(
+  [constraints, geometry, kinematics, losses, metrics, pose25d, root_depth]
+)
+
 # (B, 21, 3) must never meet (21, 3) by accident.
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import pathlib
 import re
+import runpy
 import sys
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_commands_tell_what_they_do(name, capsys):
   status, out, _ = _run(capsys, name, '--help')
   assert status == 0
   assert f'bmc-jax {name}' in out
+
+
+@pytest.mark.parametrize('name', [n for n in cli.COMMANDS if n != 'train'])
+def test_modules_run_as_commands(name, capsys, monkeypatch):
+  monkeypatch.setattr(sys, 'argv', [name, '--help'])
+  with pytest.raises(SystemExit) as end:
+    runpy.run_module(f'bmc_jax.{cli.COMMANDS[name].module}', run_name='__main__')
+  assert end.value.code == 0
+  assert f'bmc-jax {name}' in capsys.readouterr().out
 
 
 def test_the_console_script_is_this_module():

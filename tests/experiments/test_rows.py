@@ -30,6 +30,11 @@ def finished(poses, tmp_path_factory):
   return workdir
 
 
+def _run(config, workdir):
+  """Runs an experiment without its page, which takes longer than its rows."""
+  return run_experiment(config, workdir, write_page=False)
+
+
 def _times(workdir):
   return {p: p.stat().st_mtime_ns for p in (workdir / 'rows').rglob('*') if p.is_file()}
 
@@ -77,7 +82,7 @@ def test_rows_run_before_stay_in_the_table_and_the_report(finished, poses):
   config = tiny_config.get_config(poses)
   config.run_rows = ('+ BMC',)
   config.data.num_threads = 1  # changes nothing that is trained
-  results = run_experiment(config, finished)
+  results = _run(config, finished)
   assert list(results) == ['source only', '+ BMC']
   assert (finished / 'results.json').read_text() == table
   about = json.loads((finished / 'experiment.json').read_text())
@@ -90,12 +95,12 @@ def test_a_damaged_workdir_is_told_with_the_damaged_file(finished, poses, tmp_pa
     shutil.copytree(finished, run)
     (run / name).write_text((run / name).read_text()[:50])
     with pytest.raises(ValueError, match=f'{name} is not valid JSON'):
-      run_experiment(config, run)
+      _run(config, run)
     shutil.rmtree(run)
   shutil.copytree(finished, run)
   (run / 'config.json').unlink()
   with pytest.raises(ValueError, match='holds results but no config.json'):
-    run_experiment(config, run)
+    _run(config, run)
 
 
 def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
@@ -105,7 +110,7 @@ def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
   with pytest.raises(
     ValueError, match=r'different: optimizer.learning_rate\)'
   ) as error:
-    run_experiment(config, finished)
+    _run(config, finished)
   assert '\n' not in str(error.value)
   assert _times(finished) == times
 
@@ -115,7 +120,7 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
 ):
   config = tiny_config.get_config(poses)
   config.run_rows = ('source only',)
-  first = run_experiment(config, tmp_path / 'run')
+  first = _run(config, tmp_path / 'run')
   checkpoints = tmp_path / 'run' / 'rows' / 'source_only' / 'checkpoints'
   times = {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')}
   other = tiny_config.write_poses(tmp_path / 'other.npy', 11)
@@ -137,11 +142,11 @@ def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   table = tmp_path / 'run' / 'results.json'
   assert json.loads(table.read_text()) == json.loads(json.dumps(second))
   config.eval_path = ''
-  assert run_experiment(config, tmp_path / 'run') == first
+  assert _run(config, tmp_path / 'run') == first
   assert json.loads(table.read_text()) == json.loads(json.dumps(first))
   config.eval_path = other
   tiny_config.write_poses(tmp_path / 'other.npy', 12)  # the same path, other poses
-  third = run_experiment(config, tmp_path / 'run')
+  third = _run(config, tmp_path / 'run')
   assert third != second
   assert len(list((tmp_path / 'run' / 'eval').iterdir())) == 2
   assert {path: path.stat().st_mtime_ns for path in checkpoints.rglob('*')} == times
@@ -174,7 +179,7 @@ def test_rows_may_be_added_after_the_others(finished, poses, tmp_path):
   defaults.add_row(
     config, 'full 3D', {'data': {'weak': {'labels': '3d'}}}, group='tiny'
   )
-  table = run_experiment(config, tmp_path / 'run')
+  table = _run(config, tmp_path / 'run')
   assert list(table) == ['source only', '+ BMC', 'full 3D']
   assert {k: table[k] for k in ('source only', '+ BMC')} == json.loads(
     (finished / 'results.json').read_text()
@@ -184,14 +189,14 @@ def test_rows_may_be_added_after_the_others(finished, poses, tmp_path):
     del first.rows['source only']
   first.run_rows = ('+ BMC',)
   with pytest.raises(ValueError, match='begun with another config .*source only'):
-    run_experiment(first, tmp_path / 'run')
+    _run(first, tmp_path / 'run')
 
 
 def test_lost_predictions_are_made_again(finished, poses, tmp_path):
   shutil.copytree(finished, tmp_path / 'run')
   path = tmp_path / 'run' / 'rows' / 'plus_bmc' / 'predictions.npz'
   path.unlink()
-  run_experiment(tiny_config.get_config(poses), tmp_path / 'run')
+  _run(tiny_config.get_config(poses), tmp_path / 'run')
   assert path.exists()
 
 
@@ -218,11 +223,11 @@ def test_original_files_are_prepared_once_and_anew_when_they_change(
 def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_path):
   config = tiny_config.get_config(str(tmp_path / 'missing.npy'))
   with pytest.raises(FileNotFoundError, match='missing.npy does not exist'):
-    run_experiment(config, tmp_path / 'run')
+    _run(config, tmp_path / 'run')
   config = tiny_config.get_config(poses)
   config.run_rows = ('source only',)
   config.num_steps = 1
-  run_experiment(config, tmp_path / 'run')
+  _run(config, tmp_path / 'run')
 
 
 def _limits(config, workdir):

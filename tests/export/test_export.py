@@ -173,9 +173,8 @@ def test_other_formats_are_the_model_within_their_tolerance(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('depth', 'head'), [(18, 'heatmap'), (50, 'regression')])
-def test_stablehlo_of_a_large_network_is_the_model_bit_by_bit(depth, head, tmp_path):
-  model = create_model({'name': 'pose_network', 'depth': depth, 'head': head})
+def test_stablehlo_of_a_large_network_is_the_model_bit_by_bit(tmp_path):
+  model = create_model({'name': 'pose_network', 'depth': 50, 'head': 'regression'})
   inputs = signature.Signature(
     ('image', 'intrinsics'), ((64, 64, 3), (3, 3)), (np.uint8, np.float32)
   )

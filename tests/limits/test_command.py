@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -233,14 +231,6 @@ def test_mistakes_end_with_one_sentence_and_status_2(folder, capsys):
   np.save('empty.npy', np.full((3, 21, 3), np.nan))
   message = _fails(capsys, check, 'empty.npy --limits clinical')
   assert 'none of its 3 hands has all 21 joints' in message
-
-
-@pytest.mark.parametrize('module', ['bmc_jax.limits', 'bmc_jax.plausibility'])
-def test_modules_run_as_commands(module):
-  done = subprocess.run(
-    [sys.executable, '-m', module, '--help'], capture_output=True, text=True
-  )
-  assert done.returncode == 0 and module.replace('bmc_jax.', 'bmc-jax ') in done.stdout
 
 
 def test_limits_of_other_frames_are_fitted_and_not_compared(folder, capsys):

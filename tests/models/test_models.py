@@ -47,8 +47,16 @@ def _window(x, i, j, reach):
   return x[top : 2 * i + reach + 1, left : 2 * j + reach + 1]
 
 
+@functools.cache
+def _untrained(**options):
+  """What an untrained model says of a batch of two, or of four poses."""
+  batch = _poses() if options['name'] == 'keypoint_lifter' else _batch(2)
+  return _apply(models.create_model(options), batch)
+
+
 def _apply(model, batch):
-  variables = jax.jit(model.init)(jax.random.key(0), batch)
+  example = batch if 'keypoints_2d' in batch else _batch()
+  variables = jax.jit(model.init)(jax.random.key(0), example)
   return jax.jit(model.apply)(variables, batch)
 
 
@@ -61,7 +69,7 @@ def _assert_same_gradients(ours, other, *inputs, tolerance=2e-5):
 
   for a, b in zip(
     jax.tree.leaves(jax.jit(lambda: value_and_gradients(ours))()),
-    jax.tree.leaves(value_and_gradients(other)),
+    jax.tree.leaves(jax.jit(lambda: value_and_gradients(other))()),
     strict=True,
   ):
     assert a.shape == b.shape and a.dtype == b.dtype
@@ -110,14 +118,16 @@ def test_batch_normalisation_is_that_of_flax(dtype, tolerance):
     tolerance=tolerance,
   )
   for a, b in zip(
-    jax.tree.leaves(training(ours, params, x)[1]),
-    jax.tree.leaves(training(flax, params, x)[1]),
+    *(
+      jax.tree.leaves(jax.jit(lambda m=m: training(m, params, x)[1])())
+      for m in (ours, flax)
+    ),
     strict=True,
   ):
     np.testing.assert_allclose(a, b, rtol=2e-3 if dtype == 'bfloat16' else 1e-5)
   ours, flax = (m(True, **options) for m in (BatchNorm, nn.BatchNorm))
   variables = {'params': params, 'batch_stats': statistics}
-  found, wanted = (m.apply(variables, x) for m in (ours, flax))
+  found, wanted = jax.jit(lambda: [m.apply(variables, x) for m in (ours, flax)])()
   assert found.dtype == wanted.dtype == dtype
   np.testing.assert_allclose(
     found.astype(jnp.float32), wanted.astype(jnp.float32), atol=10 * tolerance
@@ -205,11 +215,8 @@ def test_the_network_takes_a_batch_of_one_and_odd_sizes(head, size, side):
 
 @pytest.mark.parametrize('root', [0, 9])
 def test_the_roots_relative_depth_is_exactly_zero(root):
-  for config, batch in [
-    ({**TINY, 'root': root}, _batch(2)),
-    ({'name': 'keypoint_lifter', 'width': 16, 'root': root}, _poses()),
-  ]:
-    depth = _apply(models.create_model(config), batch).relative_depth
+  for options in (TINY, {'name': 'keypoint_lifter', 'width': 16}):
+    depth = _untrained(**options, root=root).relative_depth
     assert jnp.all(depth[:, root] == 0)
     assert jnp.std(depth) > 1e-3
 
@@ -232,9 +239,13 @@ def test_heatmap_keypoints_follow_a_shift_of_the_features():
   coarse[0, 4:6, 6:8] = 1e4 * rng.standard_normal((2, 2, 8))
   stages = [np.zeros((1, 32, 32, 4), np.float32), coarse]
   moved = [stages[0], np.roll(coarse, (3, 2), (1, 2))]
-  variables = head.init(jax.random.key(0), stages, (128, 128))
-  keypoints_2d, depth = head.apply(variables, stages, (128, 128))
-  keypoints_moved, depth_moved = head.apply(variables, moved, (128, 128))
+
+  @jax.jit
+  def run(stages, moved):
+    variables = head.init(jax.random.key(0), stages, (128, 128))
+    return [head.apply(variables, each, (128, 128)) for each in (stages, moved)]
+
+  (keypoints_2d, depth), (keypoints_moved, depth_moved) = run(stages, moved)
   # Joints whose map answers to the features with a peak; the others stay flat.
   peaked = np.ptp(keypoints_2d - keypoints_moved, axis=-1)[0] > 1
   assert peaked.sum() > 5
@@ -247,8 +258,12 @@ def test_heatmap_keypoints_follow_a_shift_of_the_features():
 def test_heatmaps_have_the_asked_stride(stride):
   head = HeatmapHead(channels=8, stride=stride)
   stages = [jnp.ones((1, s, s, 4)) for s in (16, 8, 4, 4)]
-  variables = head.init(jax.random.key(0), stages, (64, 64))
-  _, state = head.apply(variables, stages, (64, 64), capture_intermediates=True)
+
+  def run(stages):
+    variables = head.init(jax.random.key(0), stages, (64, 64))
+    return head.apply(variables, stages, (64, 64), capture_intermediates=True)[1]
+
+  state = jax.eval_shape(run, stages)
   maps = state['intermediates']['output']['__call__'][0]
   assert maps.shape == (1, 64 // stride, 64 // stride, 42)
 
@@ -339,7 +354,8 @@ def test_the_lifter_passes_keypoints_through_and_ignores_crops():
   model = models.create_model({'name': 'keypoint_lifter', 'width': 32})
   batch = _poses()
   variables = jax.jit(model.init)(jax.random.key(0), batch)
-  output = model.apply(variables, batch)
+  apply = jax.jit(model.apply)
+  output = apply(variables, batch)
   np.testing.assert_array_equal(output.keypoints_2d, batch['keypoints_2d'])
   crop = jnp.array([[2.5, 0, -40], [0, 2.5, 7], [0, 0, 1]])
   affine = jnp.tile(crop, (4, 1, 1))
@@ -347,13 +363,13 @@ def test_the_lifter_passes_keypoints_through_and_ignores_crops():
     'keypoints_2d': geometry.transform_keypoints(batch['keypoints_2d'], affine),
     'intrinsics': geometry.transform_intrinsics(batch['intrinsics'], affine),
   }
-  again = model.apply(variables, cropped)
+  again = apply(variables, cropped)
   np.testing.assert_allclose(again.relative_depth, output.relative_depth, atol=1e-4)
   np.testing.assert_allclose(again.joints_3d, output.joints_3d, rtol=1e-3, atol=1e-3)
 
 
 def test_predicted_joints_project_onto_the_predicted_keypoints():
-  output = _apply(models.create_model(TINY), _batch(2))
+  output = _untrained(**TINY, root=0)
   projected = geometry.project(output.joints_3d, jnp.tile(INTRINSICS, (2, 1, 1)))
   np.testing.assert_allclose(projected, output.keypoints_2d, atol=1e-2)
 

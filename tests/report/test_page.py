@@ -6,8 +6,6 @@ import html.parser
 import io
 import json
 import re
-import subprocess
-import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +14,7 @@ from PIL import Image
 
 from bmc_jax import kinematics, limits
 from bmc_jax.report import hands, load, write_report
+from bmc_jax.report.__main__ import main
 
 HOSTILE = 'weak <script>alert("1")</script> & $x^2'
 METRICS = ('keypoints_2d_px', 'depth_mm', 'epe_mm', 'epe_pa_mm', 'auc_0_50')
@@ -351,12 +350,12 @@ def test_malformed_results_are_told_with_their_file(tmp_path, file, text, messag
   assert f'{file}.json' in str(caught.value) and '\n' not in str(caught.value)
 
 
-def test_command_prints_the_path_or_one_sentence(tmp_path):
-  command = [sys.executable, '-m', 'bmc_jax.report', f'--workdir={tmp_path}']
-  failed = subprocess.run(command, capture_output=True, text=True)
-  assert failed.returncode == 2
-  assert failed.stderr.startswith('error: there is no results.json')
-  assert failed.stderr.count('\n') == 1
+def test_command_prints_the_path_or_one_sentence(tmp_path, capsys):
+  with pytest.raises(SystemExit) as end:
+    main([f'--workdir={tmp_path}'])
+  assert end.value.code == 2
+  error = capsys.readouterr().err
+  assert error.startswith('error: there is no results.json') and error.count('\n') == 1
   (tmp_path / 'results.json').write_text('{"a": {"epe_mm": 7.25}}')
-  done = subprocess.run(command, capture_output=True, text=True)
-  assert done.stdout.strip() == str(tmp_path / 'report.html')
+  main([f'--workdir={tmp_path}'])
+  assert capsys.readouterr().out.strip() == str(tmp_path / 'report.html')

@@ -218,7 +218,7 @@ OTHERS: dict[str, tuple[Shapes, str]] = {
   ),
   'resnet26': (
     ft.shapes(50, [2, 2, 2, 2]),
-    r'\(2, 2, 2, 2\) bottleneck blocks are those of no depth of 10, 18, 34, 50, 101, 152',
+    r'\(2, 2, 2, 2\) bottleneck blocks are those of no depth of 10, 18, 34, 50, 101',
   ),
   'a stage without its last block': (
     _changed(18, lambda name: name.replace('layer4.1', 'layer4.2')),

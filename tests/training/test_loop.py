@@ -3,6 +3,7 @@
 import csv
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -86,18 +87,23 @@ def test_the_constraints_come_to_hold_on_weakly_labelled_poses(poses, tmp_path):
   )
 
 
-def _step(config, limits=None, change=None, steps=1):
-  """The state after one step on the first batch, changed as asked, and the terms."""
-  model = create_model(model_options(config))
-  optimizer = create_optimizer(config.optimizer, config.num_steps)
-  state = create_train_state(config, model, optimizer)
-  step = make_train_step(config, model, optimizer, limits)
-  batch = dict(next(open_train_batches(config)))
-  del batch['sample_id']
-  terms = {}
-  for _ in range(steps):
-    state, terms = step(state, batch | (change(batch) if change else {}))
-  return jax.device_get(state.params), jax.device_get(terms)
+class _Stepper:
+  """Makes single steps from one state, on the first batch of a run; compiled once."""
+
+  def __init__(self, config, limits=None):
+    model = create_model(model_options(config))
+    optimizer = create_optimizer(config.optimizer, config.num_steps)
+    self.state = create_train_state(config, model, optimizer)
+    self._step = make_train_step(config, model, optimizer, limits)
+    self._batch = dict(next(open_train_batches(config)))
+    del self._batch['sample_id']
+
+  def __call__(self, change=None):
+    """The parameters after a step on the batch, changed as asked, and the terms."""
+    state = jax.tree.map(jnp.copy, self.state)  # the step takes its memory
+    changed = change(self._batch) if change else {}
+    state, terms = self._step(state, self._batch | changed)
+    return jax.device_get(state.params), jax.device_get(terms)
 
 
 def test_a_step_does_not_read_the_3d_labels_of_the_weak_half(poses):
@@ -117,13 +123,14 @@ def test_a_step_does_not_read_the_3d_labels_of_the_weak_half(poses):
 
     return change
 
-  wanted, terms = _step(config, limits, weak(lambda joints: joints))
+  step = _Stepper(config, limits)
+  wanted, terms = step(weak(lambda joints: joints))
   assert terms['bmc_joint_angle'] >= 0
   for other in (lambda joints: joints * 2, lambda joints: joints * np.nan):
-    got, _ = _step(config, limits, weak(other))
+    got, _ = step(weak(other))
     jax.tree.map(np.testing.assert_array_equal, wanted, got)
   with pytest.raises(AssertionError):
-    full, _ = _step(config, limits, lambda batch: {'joints_3d': batch['joints_3d'] * 2})
+    full, _ = step(lambda batch: {'joints_3d': batch['joints_3d'] * 2})
     jax.tree.map(np.testing.assert_array_equal, wanted, full)
 
 
@@ -245,21 +252,19 @@ def test_steps_that_are_not_finite_are_skipped_and_counted_if_asked(
 @pytest.mark.slow
 def test_a_step_that_is_not_finite_changes_nothing(images):
   config = tiny_config.get_config(images)
-  before, _ = _step(config, steps=0)
-  after, terms = _step(
-    config, change=lambda batch: {'intrinsics': batch['intrinsics'] * np.nan}
-  )
+  step = _Stepper(config)
+  after, terms = step(lambda batch: {'intrinsics': batch['intrinsics'] * np.nan})
   assert not terms['finite']
-  jax.tree.map(np.testing.assert_array_equal, before, after)
+  jax.tree.map(np.testing.assert_array_equal, step.state.params, after)
 
 
 def test_the_gradient_of_a_batch_is_the_mean_of_those_of_its_parts(poses):
   config = tiny_config.get_config(poses)
   config.augment_poses.rotation = 0.0
   config.optimizer.name = 'sgd'
-  whole, terms = _step(config)
+  whole, terms = _Stepper(config)()
   config.accumulate = 2
-  parts, terms_of_parts = _step(config)
+  parts, terms_of_parts = _Stepper(config)()
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), whole, parts
   )
