@@ -105,6 +105,7 @@ def _needed(term):
   return moves.any(axis=-2) if term == 'joint_angle' else moves
 
 
+@pytest.mark.slow
 def test_bones_count_with_their_weight_and_their_least_confident_joint(x64):
   rng = np.random.default_rng(0)
   joints, confidence = wild_hands(15, 3), rng.uniform(0.2, 1, (3, 21))
@@ -121,6 +122,7 @@ def test_bones_count_with_their_weight_and_their_least_confident_joint(x64):
       np.testing.assert_allclose(terms[name][hand], weighted / total, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_equal_weights_change_nothing_and_none_at_all_give_zero():
   joints = wild_hands(16, 4).astype(np.float32)
   ones = {name: np.ones(shape, np.float32) for name, shape in SHAPES.items()}
@@ -138,6 +140,7 @@ def test_equal_weights_change_nothing_and_none_at_all_give_zero():
   assert value == 0 and not gradient.any()
 
 
+@pytest.mark.slow
 def test_a_joint_without_confidence_gets_no_gradient_and_confidence_none():
   joints = wild_hands(17, 2).astype(np.float32)
   confidence = np.ones((2, 21), np.float32)

@@ -189,14 +189,18 @@ def test_losses_of_batches_are_those_of_single_hands(shape):
   _assert_batch_is((total, terms), [JITTED_LOSS(hand) for hand in joints], shape)
 
 
+@pytest.mark.slow
 def test_gradients_of_batches_and_under_vmap_are_those_of_single_hands():
   joints = wild_hands(5, 6).astype(np.float32)
   singles = [LOSS_AND_GRADIENT(hand) for hand in joints]
   mapped = jax.jit(jax.vmap(jax.vmap(_loss_and_gradient)))
   for f in (LOSS_AND_GRADIENT, mapped):
     _assert_batch_is(f(joints.reshape(2, 3, 21, 3)), singles, (2, 3))
+  for few in (0, 1):
+    _assert_batch_is(LOSS_AND_GRADIENT(joints[:few]), singles[:few], (few,))
 
 
+@pytest.mark.slow
 def test_plain_and_jitted_calls_agree():
   joints = wild_hands(6, 6).astype(np.float32).reshape(2, 3, 21, 3)
   with whole_programs.plain():
@@ -213,6 +217,7 @@ def test_descending_the_loss_makes_hands_plausible():
     assert JITTED_LOSS(joints)[0] < 0.25 * before
 
 
+@pytest.mark.slow
 def test_limits_may_be_mapped_and_forward_mode_agrees_with_backward(x64):
   joints = wild_hands(18, 2)
   wide = jax.tree.map(lambda x: 1.1 * x, LIMITS)
@@ -229,6 +234,7 @@ def test_limits_may_be_mapped_and_forward_mode_agrees_with_backward(x64):
   np.testing.assert_allclose(forward, backward, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_loss_runs_inside_shard_map():
   joints = wild_hands(21, 4).astype(np.float32)
   mesh = jax.sharding.Mesh(jax.devices()[:1], ('batch',))

@@ -109,6 +109,7 @@ def test_an_import_turned_round_is_told_with_its_line(file, line, tmp_path):
   assert told.startswith(f'{file}:3: ')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('modules', 'heavy'),
   [

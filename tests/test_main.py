@@ -20,7 +20,7 @@ from bmc_jax.data import sources
 from bmc_jax.experiments.rows import row_config
 from bmc_jax.training import config_files, preemption
 from tests.fixtures import examples, tiny_config
-from tests.fixtures.session import ROOT, TINY, xla_flags_for
+from tests.fixtures.session import ROOT, TINY
 
 
 @pytest.fixture(scope='module')
@@ -262,6 +262,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mistake', MISTAKES)
 def test_a_mistake_is_told_in_one_sentence(
   poses, tmp_path, monkeypatch, capfd, mistake
@@ -298,23 +299,3 @@ def test_the_traceback_of_a_failure_goes_with_the_next_success(
   monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
   main.run(['main'])
   assert not (tmp_path / 'traceback.txt').exists()
-
-
-@pytest.mark.slow
-def test_a_batch_that_does_not_split_over_the_devices_is_told(poses, tmp_path):
-  process = subprocess.run(
-    [
-      sys.executable,
-      '-m',
-      'bmc_jax.main',
-      f'--config={TINY}:{poses}',
-    ]
-    + ['--config.batch_size=10', f'--workdir={tmp_path / "run"}'],
-    cwd=ROOT,
-    env=os.environ | {'XLA_FLAGS': xla_flags_for(4)},
-    capture_output=True,
-    text=True,
-  )
-  assert process.returncode == 2
-  assert 'batch_size is 10, which does not split over 4 devices' in process.stderr
-  assert 'Traceback' not in process.stderr

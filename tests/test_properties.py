@@ -65,9 +65,6 @@ def test_a_million_hands_have_finite_losses_and_gradients():
     finite = np.isfinite(gradient).all((-1, -2)) & np.isfinite(loss)
     for kind, name in enumerate(KINDS):
       assert finite[kind].all(), (name, hands[kind, np.argmin(finite[kind])])
-  for few in (hands[0, :0], hands[0, :1]):
-    for leaf in jax.tree.leaves(_loss_and_gradient(few, several[0])):
-      assert leaf.shape[0] == len(few) and np.isfinite(leaf).all()
 
 
 def _ordinary_hands(seed):
@@ -77,6 +74,7 @@ def _ordinary_hands(seed):
   return np.concatenate([posed, rng.normal(size=(256, 21, 3))])
 
 
+@pytest.mark.slow
 def test_gradients_match_central_differences_away_from_kinks(x64):
   hands, step = _ordinary_hands(0), 1e-7
   loss, _, gradient = _loss_and_gradient(hands, CLINICAL)
@@ -161,6 +159,7 @@ def _assert_rebuilt(joints):
     np.testing.assert_allclose(_rebuild(joints), wanted, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_forward_kinematics_of_the_angles_returns_procedural_hands():
   _assert_rebuilt(procedural_hands(jax.random.split(jax.random.key(0), 4096)))
 
@@ -191,6 +190,7 @@ RANGE = st.sampled_from(
 TURN = st.integers(-4, 4).map(lambda eighths: np.pi / 4 * eighths)
 
 
+@pytest.mark.slow
 @given(
   seed=st.integers(0, 10**6),
   digits=st.sampled_from([0, 1, 6]),

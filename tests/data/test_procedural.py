@@ -115,6 +115,7 @@ def test_wild_has_wider_viewpoints_and_poses_than_studio():
   assert wild[1] > studio[1]
 
 
+@pytest.mark.slow
 def test_joints_lie_on_pixels_of_the_hand(domain):
   bare = dataclasses.replace(
     domain, object_probability=0.0, sleeve_probability=0.0, pose_range=0.9
@@ -134,6 +135,7 @@ def test_joints_lie_on_pixels_of_the_hand(domain):
   assert 0.1 < masks.mean() < 0.5
 
 
+@pytest.mark.slow
 def test_images_show_a_hand_before_another_background(domain):
   keys = jax.random.split(jax.random.key(2), BATCH)
   hands, images = render_batch(keys, domain, SIZE)
@@ -153,6 +155,7 @@ def _digest(split, count, seed):
   return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes():
   first = _digest('wild_train', 40, 7)
   assert first == _digest('wild_train', 40, 7)

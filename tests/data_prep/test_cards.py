@@ -54,6 +54,7 @@ def test_each_check_has_the_number_of_examples_that_it_judged(
   assert palms == (expected if right == 10 else {})
 
 
+@pytest.mark.slow
 def test_a_folder_without_checks_claims_none(tmp_path):
   options = {'image_size': 16, 'examples': {'studio_test': 1}}
   path = build_lib.build('procedural_hands', tmp_path, **options)

@@ -32,6 +32,7 @@ def _content(path: Path) -> dict[str, bytes]:
   return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_byte(source, tmp_path):
   paths = [
     build_lib.build(
@@ -44,6 +45,7 @@ def test_the_number_of_processes_changes_no_byte(source, tmp_path):
   assert first == second
 
 
+@pytest.mark.slow
 def test_examples_too_many_end_a_build_in_processes(source, tmp_path, capsys):
   for index in (1, 8, 10):
     (source / 'train' / f'{index:03d}.png').write_bytes(b'')

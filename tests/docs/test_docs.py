@@ -34,6 +34,7 @@ def _pages():
   return [page for page in pages if BLOCK.search(page.read_text())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('page', _pages(), ids=lambda page: page.name)
 def test_python_blocks_run_in_their_order(page, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)

@@ -135,6 +135,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('heading', [h for h in examples() if h != DEVICES])
 def test_the_example_does_what_it_says(heading):
   if heading == 'Equinox':

@@ -20,6 +20,7 @@ def example(page: str, heading: str) -> str:
   return re.findall(r'^```python\n(.*?)^```$', section, re.MULTILINE | re.DOTALL)[0]
 
 
+@pytest.mark.slow
 def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
   variables: dict = {}
   with jax.numpy_rank_promotion('allow'):

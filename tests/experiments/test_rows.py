@@ -115,6 +115,7 @@ def test_a_changed_config_is_refused_by_the_name_of_its_key(finished, poses):
   assert _times(finished) == times
 
 
+@pytest.mark.slow
 def test_rows_can_be_left_out_and_other_poses_tested_without_training_again(
   poses, tmp_path, monkeypatch
 ):

@@ -189,6 +189,7 @@ def _cloud(kind, rng, n=400):
   return np.round(normal, 1) * [0.3, 0.1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['gauss', 'uniform', 'ring', 'heavy', 'grid'])
 def test_fitted_hulls_hold_all_points_in_few_convex_corners(kind):
   for seed, num_vertices in itertools.product(range(5), [3, 4, 5, 6, 8, 12, 20, 64]):

@@ -68,6 +68,7 @@ def _admitted(joints, each):
   return list(counts.values())
 
 
+@pytest.mark.slow
 def test_diff_counts_hands_as_a_slow_loop_does(folder, capsys):
   limits_main(
     'diff clinical fitted.json --poses others.npy --unit m --out diff.html'.split()
@@ -102,6 +103,7 @@ def test_diff_marks_what_an_edit_changed_however_small(folder, capsys):
   assert page.count('<td>yes</td>') == 2 and 'limits diff LIMITS LIMITS' in page
 
 
+@pytest.mark.slow
 def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
   limits_main('show fitted.json --out page.html --poses hands.npy'.split())
   assert capsys.readouterr().out == 'page.html\n'
@@ -112,6 +114,7 @@ def test_show_needs_no_other_file_and_draws_every_joint(folder, capsys):
   assert len(shares) == 15 and min(map(float, shares)) >= 95
 
 
+@pytest.mark.slow
 def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   hands = HANDS[:30].copy()
   hands[4, 8] += (
@@ -170,6 +173,7 @@ def test_dots_in_figures_keep_the_share_that_is_outside():
   assert len(dots) == 2 and sum(dots) == 300 and 15 <= min(dots) <= 45
 
 
+@pytest.mark.slow
 def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):
   np.save('points.npy', np.zeros((3, 21, 3)))
   plausibility_main('points.npy --limits clinical --out page.html'.split())

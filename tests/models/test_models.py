@@ -187,6 +187,7 @@ def test_residual_blocks_start_as_the_identity_if_asked(zero_init):
   assert bool(jnp.all(x == y)) is zero_init
 
 
+@pytest.mark.slow
 def test_bfloat16_keeps_parameters_statistics_and_geometry_in_float32():
   model = models.create_model({**TINY, 'dtype': 'bfloat16'})
   batch = _batch(2)

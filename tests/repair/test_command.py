@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
   return folder
 
 
+@pytest.mark.slow
 def test_hands_come_back_plausible_near_and_on_their_side(folder, capsys):
   given = read_joints(folder / 'hands.npz')
   out = folder / 'repaired.npz'
@@ -56,6 +57,7 @@ def test_hands_come_back_plausible_near_and_on_their_side(folder, capsys):
   assert ' mm at most' in printed and str(out) in printed
 
 
+@pytest.mark.slow
 def test_joints_stay_on_their_rays_if_asked(folder, capsys):
   joints = read_joints(folder / 'hands.npz').joints_3d[1:2] + [0, 0, 500]
   np.save(folder / 'camera.npy', joints)

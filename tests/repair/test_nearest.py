@@ -50,6 +50,7 @@ def _error(joints, truth):
   return np.linalg.norm(np.asarray(joints) - truth, axis=-1).mean()
 
 
+@pytest.mark.slow
 def test_limits_may_have_another_reference_bone_but_no_other_unit(hands):
   other = limits.fit_limits(HANDS, coverage=1.0, reference=(0, 9))
   repaired = repair(_noisy_depth(hands), other)
@@ -61,6 +62,7 @@ def test_limits_may_have_another_reference_bone_but_no_other_unit(hands):
     repair(hands, dataclasses.replace(other, metadata=metres))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('keep', repair_lib.KEEP)
 def test_repaired_hands_are_plausible_and_nearer_to_the_truth(keep, hands, hand_limits):
   noisy = _noisy_depth(hands)
@@ -134,6 +136,7 @@ def test_degenerate_hands_stay_finite_and_nan_spoils_its_own_hand_only(
     np.testing.assert_array_equal(got[1:], wanted[1:])
 
 
+@pytest.mark.slow
 def test_hands_can_be_batched_in_any_way(hands, hand_limits):
   noisy = _noisy(hands)
   twice = [repair(noisy, hand_limits).joints for _ in range(2)]

@@ -76,6 +76,7 @@ def _joints(page):
   return np.array(_state(page, 'joints'), float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('frames', ['sequential', 'shortest_arc'])
 def test_its_arithmetic_is_the_library_s(page, frames):
   right = np.asarray(pose25d.in_reference_bones(WILD))

@@ -90,6 +90,7 @@ def _lax_stages(state: Mapping[str, np.ndarray], x: jax.Array, blocks) -> list:
   return stages
 
 
+@pytest.mark.slow
 def test_features_are_those_of_plain_functions_in_torchs_layout(tmp_path):
   state, images = ft.random_state(18), _images(32)
   ft.save_zip(tmp_path / 'w.pth', ft.tensors(state))
@@ -284,7 +285,7 @@ def images(tmp_path_factory):
 
 def _config(images):
   config = tiny_config.get_config(images)
-  config.model.pose_network.update({'width': 64, 'stem': 'imagenet'})
+  config.model.pose_network.update({'depth': 18, 'width': 64, 'stem': 'imagenet'})
   return config
 
 

@@ -55,6 +55,7 @@ def test_reductions_over_devices_are_counted_in_a_program():
   assert dry_run.result_bytes(program, dry_run.GATHERING) == 4 * 2
 
 
+@pytest.mark.slow
 def test_all_parts_of_a_batch_are_counted(config):
   row = row_config(config, 'source only')
   row.batch_size = 512  # so that the update counts for little

@@ -55,6 +55,7 @@ def _limits(config):
   return fit_limits(source.batch(range(8))['joints_3d'])
 
 
+@pytest.mark.slow
 def test_the_lifter_learns_a_handful_of_poses_by_heart(poses, tmp_path):
   config = tiny_config.get_config(poses)
   config.data.use_weak = False
@@ -106,6 +107,7 @@ class _Stepper:
     return jax.device_get(state.params), jax.device_get(terms)
 
 
+@pytest.mark.slow
 def test_a_step_does_not_read_the_3d_labels_of_the_weak_half(poses):
   config = tiny_config.get_config(poses)
   config.data.weak.labels = '3d'  # the labels are there ...
@@ -153,6 +155,7 @@ def test_training_starts_from_a_weights_file(request, tmp_path, data):
   assert started.step == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp_path):
   config = tiny_config.get_config(poses)
   config.data.val = type(config.data.val)()
@@ -166,6 +169,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_last_good_checkpoint(poses, tmp
   assert '6' in kept and '9' not in kept
 
 
+@pytest.mark.slow
 def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
   config = tiny_config.get_config(poses)
   config.num_steps = 1
@@ -177,6 +181,7 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
   assert not is_trained(config, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_end_saves_its_last_step(poses, tmp_path, monkeypatch):
   config = tiny_config.get_config(poses)
   monkeypatch.setattr(preemption.Watch, 'requested', lambda self, step: step == 9)
@@ -218,6 +223,7 @@ def spoilt(poses, monkeypatch):
   return config
 
 
+@pytest.mark.slow
 def test_the_batch_of_a_step_that_is_not_finite_is_kept(spoilt, tmp_path):
   with pytest.raises(FloatingPointError) as error:
     train(spoilt, tmp_path, None)
@@ -232,6 +238,7 @@ def test_the_batch_of_a_step_that_is_not_finite_is_kept(spoilt, tmp_path):
   assert path.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
 
 
+@pytest.mark.slow
 def test_steps_that_are_not_finite_are_skipped_and_counted_if_asked(
   spoilt, tmp_path, caplog, monkeypatch
 ):
@@ -258,6 +265,7 @@ def test_a_step_that_is_not_finite_changes_nothing(images):
   jax.tree.map(np.testing.assert_array_equal, step.state.params, after)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_batch_is_the_mean_of_those_of_its_parts(poses):
   config = tiny_config.get_config(poses)
   config.augment_poses.rotation = 0.0

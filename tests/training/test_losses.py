@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bmc_jax import limits, pose25d
 from bmc_jax.training import losses
@@ -79,6 +80,7 @@ def test_lifting_a_predicted_hand_returns_it_in_reference_bones():
   np.testing.assert_allclose(lifted[kept], joints[kept], rtol=5e-3, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_the_mirrored_hand_is_found_on_mirrored_hands_and_only_there():
   keypoints, depth, intrinsics, joints = _scenes(1, 100)
   fitted = limits.fit_limits(joints, coverage=1.0)

@@ -97,6 +97,7 @@ def _same(a, b):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
 @pytest.mark.parametrize('labels', ['other', 'nan', 'nan in one joint', 'zero'])
 def test_loss_and_gradient_do_not_depend_on_3d_labels_of_the_weak_half(joints, labels):
@@ -137,6 +138,7 @@ def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
   assert terms['root_depth'] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_options_of_the_angles_reach_the_loss():
   batch = _batch()
   triangle = np.float32([[0, 0], [0.6, 0], [0, 0.3]])
@@ -195,6 +197,7 @@ def test_a_hand_without_root_or_reference_bone_teaches_no_depth(joint):
   assert terms['relative_depth'] == terms['root_depth'] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('weak_only', [True, False])
 def test_constraints_judge_the_weak_half_alone_if_asked(weak_only):
   keypoints, depth = _prediction()

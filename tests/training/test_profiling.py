@@ -32,6 +32,7 @@ def _traced_steps(folder) -> list[int]:
   )
 
 
+@pytest.mark.slow
 def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys):
   train(config, tmp_path, None)
   assert _traced_steps(tmp_path / 'profile') == list(range(6, 16))
@@ -39,6 +40,7 @@ def test_a_profile_holds_ten_steps_after_the_first_ones(config, tmp_path, capsys
   assert f'A trace of 10 steps is in {tmp_path / "profile"}' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_early_still_writes_its_profile(config, tmp_path):
   config.num_steps = 8
   train(config, tmp_path, None)

@@ -1,8 +1,10 @@
 """A run goes on on another number of devices."""
 
+import jax
 import numpy as np
 import pytest
 
+from bmc_jax.training.loop import check_config
 from tests.fixtures import hosts as runs
 from tests.fixtures import tiny_config
 
@@ -21,3 +23,13 @@ def test_a_run_on_four_devices_goes_on_on_two_that_share_its_optimizer(tmp_path)
   found = runs.terms(tmp_path / 'straight')
   for key, values in wanted.items():
     np.testing.assert_allclose(found[key], values, rtol=1e-4, err_msg=key)
+
+
+def test_a_batch_that_does_not_split_over_the_devices_is_told(monkeypatch):
+  config = tiny_config.get_config('poses.npy')
+  config.batch_size = 10
+  monkeypatch.setattr(jax, 'device_count', lambda: 4)
+  with pytest.raises(
+    ValueError, match='batch_size is 10, which does not split over 4 devices'
+  ):
+    check_config(config)
