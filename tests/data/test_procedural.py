@@ -163,6 +163,7 @@ def test_same_seed_gives_the_same_bytes():
   assert first != _digest('wild_test', 40, 7)
 
 
+@pytest.mark.slow
 def test_longer_split_begins_with_the_shorter_one():
   short = list(generate_examples('studio_train', 3, SIZE, 0))
   long = list(generate_examples('studio_train', 35, SIZE, 0))
@@ -171,6 +172,7 @@ def test_longer_split_begins_with_the_shorter_one():
     assert a['image'] == b['image'] and a['sample_id'] == b['sample_id']
 
 
+@pytest.mark.slow
 def test_builder_round_trip_keeps_labels_and_pictures(tmp_path):
   import tensorflow_datasets as tfds
 

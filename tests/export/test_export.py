@@ -14,6 +14,8 @@ from bmc_jax.training import trained_row
 from tests.fixtures import tiny_config
 from tests.fixtures.hands import as_users_call
 
+pytestmark = pytest.mark.slow  # they train a network first
+
 
 def _train(folder, data):
   config = tiny_config.get_config(data)
@@ -51,7 +53,6 @@ def _expected(row, inputs):
   return [getattr(output, name) for name in signature.OUTPUTS]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['network', 'lifter'])
 def test_stablehlo_gives_the_model_s_outputs_for_any_batch(
   kind, tmp_path, capsys, request
@@ -83,7 +84,6 @@ def test_a_file_stands_beside_it_that_says_what_goes_in_and_out(network, tmp_pat
   assert max(about['differences'].values()) < 1e-4
 
 
-@pytest.mark.slow
 def test_a_file_that_differs_is_not_kept(network, tmp_path, capsys, monkeypatch):
   read = stablehlo.read
 
@@ -98,7 +98,6 @@ def test_a_file_that_differs_is_not_kept(network, tmp_path, capsys, monkeypatch)
   assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_differences_are_those_of_the_worst_crop(network):
   inputs = signature.Signature.of(network)
   model = signature.crop_function(network.model, network.variables, inputs)
@@ -143,7 +142,6 @@ def test_a_missing_library_is_told_with_its_extra(
   assert f"pip install 'bmc_jax[{form}]'" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
   'form',
   [
@@ -175,7 +173,6 @@ def test_other_formats_are_the_model_within_their_tolerance(
   assert max(found.values()) < parity.TOLERANCE
 
 
-@pytest.mark.slow
 def test_stablehlo_of_a_whole_resnet_is_the_model_bit_by_bit(tmp_path):
   model = create_model({'name': 'pose_network', 'depth': 18, 'head': 'regression'})
   inputs = signature.Signature(

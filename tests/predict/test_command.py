@@ -15,6 +15,8 @@ from bmc_jax.predict.hints import Hand
 from tests.fixtures import tiny_config
 from tests.fixtures.examples import make_example
 
+pytestmark = pytest.mark.slow  # they train a network first
+
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):

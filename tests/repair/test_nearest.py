@@ -81,6 +81,7 @@ def test_repaired_hands_are_plausible_and_nearer_to_the_truth(keep, hands, hand_
   np.testing.assert_allclose(repaired.scale, BONE, rtol=0.3)
 
 
+@pytest.mark.slow
 def test_depth_noise_on_later_frames_of_stb_falls_by_a_quarter_and_more(test_data):
   path = test_data / 'data' / 'poses' / 'stb_train_joints.npy'
   if not path.is_file():
