@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.data import prepared, sources
 
 from . import archives, cards, checks, contact_sheet, folders
@@ -156,11 +157,10 @@ def print_summary(path: Path, seconds: float) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax build',
+  parser = command_parser(
+    'build',
+    __doc__,
     allow_abbrev=False,  # an abbreviation might be a flag of Beam
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('dataset', choices=sorted(DATASETS))
   parser.add_argument('--source', help='folder, .zip or .tar of the original files')

@@ -54,8 +54,11 @@ def test_commands_tell_what_they_do(name, capsys):
 @pytest.mark.parametrize('name', [n for n in cli.COMMANDS if n != 'train'])
 def test_modules_run_as_commands(name, capsys, monkeypatch):
   monkeypatch.setattr(sys, 'argv', [name, '--help'])
+  module = f'bmc_jax.{cli.COMMANDS[name].module}'
+  for loaded in (module, f'{module}.__main__'):
+    monkeypatch.delitem(sys.modules, loaded, raising=False)
   with pytest.raises(SystemExit) as end:
-    runpy.run_module(f'bmc_jax.{cli.COMMANDS[name].module}', run_name='__main__')
+    runpy.run_module(module, run_name='__main__')
   assert end.value.code == 0
   assert f'bmc-jax {name}' in capsys.readouterr().out
 

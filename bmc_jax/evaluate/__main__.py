@@ -21,6 +21,7 @@ import numpy as np
 
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.files import write_json
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.evaluate import submission
 from bmc_jax.evaluate.ground_truth import read_ground_truth
@@ -44,11 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax evaluate',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('evaluate', __doc__)
   parser.add_argument('--predictions', required=True, help='pred.json, or its archive')
   parser.add_argument(
     '--ground-truth', required=True, help='folder of original files, or a prepared one'

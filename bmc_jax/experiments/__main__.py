@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.experiments import catalogue, results
 from bmc_jax.training import preemption
 
@@ -54,10 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax experiments',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+  parser = command_parser(
+    'experiments',
+    __doc__,
     epilog='\n'.join(f'{k:9}{table.title}' for k, table in catalogue.TABLES.items()),
   )
   parser.add_argument(

@@ -10,23 +10,19 @@ says what goes in and comes out. It is read back and compared with the model on 
 crops before it gets its name: the differences are printed, relative to 1 + |value|.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.export.writing import FORMATS, description_of, export_row, suffix_of
 from bmc_jax.training.trained_row import open_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax export',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('export', __doc__)
   parser.add_argument('--checkpoint', required=True, help='workdir of an experiment')
   parser.add_argument('--row', help='of its table; not needed if there is one only')
   parser.add_argument('--format', required=True, choices=FORMATS)

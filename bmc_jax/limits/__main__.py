@@ -16,6 +16,7 @@ import numpy as np
 from bmc_jax import kinematics
 from bmc_jax import limits as limits_lib
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, check_out, read_poses
@@ -32,11 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax limits',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('limits', __doc__)
   commands = parser.add_subparsers(dest='command', required=True)
 
   fit = commands.add_parser('fit', help='limits from 3D hands')

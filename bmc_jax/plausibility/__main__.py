@@ -8,11 +8,11 @@ limits from the literature. Lengths are told in millimetres if the unit is known
 otherwise in percent of the reference bone; angles in degrees.
 """
 
-import argparse
 from collections.abc import Sequence
 
 from bmc_jax import limits as limits_lib
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.joint_files.flags import add_pose_flags, check_out, read_poses
 from bmc_jax.plausibility.judgement import judge
@@ -23,11 +23,7 @@ _NUM_PHRASES = 5
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax plausibility',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('plausibility', __doc__)
   parser.add_argument('joints', help='.npy, .npz, .csv or .json file of 3D joints')
   parser.add_argument('--limits', required=True, help="limits file, or 'clinical'")
   parser.add_argument('--out', help='page to write')

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.limits import HandLimits, open_limits
 from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media
 from bmc_jax.predict.hints import SIDES, Boxes, Cameras, Hand, parse_numbers
@@ -50,11 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax predict',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('predict', __doc__)
   parser.add_argument('inputs', nargs='+', help='images, folders of them, videos')
   parser.add_argument('--checkpoint', required=True, help='workdir of an experiment')
   parser.add_argument('--row', help='of its table; not needed if there is one only')

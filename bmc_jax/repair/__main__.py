@@ -21,6 +21,7 @@ from tqdm import tqdm
 from bmc_jax import skeleton
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, check_out, read_poses
 from bmc_jax.joint_files.writing import check_ending, write_joints
@@ -50,11 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax repair',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('repair', __doc__)
   parser.add_argument('joints', help='.npy, .npz, .csv or .json file of 3D joints')
   parser.add_argument('--limits', required=True, help="limits file, or 'clinical'")
   parser.add_argument('--out', required=True, help='file to write, of the same endings')

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
+from bmc_jax.console.parsing import command_parser
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.evaluate.ground_truth import read_prepared, read_scale
 from bmc_jax.evaluate.submission import FORMS
@@ -46,11 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog='bmc-jax submit',
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = command_parser('submit', __doc__)
   parser.add_argument('--format', required=True, choices=FORMS, help='of the file')
   write = parser.add_argument_group('to write a file')
   write.add_argument('--workdir', help='of the experiment')

@@ -1,7 +1,5 @@
 """COCO-keypoints exports: layouts of tools, sides, orders, pixels, cameras, damage."""
 
-import shutil
-
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from bmc_jax.data_prep import build as build_lib
 from bmc_jax.data_prep import coco_hands, hand_graph_cnn_real
 from bmc_jax.data_prep import records as records_lib
 from tests.fixtures import readers
+from tests.fixtures.coco_damages import DAMAGES
 from tests.fixtures.coco_exports import (
   HEIGHT,
   NAMES,
@@ -274,112 +273,6 @@ def test_a_photo_is_as_large_as_it_is_decoded(source):
   write_export(source, _photo_export(width=HEIGHT, height=WIDTH))
   with pytest.raises(ValueError, match='is 64x48 after the rotation in its EXIF data'):
     _first_example(source)
-
-
-DAMAGES = {
-  'no export': (
-    lambda p: shutil.rmtree(p / 'annotations'),
-    'holds no COCO export',
-  ),
-  'cut off': (
-    lambda p: (p / 'annotations' / 'person_keypoints_default.json').write_text('{"im'),
-    'cannot be read as JSON',
-  ),
-  'another JSON': (lambda p: write_export(p, [1, 2]), 'has no table images'),
-  'no categories': (
-    lambda p: write_export(p, make_export() | {'categories': None}),
-    'has no table categories',
-  ),
-  'two exports': (
-    lambda p: write_export(p, file='annotations/person_keypoints_annotations.json'),
-    "are both of the split 'train'",
-  ),
-  'no hands': (
-    lambda p: write_export(p, make_export() | {'annotations': []}),
-    'has no hand: no annotation with labelled keypoints',
-  ),
-  'too few numbers': (
-    lambda p: spoil(p, 'annotations', 0, keypoints=[1, 2, 2]),
-    r'annotation 10: keypoints has the shape \(3,\), but \(63\) is needed',
-  ),
-  'no keypoints': (
-    lambda p: spoil(p, 'annotations', 0, keypoints='none'),
-    'annotation 10: keypoints holds something other',
-  ),
-  'infinity': (
-    lambda p: spoil(p, 'annotations', 0, keypoints=[1, float('inf'), 2] * 21),
-    'annotation 10: keypoints holds a value that is not finite',
-  ),
-  'parts of the image': (
-    lambda p: spoil(
-      p,
-      'annotations',
-      0,
-      keypoints=[0.2, 0.4, 2, 0.9, 0.5, 2, 0.1] + [0.4, 2] + [0.7, 0.8, 2] * 18,
-    ),
-    'annotation 10 has all keypoints within 2 pixels',
-  ),
-  'an id twice': (
-    lambda p: spoil(p, 'annotations', 0, id=11),
-    'annotations has an entry whose id 11 is missing or not unique',
-  ),
-  'no id': (
-    lambda p: spoil(p, 'images', 0, id=None),
-    'images has an entry whose id None is missing',
-  ),
-  'an image that is not listed': (
-    lambda p: spoil(p, 'annotations', 0, image_id=7),
-    'annotation 10 is of the image 7, which is not listed',
-  ),
-  'no image': (
-    lambda p: spoil(p, 'annotations', 0, image_id=None),
-    'annotation 10 has no image_id',
-  ),
-  'no image at all': (
-    lambda p: shutil.rmtree(p / 'images'),
-    r"none of its 2 images, such as '1\.png', is in",
-  ),
-  'no size': (
-    lambda p: spoil(p, 'images', 0, width='wide'),
-    "image 1: width is 'wide', no number of pixels",
-  ),
-  'a v that is none': (
-    lambda p: spoil(p, 'annotations', 0, keypoints=[5, 6, -1] * 21),
-    r'annotation 10 has a keypoint with v = -1; it must be 0 \(not labelled\), 1 \(occ',
-  ),
-  'a path that leads out': (
-    lambda p: spoil(p, 'images', 0, file_name='../../images/1.png'),
-    'does not lie in the folder of the export',
-  ),
-  'an absolute path': (
-    lambda p: spoil(p, 'images', 0, file_name='/etc/1.png'),
-    'does not lie in the folder of the export',
-  ),
-  "Windows' way out": (
-    lambda p: spoil(p, 'images', 0, file_name='..\\1.png'),
-    'does not lie in the folder of the export',
-  ),
-  'no side': (
-    lambda p: spoil(p, 'categories', 0, name='hand'),
-    'does not say whether it is a left or a right hand',
-  ),
-  'another side': (
-    lambda p: spoil(p, 'annotations', 0, hand='both'),
-    "annotation 10: hand is 'both'; it must be 'left' or 'right'",
-  ),
-  'names': (
-    lambda p: spoil(p, 'categories', 0, keypoints=['elbow', *NAMES[1:]]),
-    "the keypoint name 'elbow' is not understood",
-  ),
-  'a camera of another form': (
-    lambda p: spoil(p, 'images', 0, intrinsics=[70, 70, 32, 24]),
-    r'image 1: intrinsics has the shape \(4,\)',
-  ),
-  'half a camera': (
-    lambda p: spoil(p, 'images', 0, cam_param={'focal': [70, 70]}),
-    'image 1: princpt of cam_param holds something other',
-  ),
-}
 
 
 @pytest.mark.parametrize('name', DAMAGES)

@@ -134,8 +134,8 @@ def test_a_build_killed_at_any_moment_ends_complete_and_identical(tmp_path):
   done = subprocess.run(arguments, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   rounds = json.loads(done.stdout.splitlines()[-1])
-  assert len(rounds) == 20
-  assert sum(row['killed'] for row in rounds) >= 10
+  assert len(rounds) == 12
+  assert sum(row['killed'] for row in rounds) >= 6
   assert any(row['kept'] for row in rounds), 'no finished shard was ever kept'
   assert all(row['loadable'] == row['complete'] for row in rounds)
   assert all(row['identical'] for row in rounds)

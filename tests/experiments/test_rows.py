@@ -1,18 +1,13 @@
 """Experiments: what is written, what is not run again, and what is refused."""
 
 import json
-import os
 import shutil
 
-import jax
 import numpy as np
 import pytest
 
-from bmc_jax import limits
-from bmc_jax.console.files import slug_of, write_json
 from bmc_jax.experiments import inputs, workdir
-from bmc_jax.experiments.rows import row_config, row_configs, run_experiment
-from bmc_jax.experiments.workdir import claim_rows, format_results, write_results
+from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.training import defaults, loop
 from tests.fixtures import tiny_config
 
@@ -162,18 +157,6 @@ def test_a_pose_file_in_place_of_the_test_set_is_tested_in_whole(poses, tmp_path
   assert workdir._describe(tested) == 'poses.npy all subjects'
 
 
-def test_a_row_is_run_by_one_process_at_a_time(tmp_path):
-  with (
-    claim_rows(tmp_path, ['a', 'b']),
-    claim_rows(tmp_path, ['c']),
-    pytest.raises(ValueError, match=rf'another process \({os.getpid()}\).* row b'),
-    claim_rows(tmp_path, ['d', 'b']),
-  ):
-    pass
-  with claim_rows(tmp_path, ['b', 'd']):
-    pass
-
-
 def test_rows_may_be_added_after_the_others(finished, poses, tmp_path):
   shutil.copytree(finished, tmp_path / 'run')
   config = tiny_config.get_config(poses)
@@ -201,26 +184,6 @@ def test_lost_predictions_are_made_again(finished, poses, tmp_path):
   assert path.exists()
 
 
-def test_original_files_are_prepared_once_and_anew_when_they_change(
-  tmp_path, monkeypatch
-):
-  folder = tmp_path / 'photos'
-  folder.mkdir()
-  (folder / 'a').write_text('1')
-  monkeypatch.setattr('bmc_jax.data_prep.build.build', lambda name, out, source: out)
-  config = tiny_config.get_config(str(tmp_path))
-  config.eval_path, config.eval_prepare = str(folder), 'hand_graph_cnn_real'
-  tested = inputs.with_eval_path(config, tmp_path)
-  assert inputs.with_eval_path(config, tmp_path).data.test == tested.data.test
-  record = {'metrics': {}, 'chance': {}, 'num_test': 1}
-  write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
-  about = json.loads((tmp_path / 'experiment.json').read_text())
-  assert about['test_set'] == 'photos all'
-  (folder / 'b').write_text('2')
-  changed = inputs.with_eval_path(config, tmp_path)
-  assert changed.data.test.path != tested.data.test.path
-
-
 def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_path):
   config = tiny_config.get_config(str(tmp_path / 'missing.npy'))
   with pytest.raises(FileNotFoundError, match='missing.npy does not exist'):
@@ -229,60 +192,6 @@ def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_pat
   config.run_rows = ('source only',)
   config.num_steps = 1
   _run(config, tmp_path / 'run')
-
-
-def _limits(config, workdir):
-  return inputs.open_limits({'+ BMC': config}, workdir, ['+ BMC'])['+ BMC']
-
-
-def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
-  config = row_config(tiny_config.get_config(poses), '+ BMC')
-  first = _limits(config, tmp_path)
-  assert first.metadata.num_poses == 40 and first.metadata.source.startswith(poses)
-  text = (tmp_path / 'limits.json').read_text()
-
-  def fit_again(*args, **kwargs):
-    raise AssertionError('fitted again')
-
-  monkeypatch.setattr(inputs, 'fit_limits', fit_again)
-  jax.tree.map(np.testing.assert_array_equal, first, _limits(config, tmp_path))
-  assert (tmp_path / 'limits.json').read_text() == text
-
-
-def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
-  config = tiny_config.get_config(poses)
-  bmc = {'weights': tiny_config.WEIGHTS}
-  defaults.add_row(
-    config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny'
-  )
-  defaults.add_row(config, 'again', {'bmc': bmc}, group='tiny')
-  # The names do not depend on which rows are run.
-  config.run_rows = ('boxes',)
-  rows = row_configs(config)
-  boxes = inputs.open_limits(rows, tmp_path, ['boxes'])
-  assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
-  both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
-  assert len(list(tmp_path.iterdir())) == 2
-  assert both['boxes'] == boxes['boxes']
-  assert both['+ BMC'] == both['again'] != both['boxes']
-
-
-def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
-  config = row_config(tiny_config.get_config(poses), '+ BMC')
-  joints = np.load(poses)
-  path = tmp_path / 'given.json'
-  limits.save_limits(path, limits.fit_limits(joints, reference=(5, 6)))
-  config.limits.path = str(path)
-  with pytest.raises(ValueError, match=r'reference bone \(5, 6\)'):
-    _limits(config, tmp_path)
-
-
-def test_constraints_without_limits_are_refused(poses, tmp_path):
-  config = row_config(tiny_config.get_config(poses), '+ BMC')
-  with config.unlocked():
-    config.limits.source = type(config)()
-  with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
-    _limits(config, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -311,18 +220,6 @@ def test_a_last_row_that_can_not_run_leaves_the_workdir_free(
     run_experiment(config, tmp_path)
   left = {path.name for path in tmp_path.iterdir() if '.lock' not in path.name}
   assert left == {'config.json'}
-
-
-def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
-  rows = row_configs(tiny_config.get_config(poses))
-  opened, open_source = [], inputs.sources.open_source
-  monkeypatch.setattr(
-    inputs.sources, 'open_source', lambda s: opened.append(s) or open_source(s)
-  )
-  inputs.check_inputs(rows, trained=())
-  assert [spec['labels'] for spec in opened] == ['3d', '2d']
-  inputs.check_inputs(rows, trained=rows)
-  assert len(opened) == 3  # the test set alone
 
 
 @pytest.mark.parametrize(
@@ -361,47 +258,7 @@ def test_rows_need_names_of_their_own(poses, tmp_path):
     run_experiment(config, tmp_path)
 
 
-@pytest.mark.parametrize(
-  'name, folder',
-  [
-    ('+ 2D + BMC', 'plus_2d_plus_bmc'),
-    ('lifter: full 3D', 'lifter_full_3d'),
-    ('手', '手'),
-    ('', 'row'),
-    ('../..', 'row'),
-  ],
-)
-def test_a_row_has_a_folder_that_can_be_read(name, folder):
-  assert slug_of(name) == folder
-
-
 @pytest.mark.parametrize('name', ['', ' ', 3])
 def test_a_row_needs_a_name(poses, name):
   with pytest.raises(ValueError, match='must be a text'):
     defaults.add_row(tiny_config.get_config(poses), name, {})
-
-
-def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
-  content = {'a': float('nan'), 'b': [1.5, float('inf')], 'c': {'d': -float('inf')}}
-  write_json(tmp_path / 'x.json', content)
-  text = (tmp_path / 'x.json').read_text()
-  assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
-  table = format_results({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
-  assert 'None' not in table and 'nan' not in table
-
-
-def test_the_table_has_a_line_of_chance_under_each_group():
-  lines = format_results(
-    {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
-    {'x': {'depth_mm': 30}, 'y': {'depth_mm': 40}},
-    {'a': 'x', 'b': 'y', 'c': 'x'},
-  ).splitlines()
-  assert [line.split('|')[1].strip() for line in lines[2:]] == [
-    'a',
-    'c',
-    'chance (x)',
-    'b',
-    'chance (y)',
-  ]
-  assert '1.23' in lines[2] and '0.500' in lines[2] and '30.00' in lines[4]
-  assert len({len(line) for line in lines}) == 1

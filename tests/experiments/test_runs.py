@@ -151,9 +151,26 @@ def test_the_time_of_a_row_adds_up(tmp_path):
   assert schedule.seconds_of(tmp_path / 'seed_0', 'b') == 0
 
 
+# Training; and a process that ends as training does, but starts at once.
+TRAINING = """
+command = (sys.executable, '-m', 'bmc_jax.main',
+  '--config=tests/fixtures/tiny_config.py:{poses}', '--config.num_steps=100000',
+  '--workdir={folder}/run', '--noreport')
+"""
+STAND_IN = """
+command = ('bash', '-c', 'trap "echo stopped by SIGTERM; exit 143" TERM; '
+  'mkdir -p {folder}/run/rows/source_only; : > {folder}/run/rows/source_only/'
+  'metrics.csv; while :; do sleep 0.1; done', 'workdir={folder}')
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_stopped_saves_its_rows_and_leaves_no_process(tmp_path, number):
+@pytest.mark.parametrize(
+  ('number', 'job'), [(signal.SIGINT, TRAINING), (signal.SIGTERM, STAND_IN)]
+)
+def test_a_run_that_is_stopped_saves_its_rows_and_leaves_no_process(
+  tmp_path, number, job
+):
   poses = tiny_config.write_poses(tmp_path / 'poses.npy')
   text = f"""
 import signal
@@ -162,9 +179,7 @@ from pathlib import Path
 from bmc_jax.training import preemption
 from bmc_jax.experiments import schedule
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
-command = (sys.executable, '-m', 'bmc_jax.main',
-  '--config=tests/fixtures/tiny_config.py:{poses}', '--config.num_steps=100000',
-  '--workdir={tmp_path}/run', '--noreport')
+{job.format(folder=tmp_path, poses=poses)}
 with preemption.raised():
   schedule.run([schedule.Job(Path('{tmp_path}/run'), 'long', command)], 1, 1)
 """

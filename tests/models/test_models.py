@@ -2,28 +2,16 @@
 
 import functools
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bmc_jax import geometry, models, pose25d
-from bmc_jax.models.batch_norm import BatchNorm
-from bmc_jax.models.convolution import convolve
-from bmc_jax.models.heads import HeatmapHead, soft_argmax
 from bmc_jax.models.output import assemble
 from bmc_jax.models.refiner import RootRefiner
-from bmc_jax.models.resnet import ResNet, ResNetBlock
+from bmc_jax.models.resnet import ResNet
 
-# torchvision's published counts, with a classifier of 1000 classes.
-TORCHVISION_PARAMETERS = {
-  18: (11_689_512, 512),
-  34: (21_797_672, 512),
-  50: (25_557_032, 2048),
-  101: (44_549_160, 2048),
-  152: (60_192_808, 2048),
-}
 INTRINSICS = jnp.array([[90.0, 0, 31.5], [0, 90, 31.5], [0, 0, 1]])
 TINY = {'name': 'pose_network', 'depth': 10, 'width': 4, 'stem': 'strided'}
 TINY |= {'output_stride': 16, 'head': 'heatmap', 'head_channels': 8}
@@ -42,11 +30,6 @@ def _poses(size=4):
   }
 
 
-def _window(x, i, j, reach):
-  top, left = max(2 * i - reach, 0), max(2 * j - reach, 0)
-  return x[top : 2 * i + reach + 1, left : 2 * j + reach + 1]
-
-
 @functools.cache
 def _untrained(**options):
   """What an untrained model says of a batch of two, or of four poses."""
@@ -58,133 +41,6 @@ def _apply(model, batch):
   example = batch if 'keypoints_2d' in batch else _batch()
   variables = jax.jit(model.init)(jax.random.key(0), example)
   return jax.jit(model.apply)(variables, batch)
-
-
-def _assert_same_gradients(ours, other, *inputs, tolerance=2e-5):
-  """Asserts that two functions and their gradients agree."""
-
-  def value_and_gradients(function):
-    y, pull_back = jax.vjp(function, *inputs)
-    return y, pull_back(jnp.cos(y))
-
-  for a, b in zip(
-    jax.tree.leaves(jax.jit(lambda: value_and_gradients(ours))()),
-    jax.tree.leaves(jax.jit(lambda: value_and_gradients(other))()),
-    strict=True,
-  ):
-    assert a.shape == b.shape and a.dtype == b.dtype
-    scale = tolerance * jnp.abs(b.astype(jnp.float32)).max()
-    np.testing.assert_allclose(
-      a.astype(jnp.float32), b.astype(jnp.float32), atol=float(scale)
-    )
-
-
-@pytest.mark.parametrize('side', [7, 8])
-@pytest.mark.parametrize(('size', 'stride'), [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)])
-def test_convolutions_are_those_of_xla(size, stride, side):
-  x = jax.random.normal(jax.random.key(0), (2, side, side + 2, 5))
-  kernel = jax.random.normal(jax.random.key(1), (size, size, 5, 3))
-  pad = ((size // 2, size // 2),) * 2
-  _assert_same_gradients(
-    lambda x, kernel: convolve(x, kernel, stride),
-    lambda x, kernel: jax.lax.conv_general_dilated(
-      x, kernel, (stride, stride), pad, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
-    ),
-    x,
-    kernel,
-  )
-
-
-@pytest.mark.parametrize(
-  ('dtype', 'tolerance'), [('float32', 2e-5), ('bfloat16', 0.02)]
-)
-def test_batch_normalisation_is_that_of_flax(dtype, tolerance):
-  x = 3 + 2 * jax.random.normal(jax.random.key(0), (4, 5, 6, 7))
-  scale, bias = jax.random.normal(jax.random.key(1), (2, 7))
-  params = {'scale': scale, 'bias': bias}
-  statistics = {'mean': bias, 'var': scale**2}
-  options = {'momentum': 0.9, 'epsilon': 1e-5, 'dtype': jnp.dtype(dtype)}
-
-  def training(module, params, x):
-    variables = {'params': params, 'batch_stats': statistics}
-    return module.apply(variables, x, mutable=['batch_stats'])
-
-  ours, flax = (m(False, **options) for m in (BatchNorm, nn.BatchNorm))
-  _assert_same_gradients(
-    lambda params, x: training(ours, params, x)[0],
-    lambda params, x: training(flax, params, x)[0],
-    params,
-    x.astype(dtype),
-    tolerance=tolerance,
-  )
-  for a, b in zip(
-    *(
-      jax.tree.leaves(jax.jit(lambda m=m: training(m, params, x)[1])())
-      for m in (ours, flax)
-    ),
-    strict=True,
-  ):
-    np.testing.assert_allclose(a, b, rtol=2e-3 if dtype == 'bfloat16' else 1e-5)
-  ours, flax = (m(True, **options) for m in (BatchNorm, nn.BatchNorm))
-  variables = {'params': params, 'batch_stats': statistics}
-  found, wanted = jax.jit(lambda: [m.apply(variables, x) for m in (ours, flax)])()
-  assert found.dtype == wanted.dtype == dtype
-  np.testing.assert_allclose(
-    found.astype(jnp.float32), wanted.astype(jnp.float32), atol=10 * tolerance
-  )
-
-
-@pytest.mark.parametrize('depth', TORCHVISION_PARAMETERS)
-def test_resnets_have_torchvisions_number_of_parameters(depth):
-  images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
-  variables = jax.eval_shape(ResNet(depth).init, jax.random.key(0), images)
-  total, features = TORCHVISION_PARAMETERS[depth]
-  classifier = (features + 1) * 1000
-  assert models.count_parameters(variables['params']) == total - classifier
-
-
-@pytest.mark.parametrize(
-  ('stem', 'output_stride', 'strides'),
-  [
-    ('imagenet', 32, (4, 8, 16, 32)),
-    ('imagenet', 8, (4, 8, 8, 8)),
-    ('small', 32, (2, 4, 8, 16)),
-    ('strided', 16, (4, 8, 16, 16)),
-  ],
-)
-@pytest.mark.parametrize('side', [64, 75])
-def test_stages_have_the_promised_strides(stem, output_stride, strides, side):
-  resnet = ResNet(18, width=4, stem=stem, output_stride=output_stride)
-  images = jnp.zeros((2, side, side, 3))
-  stages, _ = jax.eval_shape(resnet.init_with_output, jax.random.key(0), images)
-  expected = [
-    (2, -(-side // s), -(-side // s), 4 * 2**i) for i, s in enumerate(strides)
-  ]
-  assert [stage.shape for stage in stages] == expected
-
-
-def test_strided_convolutions_and_pooling_pad_as_torch_does():
-  resnet = ResNet(18, width=1)
-  images = jax.random.uniform(jax.random.key(0), (1, 32, 32, 3))
-  variables = jax.jit(resnet.init)(jax.random.key(0), images)
-  variables['params']['conv1']['kernel'] = jnp.ones((7, 7, 3, 1))
-  # Residual blocks start as the identity: the first stage is the pooled stem.
-  pooled = jax.jit(lambda v: resnet.apply(v, images)[0])(variables)[0, :, :, 0]
-  # Torch pads both sides alike: window i is centred on row 2i ('SAME' is not).
-  image = np.asarray(images[0].sum(-1))
-  stem = np.array(
-    [[_window(image, i, j, 3).sum() for j in range(16)] for i in range(16)]
-  )
-  expected = [[_window(stem, i, j, 1).max() for j in range(8)] for i in range(8)]
-  np.testing.assert_allclose(pooled, np.array(expected) / np.sqrt(1 + 1e-5), rtol=1e-5)
-
-
-@pytest.mark.parametrize('zero_init', [True, False])
-def test_residual_blocks_start_as_the_identity_if_asked(zero_init):
-  block = ResNetBlock(features=4, zero_init_residual=zero_init)
-  x = jax.random.uniform(jax.random.key(0), (1, 8, 8, 4))
-  y, _ = block.init_with_output(jax.random.key(1), x, train=False)
-  assert bool(jnp.all(x == y)) is zero_init
 
 
 @pytest.mark.slow
@@ -220,53 +76,6 @@ def test_the_roots_relative_depth_is_exactly_zero(root):
     depth = _untrained(**options, root=root).relative_depth
     assert jnp.all(depth[:, root] == 0)
     assert jnp.std(depth) > 1e-3
-
-
-def test_soft_argmax_of_a_peak_is_its_pixel():
-  cells = np.random.default_rng(0).integers(0, 16, (5, 21, 2))
-  logits = np.zeros((5, 16, 16, 21), np.float32)
-  for b, k in np.ndindex(5, 21):
-    logits[b, cells[b, k, 1], cells[b, k, 0], k] = 1e4
-  # A cell of 4 pixels, such as 0 to 3, has its centre at 1.5.
-  keypoints_2d, weights = soft_argmax(jnp.asarray(logits), (64, 64))
-  np.testing.assert_allclose(keypoints_2d, 4 * cells + 1.5, atol=1e-4)
-  np.testing.assert_allclose(weights.sum((1, 2)), 1, atol=1e-6)
-
-
-def test_heatmap_keypoints_follow_a_shift_of_the_features():
-  head = HeatmapHead(channels=8, stride=4)
-  rng = np.random.default_rng(0)
-  coarse = np.zeros((1, 16, 16, 8), np.float32)
-  coarse[0, 4:6, 6:8] = 1e4 * rng.standard_normal((2, 2, 8))
-  stages = [np.zeros((1, 32, 32, 4), np.float32), coarse]
-  moved = [stages[0], np.roll(coarse, (3, 2), (1, 2))]
-
-  @jax.jit
-  def run(stages, moved):
-    variables = head.init(jax.random.key(0), stages, (128, 128))
-    return [head.apply(variables, each, (128, 128)) for each in (stages, moved)]
-
-  (keypoints_2d, depth), (keypoints_moved, depth_moved) = run(stages, moved)
-  # Joints whose map answers to the features with a peak; the others stay flat.
-  peaked = np.ptp(keypoints_2d - keypoints_moved, axis=-1)[0] > 1
-  assert peaked.sum() > 5
-  shift = (keypoints_moved - keypoints_2d)[0, peaked]
-  np.testing.assert_allclose(shift, np.tile([16.0, 24.0], (len(shift), 1)), atol=1e-2)
-  np.testing.assert_allclose(depth[0, peaked], depth_moved[0, peaked], rtol=1e-4)
-
-
-@pytest.mark.parametrize('stride', [2, 4, 8, 16])
-def test_heatmaps_have_the_asked_stride(stride):
-  head = HeatmapHead(channels=8, stride=stride)
-  stages = [jnp.ones((1, s, s, 4)) for s in (16, 8, 4, 4)]
-
-  def run(stages):
-    variables = head.init(jax.random.key(0), stages, (64, 64))
-    return head.apply(variables, stages, (64, 64), capture_intermediates=True)[1]
-
-  state = jax.eval_shape(run, stages)
-  maps = state['intermediates']['output']['__call__'][0]
-  assert maps.shape == (1, 64 // stride, 64 // stride, 42)
 
 
 def test_the_refiner_starts_as_the_identity_and_then_adds_a_residual():

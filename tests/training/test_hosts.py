@@ -19,8 +19,24 @@ def _statistics(workdir):
   return jax.tree.leaves(checkpointer.restore(folder, like)['batch_stats'])
 
 
+def _assert_same(workdir, wanted, statistics):
+  """Asserts that a run has logged these terms and ended with these statistics."""
+  terms = runs.terms(workdir)
+  assert terms.keys() == wanted.keys()
+  for key, values in wanted.items():
+    # The gradient has kinks, and the root depth, which is not trained here, poles.
+    loose = key in ('train/gradient_norm', 'train/root_depth')
+    np.testing.assert_allclose(
+      terms[key], values, rtol=2e-2 if loose else 1e-4, err_msg=key
+    )
+  for found, expected in zip(_statistics(workdir), statistics, strict=True):
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
 @pytest.mark.slow
-def test_two_processes_of_two_devices_train_as_one_device_does(tmp_path):
+def test_two_processes_of_two_devices_train_as_one_device_does_and_it_goes_on(
+  tmp_path,
+):
   images = tiny_config.write_images(tmp_path / 'images', train=16)
   port = runs.free_port()
   others = [
@@ -34,16 +50,13 @@ def test_two_processes_of_two_devices_train_as_one_device_does(tmp_path):
   assert ['| source only ' in output for output in printed] == [True, False]
   wanted, statistics = runs.terms(tmp_path / 'one'), _statistics(tmp_path / 'one')
   assert len(wanted['train/loss']) == runs.STEPS and len(statistics) > 20
-  terms = runs.terms(tmp_path / 'four')
-  assert terms.keys() == wanted.keys()
-  for key, values in wanted.items():
-    # The gradient has kinks, and the root depth, which is not trained here, poles.
-    loose = key in ('train/gradient_norm', 'train/root_depth')
-    np.testing.assert_allclose(
-      terms[key], values, rtol=2e-2 if loose else 1e-4, err_msg=key
-    )
-  for found, expected in zip(_statistics(tmp_path / 'four'), statistics, strict=True):
-    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+  _assert_same(tmp_path / 'four', wanted, statistics)
+  # Stopped after step 10, it goes on here: on one device, which has all of its state.
+  row = tmp_path / 'four' / 'rows' / 'source_only'
+  for path in (row / 'checkpoints' / str(runs.STEPS), row / 'metrics.json'):
+    path.rename(tmp_path / path.name)
+  runs.run_here(images, tmp_path / 'four', shard_optimizer=True)
+  _assert_same(tmp_path / 'four', wanted, statistics)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""What rows read: limits, sources, original files in place of the test set."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import limits
+from bmc_jax.experiments import inputs
+from bmc_jax.experiments.rows import row_config, row_configs
+from bmc_jax.experiments.workdir import write_results
+from bmc_jax.training import defaults
+from tests.fixtures import tiny_config
+
+
+@pytest.fixture(scope='module')
+def poses(tmp_path_factory):
+  return tiny_config.write_poses(tmp_path_factory.mktemp('poses') / 'poses.npy')
+
+
+def test_original_files_are_prepared_once_and_anew_when_they_change(
+  tmp_path, monkeypatch
+):
+  folder = tmp_path / 'photos'
+  folder.mkdir()
+  (folder / 'a').write_text('1')
+  monkeypatch.setattr('bmc_jax.data_prep.build.build', lambda name, out, source: out)
+  config = tiny_config.get_config(str(tmp_path))
+  config.eval_path, config.eval_prepare = str(folder), 'hand_graph_cnn_real'
+  tested = inputs.with_eval_path(config, tmp_path)
+  assert inputs.with_eval_path(config, tmp_path).data.test == tested.data.test
+  record = {'metrics': {}, 'chance': {}, 'num_test': 1}
+  write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
+  about = json.loads((tmp_path / 'experiment.json').read_text())
+  assert about['test_set'] == 'photos all'
+  (folder / 'b').write_text('2')
+  changed = inputs.with_eval_path(config, tmp_path)
+  assert changed.data.test.path != tested.data.test.path
+
+
+def _limits(config, workdir):
+  return inputs.open_limits({'+ BMC': config}, workdir, ['+ BMC'])['+ BMC']
+
+
+def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  first = _limits(config, tmp_path)
+  assert first.metadata.num_poses == 40 and first.metadata.source.startswith(poses)
+  text = (tmp_path / 'limits.json').read_text()
+
+  def fit_again(*args, **kwargs):
+    raise AssertionError('fitted again')
+
+  monkeypatch.setattr(inputs, 'fit_limits', fit_again)
+  jax.tree.map(np.testing.assert_array_equal, first, _limits(config, tmp_path))
+  assert (tmp_path / 'limits.json').read_text() == text
+
+
+def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
+  config = tiny_config.get_config(poses)
+  bmc = {'weights': tiny_config.WEIGHTS}
+  defaults.add_row(
+    config, 'boxes', {'bmc': bmc, 'limits': {'coverage': 0.9}}, group='tiny'
+  )
+  defaults.add_row(config, 'again', {'bmc': bmc}, group='tiny')
+  # The names do not depend on which rows are run.
+  config.run_rows = ('boxes',)
+  rows = row_configs(config)
+  boxes = inputs.open_limits(rows, tmp_path, ['boxes'])
+  assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
+  both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
+  assert len(list(tmp_path.iterdir())) == 2
+  assert both['boxes'] == boxes['boxes']
+  assert both['+ BMC'] == both['again'] != both['boxes']
+
+
+def test_limits_for_another_reference_bone_are_refused(poses, tmp_path):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  joints = np.load(poses)
+  path = tmp_path / 'given.json'
+  limits.save_limits(path, limits.fit_limits(joints, reference=(5, 6)))
+  config.limits.path = str(path)
+  with pytest.raises(ValueError, match=r'reference bone \(5, 6\)'):
+    _limits(config, tmp_path)
+
+
+def test_constraints_without_limits_are_refused(poses, tmp_path):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  with config.unlocked():
+    config.limits.source = type(config)()
+  with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
+    _limits(config, tmp_path)
+
+
+def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
+  rows = row_configs(tiny_config.get_config(poses))
+  opened, open_source = [], inputs.sources.open_source
+  monkeypatch.setattr(
+    inputs.sources, 'open_source', lambda s: opened.append(s) or open_source(s)
+  )
+  inputs.check_inputs(rows, trained=())
+  assert [spec['labels'] for spec in opened] == ['3d', '2d']
+  inputs.check_inputs(rows, trained=rows)
+  assert len(opened) == 3  # the test set alone
