@@ -89,6 +89,15 @@ LIBRARIES = {
   'tflite': ('ai_edge_litert', 'tensorflow'),
 }
 
+LONGEST = (
+  *('training/test_hosts.py', 'test_main.py', 'experiments/test_runs.py'),
+  *('export/test_export.py', 'training/test_loop.py', 'test_properties.py'),
+  *('data_prep/test_folders.py', 'experiments/test_rows.py', 'docs/test_interop.py'),
+  *('repair/test_nearest.py', 'test_constraints.py', 'data/test_procedural.py'),
+  *('models/test_models.py', 'training/test_objective.py', 'docs/test_docs.py'),
+  *('limits/test_command.py', 'training/test_profiling.py', 'test_kinematics.py'),
+)
+
 # The only reasons for which a test may be skipped where CI=true.
 REASONS = ('no real samples', 'torch is not installed', 'no GPU')
 
@@ -106,10 +115,10 @@ def pytest_report_header():
 def pytest_collection_modifyitems(config, items):
   """Leaves out tests of extras that are not here.
 
-  Files with slow tests come first: no process waits for them at the end.
+  Files that take longest come first: no process waits for them at the end.
   """
-  slow = {item.path for item in items if item.get_closest_marker('slow')}
-  items.sort(key=lambda item: item.path not in slow)
+  order = {ROOT / 'tests' / file: place for place, file in enumerate(LONGEST)}
+  items.sort(key=lambda item: order.get(item.path, len(order)))
   without = [
     item
     for item in items

@@ -56,7 +56,7 @@ def test_each_check_has_the_number_of_examples_that_it_judged(
 
 @pytest.mark.slow
 def test_a_folder_without_checks_claims_none(tmp_path):
-  options = {'image_size': 16, 'examples': {'studio_test': 1}}
+  options = {'image_size': 32, 'examples': {'studio_test': 1}}
   path = build_lib.build('procedural_hands', tmp_path, **options)
   cards.write(tmp_path / 'card.md', prepared.read_builder(path))
   assert 'check' not in (tmp_path / 'card.md').read_text().lower()
