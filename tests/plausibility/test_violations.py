@@ -1,5 +1,7 @@
 """Broken limits, counted by the library and by slow loops."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,11 @@ from bmc_jax.plausibility import violations
 from tests.fixtures.hands import random_hands, slow_root_frames, unit
 
 HANDS = random_hands(3, 120, spread=12).joints
-LIMITS = limits.fit_limits(random_hands(4, 400, spread=10).joints, coverage=0.98)
+
+
+@functools.cache
+def _limits():
+  return limits.fit_limits(random_hands(4, 400, spread=10).joints, coverage=0.98)
 
 
 def _slow_lengths(joints):
@@ -21,15 +27,15 @@ def _slow_within(joints):
   """Whether one hand keeps the limits of its bones, palm angles and MCP joints."""
   joints = joints / np.linalg.norm(joints[10] - joints[9])
   lengths = _slow_lengths(joints)
-  low, high = LIMITS.bone_lengths
+  low, high = _limits().bone_lengths
   roots = [unit(joints[1 + 4 * f] - joints[0]) for f in range(5)]
   angles = [np.arccos(roots[i] @ roots[i + 1]) for i in range(4)]
-  least, most = LIMITS.root_angles
+  least, most = _limits().root_angles
   mcp = True
   for finger, axes in enumerate(slow_root_frames(np.array(roots))):
     bone = axes @ unit(joints[2 + 4 * finger] - joints[1 + 4 * finger])
     point = np.array([np.arctan2(bone[0], bone[2]), np.arcsin(bone[1])])
-    corners = LIMITS.hulls[finger, 0]
+    corners = _limits().hulls[finger, 0]
     for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
       (ex, ey), (dx, dy) = b - a, point - a
       mcp &= ex * dy - ey * dx >= -1e-6
@@ -41,7 +47,7 @@ def _slow_within(joints):
 
 
 def test_counts_agree_with_a_slow_loop():
-  found = violations.measure_violations(HANDS, LIMITS)
+  found = violations.measure_violations(HANDS, _limits())
   within, broken = found.within(), found.broken()
   slow = [_slow_within(hand) for hand in HANDS]
   for name in ('bone_lengths', 'root_angles'):
@@ -82,9 +88,9 @@ def test_the_bone_that_is_wrong_is_blamed_even_if_it_is_the_reference_bone():
 
 
 def test_a_given_scale_is_the_ruler():
-  found = violations.measure_violations(HANDS, LIMITS, np.full(len(HANDS), 1.1))
+  found = violations.measure_violations(HANDS, _limits(), np.full(len(HANDS), 1.1))
   lengths = np.stack([_slow_lengths(hand) for hand in HANDS]) / 1.1
-  low, high = LIMITS.bone_lengths
+  low, high = _limits().bone_lengths
   wanted = np.maximum(lengths - high, 0) - np.maximum(low - lengths, 0)
   np.testing.assert_allclose(found.bone_lengths, wanted, atol=1e-5)
 
@@ -93,7 +99,7 @@ def test_hands_with_nan_or_no_size_keep_no_limits_and_break_none():
   hands = HANDS[:3].copy()
   hands[0, 20, 1] = np.nan
   hands[1] = hands[1, 9]
-  found = violations.measure_violations(hands, LIMITS)
+  found = violations.measure_violations(hands, _limits())
   assert (
     np.isnan(found.bone_lengths[:2]).all() and np.isfinite(found.curvatures[2]).all()
   )
@@ -121,7 +127,7 @@ def test_fitted_limits_admit_the_share_they_promise_in_every_constraint(coverage
 
 def test_names_stand_for_the_limits_that_they_name():
   shapes = {name: names.shape for name, names in violations.NAMES.items()}
-  found = violations.measure_violations(HANDS[0], LIMITS)
+  found = violations.measure_violations(HANDS[0], _limits())
   assert shapes == {name: getattr(found, name).shape for name in shapes}
   assert violations.NAMES['joint_angles'][1, 1] == 'index PIP joint'
   assert violations.NAMES['bone_lengths'][0, 1] == 'thumb CMC-MCP length'

@@ -1,5 +1,6 @@
 """The viewer in a real browser: its arithmetic, its sliders, its manners."""
 
+import functools
 import json
 import re
 
@@ -15,11 +16,15 @@ from tests.fixtures.hands import degenerate_hands, random_hands
 
 COUNT = 12
 HANDS = random_hands(3, 200).joints
-LIMITS = limits.fit_limits(HANDS[:150])
 # Wilder than any limit, so that every penalty is at work.
 WILD = HANDS[:COUNT] + np.random.default_rng(0).normal(0, 0.3, (COUNT, 21, 3))
 CAMERA = np.array([[300.0, 0, 100], [0, 300, 80], [0, 0, 1]])
 IMAGE = np.random.default_rng(0).integers(0, 255, (160, 200, 3), dtype=np.uint8)
+
+
+@functools.cache
+def _limits():
+  return limits.fit_limits(HANDS[:150])
 
 
 def viewed() -> list[ViewedHand]:
@@ -49,7 +54,7 @@ def browser():
 def path(tmp_path_factory):
   file = tmp_path_factory.mktemp('viewer') / 'page.html'
   return viewer_page.write_viewer_page(
-    file, 'Hands & more', ['a <line>'], viewed(), LIMITS, command='x'
+    file, 'Hands & more', ['a <line>'], viewed(), _limits(), command='x'
   )
 
 
@@ -129,7 +134,7 @@ def test_a_slider_moves_the_joints_behind_it_and_the_readout(page):
   assert page.get_attribute('[data-bone] >> nth=1 >> circle', 'cx') != point
   assert page.inner_html('[data-part=photo] g') != overlay
   assert page.inner_text('[data-bone] >> nth=1 >> output >> nth=0') == '75°'
-  loss, _ = constraints.bmc_loss(after, LIMITS)
+  loss, _ = constraints.bmc_loss(after, _limits())
   assert float(page.inner_text('[data-part=total]')) == pytest.approx(
     float(loss), rel=2e-3
   )
@@ -217,7 +222,7 @@ def test_forty_photos_make_a_page_of_less_than_five_megabytes(tmp_path):
     for i in range(40)
   ]
   page = viewer_page.write_viewer_page(
-    tmp_path / 'page.html', 'Many', [], hands, LIMITS, command='x'
+    tmp_path / 'page.html', 'Many', [], hands, _limits(), command='x'
   )
   assert page.stat().st_size < 5e6
 
@@ -231,6 +236,6 @@ def test_text_is_escaped_and_the_data_are_json(path):
 
 def test_wrong_input_is_told(tmp_path):
   with pytest.raises(ValueError, match='at least one hand'):
-    viewer_page.viewer_section([], LIMITS)
+    viewer_page.viewer_section([], _limits())
   with pytest.raises(ValueError, match='shape'):
-    viewer_page.viewer_section([ViewedHand('x', np.zeros((20, 3)))], LIMITS)
+    viewer_page.viewer_section([ViewedHand('x', np.zeros((20, 3)))], _limits())

@@ -51,7 +51,7 @@ def test_two_processes_of_two_devices_train_as_one_device_does_and_it_goes_on(
   wanted, statistics = runs.terms(tmp_path / 'one'), _statistics(tmp_path / 'one')
   assert len(wanted['train/loss']) == runs.STEPS and len(statistics) > 20
   _assert_same(tmp_path / 'four', wanted, statistics)
-  # Stopped after step 10, it goes on here: on one device, which has all of its state.
+  # Stopped half way, it goes on here: on one device, which has all of its state.
   row = tmp_path / 'four' / 'rows' / 'source_only'
   for path in (row / 'checkpoints' / str(runs.STEPS), row / 'metrics.json'):
     path.rename(tmp_path / path.name)

@@ -33,8 +33,14 @@ def _curled_hands(count: int, seed: int = 0) -> np.ndarray:
   return np.asarray(joints) + np.array([[[0, 0, 15]]], np.float32)
 
 
-HANDS = _curled_hands(8)
-LIMITS = fit_limits(_curled_hands(300, seed=1), coverage=1.0)
+@functools.cache
+def _hands():
+  return _curled_hands(8)
+
+
+@functools.cache
+def _limits():
+  return fit_limits(_curled_hands(300, seed=1), coverage=1.0)
 
 
 def _config(**bmc):
@@ -45,13 +51,13 @@ def _config(**bmc):
   return c
 
 
-def _batch(joints=HANDS, has_joints_3d=(1, 1, 1, 1, 0, 0, 0, 0)):
+def _batch(joints=None, has_joints_3d=(1, 1, 1, 1, 0, 0, 0, 0)):
   intrinsics = np.array([[150, 0, 64], [0, 150, 64], [0, 0, 1]], np.float32)
-  intrinsics = np.broadcast_to(intrinsics, (len(HANDS), 3, 3))
+  intrinsics = np.broadcast_to(intrinsics, (len(_hands()), 3, 3))
   return {
     'image': np.zeros((8, 1, 1, 3), np.float32),
-    'joints_3d': 0.03 * joints,
-    'keypoints_2d': np.asarray(geometry.project(HANDS, intrinsics)),
+    'joints_3d': 0.03 * (_hands() if joints is None else joints),
+    'keypoints_2d': np.asarray(geometry.project(_hands(), intrinsics)),
     'visibility': np.ones((8, 21), np.float32),
     'intrinsics': intrinsics,
     'has_joints_3d': np.array(has_joints_3d, np.float32),
@@ -63,20 +69,20 @@ def _prediction(noise: float = 1.0):
   """Keypoints and depths of the true hands, moved at random."""
   rng = np.random.default_rng(2)
   keypoints = _batch()['keypoints_2d'] + 3 * noise * rng.normal(size=(8, 21, 2))
-  depth = HANDS[..., 2] - 15 + 0.5 * noise * rng.normal(size=(8, 21))
+  depth = _hands()[..., 2] - 15 + 0.5 * noise * rng.normal(size=(8, 21))
   return keypoints.astype(np.float32), depth.astype(np.float32)
 
 
 @functools.cache
 def _compiled(**bmc):
   """Terms, and the gradient of their weighted sum by keypoints and depths."""
-  config = _config(**bmc)
+  config, limits = _config(**bmc), _limits()
 
   @jax.jit
   @functools.partial(jax.grad, has_aux=True)
   def function(prediction, batch, weights):
     output = models.assemble(*prediction, batch['intrinsics'])
-    terms = objective.compute_losses(output, batch, LIMITS, config)
+    terms = objective.compute_losses(output, batch, limits, config)
     return sum((weights[k] * v for k, v in terms.items()), jnp.zeros(())), terms
 
   return function
@@ -101,11 +107,11 @@ def _same(a, b):
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
 @pytest.mark.parametrize('labels', ['other', 'nan', 'nan in one joint', 'zero'])
 def test_loss_and_gradient_do_not_depend_on_3d_labels_of_the_weak_half(joints, labels):
-  changed = HANDS.copy()
+  changed = _hands().copy()
   changed[4:] = {
-    'other': HANDS[4:][::-1] * 1.3,
+    'other': _hands()[4:][::-1] * 1.3,
     'nan': np.nan,
-    'nan in one joint': np.where(np.arange(21)[:, None] == 5, np.nan, HANDS[4:]),
+    'nan in one joint': np.where(np.arange(21)[:, None] == 5, np.nan, _hands()[4:]),
     'zero': 0,
   }[labels]
   wanted = _evaluate(_batch(), _prediction(), joints=joints)
@@ -113,11 +119,11 @@ def test_loss_and_gradient_do_not_depend_on_3d_labels_of_the_weak_half(joints, l
 
 
 def test_with_full_labels_the_second_half_does_teach_depth():
-  changed = HANDS.copy()
-  changed[4:] = HANDS[4:][::-1]
+  changed = _hands().copy()
+  changed[4:] = _hands()[4:][::-1]
   terms, other = (
     _evaluate(_batch(joints, np.ones(8)), _prediction())[0]
-    for joints in (HANDS, changed)
+    for joints in (_hands(), changed)
   )
   assert terms['relative_depth'] != other['relative_depth']
   assert terms['keypoints_2d'] == other['keypoints_2d']
@@ -127,14 +133,14 @@ def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
   batch, (keypoints, depth) = _batch(), _prediction()
   terms, _ = _evaluate(batch, (keypoints, depth))
   relative = depth - depth[:, :1]
-  scale = np.linalg.norm(HANDS[:, 10] - HANDS[:, 9], axis=-1)[:, None]
-  true = (HANDS[..., 2] - HANDS[:, :1, 2]) / scale
+  scale = np.linalg.norm(_hands()[:, 10] - _hands()[:, 9], axis=-1)[:, None]
+  true = (_hands()[..., 2] - _hands()[:, :1, 2]) / scale
   expected = np.abs(relative - true)[:4].mean()
   assert terms['relative_depth'] == pytest.approx(expected, rel=1e-4)
   error = np.abs(keypoints - batch['keypoints_2d']).mean()
   assert terms['keypoints_2d'] == pytest.approx(error * 2 / 128, rel=1e-4)
   root = pose25d.solve_root_depth(keypoints, relative, batch['intrinsics']).value
-  expected = np.abs(np.clip(root, 3, 100) - HANDS[:, 0, 2] / scale[:, 0])[:4].mean()
+  expected = np.abs(np.clip(root, 3, 100) - _hands()[:, 0, 2] / scale[:, 0])[:4].mean()
   assert terms['root_depth'] == pytest.approx(expected, rel=1e-4)
 
 
@@ -142,7 +148,7 @@ def test_supervised_terms_are_the_mean_errors_of_the_labelled_half():
 def test_options_of_the_angles_reach_the_loss():
   batch = _batch()
   triangle = np.float32([[0, 0], [0.6, 0], [0, 0.3]])
-  limits = dataclasses.replace(LIMITS, hulls=np.broadcast_to(triangle, (5, 3, 3, 2)))
+  limits = dataclasses.replace(_limits(), hulls=np.broadcast_to(triangle, (5, 3, 3, 2)))
   options = (
     {},
     {'hull_power': 2},
