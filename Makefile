@@ -69,9 +69,10 @@ extras: $(STAMP)  ## run the tests of beam, onnx and tflite, each in an environm
 	    && .cache/$$extra/bin/python -m pytest -m "extra" -k "$$extra" $(ARGS) || exit 1; \
 	done
 
-lint: $(STAMP)  ## check style, formatting and types
+lint: $(STAMP)  ## check style, formatting, the order of imports, and types
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(RUN) tests.test_imports
 	$(RUN) pyright --pythonpath $(VENV)/bin/python
 
 format: $(STAMP)  ## put the code into its form
@@ -102,8 +103,8 @@ dist: $(STAMP)  ## build wheel and sdist into dist/, and try the wheel by itself
 	cd .cache/wheel && PATH="$$PWD/venv/bin:$$PATH" bash -eu ../../docs/tools/try_wheel.sh
 
 quickstart: $(STAMP)  ## make procedural hands, train on them and write the report
-	$(RUN) data_prep.build procedural_hands --out data/tfds
-	$(RUN) bmc_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
+	$(VENV)/bin/bmc-jax build procedural_hands --out data/tfds
+	$(VENV)/bin/bmc-jax train --config=configs/quickstart.py --workdir=runs/quickstart
 
 constraints: $(STAMP)  ## resolve constraints.txt anew, to the newest versions
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -38,7 +38,7 @@ def parse_flags(argv: list[str]) -> list[str]:
   except (flags.Error, ValueError) as error:
     reason = error.args[0]
     fail(reason if isinstance(reason, str) else ': '.join(map(str, reason)))
-  if _CONFIG.value is None or _WORKDIR.value is None:
+  if _CONFIG.value is None or not _WORKDIR.value:
     fail('--config=configs/NAME.py and --workdir=DIR are both needed.')
   finish_config(flags.FLAGS)
   return rest

@@ -17,7 +17,7 @@ They have neither images nor cameras, so they become no prepared dataset but a p
 file (`bmc_jax.data.pose_files`), which the keypoint lifter reads and which names a
 camera that fits:
 
-    python -m data_prep.dexycb_meta --source DIR --out dexycb.npz
+    python -m bmc_jax.data_prep.dexycb_meta --source DIR --out dexycb.npz
 
 It holds joints_canonical (N, 21, 3), side_is_right, subject, sequence and frame (N,),
 in the order of the sequences. Frames without a hand are left out and counted. Frames of
@@ -152,7 +152,7 @@ def write(path: Path, poses: Sequence[Pose]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = argparse.ArgumentParser(
-    prog='python -m data_prep.dexycb_meta',
+    prog='python -m bmc_jax.data_prep.dexycb_meta',
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )

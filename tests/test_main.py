@@ -105,6 +105,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
   [
     (['--config=CONFIG', '--workdir=W', '--config.nope=1'], "has no key 'nope'"),
     (['--config=CONFIG'], '--workdir=DIR'),
+    (['--config=CONFIG', '--workdir='], '--workdir=DIR'),
     (['--workdir=W'], '--config=configs/NAME.py'),
     (['--config=CONFIG', '--workdir=W', '--nope'], "flag 'nope'"),
     (['--config=CONFIG', '--workdir=W', 'stray'], "unknown argument 'stray'"),

@@ -6,6 +6,7 @@ from bmc_jax.joint_files.orders import check_order, doubt_order
 from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.joint_files.units import check_unit, find_unit
+from bmc_jax.joint_files.writing import write_joints
 
 __all__ = [
   'JointFile',
@@ -15,4 +16,5 @@ __all__ = [
   'find_unit',
   'likely_sides',
   'read_joints',
+  'write_joints',
 ]

@@ -36,7 +36,7 @@ def write_joints(
     ValueError: another ending.
   """
   file = Path(path).expanduser()
-  check_ending(file)
+  _check_ending(file)
   about = about or {}
   write = {
     '.npz': lambda: _npz(joints_3d, is_right, about),
@@ -53,8 +53,19 @@ def write_joints(
     partial.unlink(missing_ok=True)
 
 
-def check_ending(path: str | os.PathLike) -> None:
-  """Raises ValueError if hands are not written in files of this ending."""
+def check_writable(path: str | os.PathLike) -> None:
+  """Raises ValueError if hands cannot be written to a file of this name.
+
+  Asked before the hands are computed; it makes nothing.
+  """
+  _check_ending(path)
+  file = Path(path).expanduser().absolute()
+  folder = next(parent for parent in file.parents if parent.exists())
+  if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    raise ValueError(f'{path} cannot be written: name a file in a folder of yours.')
+
+
+def _check_ending(path: str | os.PathLike) -> None:
   if Path(path).suffix.lower() not in ENDINGS:
     raise ValueError(f'{path}: hands are written to {", ".join(ENDINGS)} files.')
 

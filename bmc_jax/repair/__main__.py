@@ -12,6 +12,7 @@ stands for the limits from the literature.
 
 import argparse
 import functools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -24,7 +25,7 @@ from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, check_out, read_poses
-from bmc_jax.joint_files.writing import check_ending, write_joints
+from bmc_jax.joint_files.writing import check_writable, write_joints
 from bmc_jax.limits import HandLimits, open_limits
 from bmc_jax.plausibility.violations import measure_violations
 from bmc_jax.repair.nearest import KEEP, Repaired, repair
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   compile_cache.enable()
   try:
     check_out(flags.out, flags.joints, flags.limits)
-    check_ending(flags.out)
+    check_writable(flags.out)
     limits = open_limits(flags.limits)
     poses = read_poses(flags.joints, flags, limits)
     repaired = repair_all(poses, limits, keep=flags.keep, weight=flags.weight)
@@ -86,10 +87,10 @@ def repair_all(
     Arrays (N, ...); NaN for hands with missing joints, but for `joints`.
 
   Raises:
-    ValueError: `weight` is negative, or the limits are for other hands.
+    ValueError: `weight` is negative or no number, or the limits are for other hands.
   """
-  if not weight >= 0:
-    raise ValueError(f'--weight is {weight}; the least is 0.')
+  if not 0 <= weight < math.inf:
+    raise ValueError(f'--weight is {weight}; it must be a number from 0 on.')
   run = jax.jit(functools.partial(repair, keep=keep, weight=weight))
   (complete,) = np.nonzero(poses.complete)
   hands = np.asarray(poses.joints_3d[complete], np.float32)
@@ -139,15 +140,17 @@ def describe(poses: Poses, repaired: Repaired, limits: HandLimits) -> str:
     for joints in (poses.joints_3d, repaired.joints)
   )
   order = np.argsort(-np.median(size, axis=0), kind='stable')
-  table = [['joint', 'moved by (median)', 'at most']] + [
-    [
-      skeleton.JOINT_NAMES[joint],
-      f'{np.median(size[:, joint]):.3g}{unit}',
-      f'{size[:, joint].max():.3g}{unit} (hand {np.flatnonzero(complete)[worst]})',
-    ]
-    for joint in order[:_WORST]
-    for worst in [int(np.argmax(size[:, joint]))]
-  ]
+  whole = np.flatnonzero(complete)
+  table = [['joint', 'moved by (median)', 'at most']]
+  for joint in order[:_WORST]:
+    worst = int(np.argmax(size[:, joint]))
+    table.append(
+      [
+        skeleton.JOINT_NAMES[joint],
+        f'{np.median(size[:, joint]):.3g}{unit}',
+        f'{size[worst, joint]:.3g}{unit} (hand {whole[worst]})',
+      ]
+    )
   return (
     f'{before} of {complete.sum()} hands kept all limits before, {after} do now. '
     f'Joints moved by {np.median(size):.3g}{unit} in the median, by {size.max():.3g}'

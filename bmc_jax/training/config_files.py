@@ -13,7 +13,7 @@ from ml_collections import config_flags
 from bmc_jax.training import defaults
 from bmc_jax.training.config import Config, check_keys, check_known, override_rows
 
-FLAG = '--?config(=|$)'
+_FLAG = '--?config(=|$)'
 
 
 def config_from_flags(argv: Sequence[str]) -> Config:
@@ -75,7 +75,7 @@ def with_shipped(argv: Sequence[str], shipped: Path) -> list[str]:
   """
   argv = list(argv)
   for i, arg in enumerate(argv):
-    if re.match(FLAG, arg):
+    if re.match(_FLAG, arg):
       start, equals, value = arg.partition('=')
       if equals:
         argv[i] = f'{start}={_find(value, shipped)}'
@@ -90,7 +90,7 @@ def _find(value: str, shipped: Path) -> str:
   file = shipped / f'{name.removeprefix("configs/").removesuffix(".py")}.py'
   if Path(name).is_file():
     return value
-  if not file.is_file():
+  if not file.is_file() or file.name.startswith('_'):
     known = sorted(path.stem for path in shipped.glob('[a-z]*.py'))
     raise ValueError(
       f'There is no config file {name!r}, nor does one of that name ship; there are '
@@ -104,7 +104,7 @@ def check_config_flags(argv: Sequence[str]) -> None:
   paths = [
     following if '=' not in arg else arg.split('=', 1)[1]
     for arg, following in zip(argv, [*argv[1:], ''], strict=True)
-    if re.match(FLAG, arg)
+    if re.match(_FLAG, arg)
   ]
   if not paths:
     return

@@ -6,7 +6,7 @@ examples=studio_train=16,wild_train=16,wild_test=8
 bmc-jax build procedural_hands --examples "$examples" --out data/tfds
 bmc-jax train --config=quickstart --workdir=runs/quickstart "${small[@]}" \
   --config.run_rows="('2D only', 'lifter: + BMC')"
-bmc-jax experiments table3 --data procedural --seeds 0 --workdir runs/experiments \
+bmc-jax experiments table5 --data procedural --seeds 0 --workdir runs/experiments \
   "${small[@]}"
 bmc-jax report --workdir runs/quickstart
 test -s runs/quickstart/report.html

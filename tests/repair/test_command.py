@@ -77,7 +77,9 @@ def test_joints_stay_on_their_rays_if_asked(folder, capsys):
     ('hands.npz --out hands.npz', 'is read, so it cannot be written'),
     ('hands.npz --out hands.txt', 'hands are written to'),
     ('none.npz --out x.npz', 'There is no file of joints'),
-    ('hands.npz --weight -1 --out x.npz', '--weight is -1.0; the least is 0'),
+    ('hands.npz --weight -1 --out x.npz', '--weight is -1.0; it must be a number'),
+    ('hands.npz --weight inf --out x.npz', '--weight is inf; it must be a number'),
+    ('hands.npz --out hands.npz/x.npz', 'hands.npz/x.npz cannot be written'),
     ('hands.npz --unit m --out x.npz', 'looks like millimetres, not metres'),
   ],
 )
