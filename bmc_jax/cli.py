@@ -70,6 +70,8 @@ def _load(name: str):
   except ImportError as error:
     if (error.name or '').startswith('bmc_jax'):
       raise  # a fault of ours
+    if error.name is None:  # a sentence of ours
+      fail(str(error))
     fail(
       f'bmc-jax {name} needs a library that is missing ({error}): '
       f"pip install 'bmc_jax[{command.extra}]'."

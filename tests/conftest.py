@@ -89,6 +89,7 @@ LIBRARIES = {
   'tflite': ('ai_edge_litert', 'tensorflow'),
 }
 
+# In the order in which they start; the others follow, by name.
 LONGEST = (
   *('training/test_hosts.py', 'test_main.py', 'experiments/test_runs.py'),
   *('export/test_export.py', 'training/test_loop.py', 'test_properties.py'),

@@ -62,12 +62,8 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
 def check_out(out: str | None, *inputs: str | None) -> None:
   """Raises a ValueError if a file that is read would be written over."""
   for path in inputs:
-    if (
-      out
-      and path
-      and os.path.exists(path)
-      and os.path.realpath(path) == (os.path.realpath(out))
-    ):
+    same = out and path and os.path.realpath(path) == os.path.realpath(out)
+    if same and os.path.exists(out):
       raise ValueError(f'{out} is read, so it cannot be written: give another --out.')
 
 

@@ -7,28 +7,7 @@ import scipy.io
 from bmc_jax.data import sources
 from bmc_jax.data_prep import build as build_lib
 from tests.fixtures import readers
-from tests.fixtures.layouts import BOX, CAMERA, write_params, write_photos
-
-
-@pytest.fixture(scope='module')
-def layout(tmp_path_factory):
-  path = tmp_path_factory.mktemp('layout') / 'real_world_testset'
-  return path, write_photos(path, 85)
-
-
-@pytest.fixture
-def damaged(tmp_path):
-  """A small layout that a test may spoil."""
-  path = tmp_path / 'source'
-  write_photos(path, 4)
-  return path
-
-
-@pytest.fixture(scope='module')
-def built(layout, tmp_path_factory):
-  return build_lib.build(
-    'hand_graph_cnn_real', tmp_path_factory.mktemp('out'), source=layout[0]
-  )
+from tests.fixtures.layouts import BOX, CAMERA, write_params
 
 
 def _failure(source, out, capsys) -> str:
