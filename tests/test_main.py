@@ -39,8 +39,8 @@ def _start(*arguments):
   )
 
 
-def _end_at_random(process, row_dir, seed, number=signal.SIGKILL):
-  """Sends a signal to a run some time after the first checkpoint of a row."""
+def _kill_at_random(process, row_dir, seed):
+  """Kills a run some time after the first checkpoint of a row."""
   deadline = time.monotonic() + 600
   folder = row_dir / 'checkpoints'
   while not (folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir())):
@@ -49,8 +49,8 @@ def _end_at_random(process, row_dir, seed, number=signal.SIGKILL):
     time.sleep(0.01)
   time.sleep(random.Random(seed).uniform(0, 0.3))
   assert process.poll() is None, 'the run ended before it could be killed'
-  process.send_signal(number)
-  return process.communicate()[1]
+  process.kill()
+  process.communicate()
 
 
 @pytest.mark.slow
@@ -66,12 +66,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(poses, tmp_path):
     )
 
   killed = _start(*arguments('killed'))
-  _end_at_random(killed, tmp_path / 'killed' / 'rows' / 'source_only', seed=1)
-  ended = _start(*arguments('killed'))
-  row = tmp_path / 'killed' / 'rows' / 'plus_bmc'
-  told = _end_at_random(ended, row, 2, signal.SIGTERM)
-  assert ended.returncode == preemption.EXIT_PREEMPTED
-  assert told.endswith('stopped by SIGTERM; the same command, run again, goes on.\n')
+  _kill_at_random(killed, tmp_path / 'killed' / 'rows' / 'plus_bmc', seed=1)
   first = tmp_path / 'killed' / 'rows' / 'source_only' / 'metrics.json'
   written = first.stat().st_mtime_ns
   last = _start(*arguments('killed'))
@@ -288,15 +283,29 @@ def test_a_mistake_is_told_in_one_sentence(
   assert lines[1:] == ([f'(Where it happened: {kept})'] if kept.exists() else [])
 
 
-def test_the_traceback_of_a_failure_goes_with_the_next_success(
-  poses, tmp_path, monkeypatch
-):
-  (tmp_path / 'traceback.txt').write_text('of an earlier run')
-  monkeypatch.setattr('bmc_jax.experiments.rows.run_experiment', lambda *_, **__: None)
-  monkeypatch.setattr(
-    main, '_CONFIG', SimpleNamespace(value=SimpleNamespace(dry_run=False))
-  )
-  monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(tmp_path)))
+def _run_in_place_of_the_experiment(function, workdir, monkeypatch):
+  """Calls the command with a function that stands for what it runs."""
+  monkeypatch.setattr('bmc_jax.experiments.rows.run_experiment', function)
+  config = SimpleNamespace(value=SimpleNamespace(dry_run=False))
+  monkeypatch.setattr(main, '_CONFIG', config)
+  monkeypatch.setattr(main, '_WORKDIR', SimpleNamespace(value=str(workdir)))
   monkeypatch.setattr(main, '_REPORT', SimpleNamespace(value=True))
   main.run(['main'])
+
+
+def test_the_traceback_of_a_failure_goes_with_the_next_success(tmp_path, monkeypatch):
+  (tmp_path / 'traceback.txt').write_text('of an earlier run')
+  _run_in_place_of_the_experiment(lambda *_, **__: None, tmp_path, monkeypatch)
   assert not (tmp_path / 'traceback.txt').exists()
+
+
+def test_a_run_that_gets_sigterm_says_how_it_goes_on(tmp_path, monkeypatch, capfd):
+  def terminated(*_, **__):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+
+  with pytest.raises(SystemExit) as exit_status:
+    _run_in_place_of_the_experiment(terminated, tmp_path, monkeypatch)
+  assert exit_status.value.code == preemption.EXIT_PREEMPTED
+  told = 'stopped by SIGTERM; the same command, run again, goes on.\n'
+  assert capfd.readouterr().err.endswith(told)

@@ -1,5 +1,6 @@
 # Tries what a wheel with the extra `train` promises, in an empty folder: datasets are
 # built, configs that ship are trained, the paper's experiments run.
+export JAX_DISABLE_MOST_OPTIMIZATIONS=1  # they compile longer than they train
 small=(--config.num_steps=2 --config.batch_size=4 --config.eval.batch_size=8
   --config.data.num_threads=0)
 examples=studio_train=16,wild_train=16,wild_test=8

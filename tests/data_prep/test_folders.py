@@ -33,29 +33,22 @@ def _content(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_changes_no_byte(source, tmp_path):
-  paths = [
-    build_lib.build(
-      FOLDER, tmp_path / str(workers), source=source, num_shards=4, workers=workers
-    )
-    for workers in (1, 2)
-  ]
-  first, second = (_content(path) for path in paths)
-  assert len([name for name in first if 'array_record' in name]) == 8
-  assert first == second
-
-
-@pytest.mark.slow
-def test_examples_too_many_end_a_build_in_processes(source, tmp_path, capsys):
+def test_examples_too_many_end_a_build_and_processes_change_no_byte(
+  source, tmp_path, capsys
+):
   for index in (1, 8, 10):
     (source / 'train' / f'{index:03d}.png').write_bytes(b'')
-  arguments = ['--source', str(source), '--out', str(tmp_path / 'out'), '--workers=2']
-  arguments += ['--num-shards', '4', '--max-bad']
-  assert build_lib.main([FOLDER, *arguments, '2']) == 2
+  arguments = [FOLDER, '--source', str(source), '--num-shards', '4', '--out']
+  one, two = str(tmp_path / 'one'), str(tmp_path / 'two')
+  assert build_lib.main([*arguments, two, '--workers=2', '--max-bad=2']) == 2
   assert '.png cannot be decoded' in capsys.readouterr().err
-  assert not (tmp_path / 'out').exists()
-  assert build_lib.main([FOLDER, *arguments, '3']) == 0
+  assert not (tmp_path / 'two').exists()
+  assert build_lib.main([*arguments, two, '--workers=2', '--max-bad=3']) == 0
   assert '9 examples' in capsys.readouterr().out
+  assert build_lib.main([*arguments, one, '--workers=1', '--max-bad=3']) == 0
+  first, second = (_content(Path(out) / FOLDER / '1.0.0') for out in (one, two))
+  assert len([name for name in first if 'array_record' in name]) == 8
+  assert first == second
 
 
 def test_a_shard_of_nothing_but_bad_examples_is_refused(source, tmp_path, capsys):
@@ -133,25 +126,12 @@ def test_a_build_killed_at_any_moment_ends_complete_and_identical(tmp_path):
   arguments = [sys.executable, '-m', 'tests.fixtures.killed_builds', str(tmp_path)]
   done = subprocess.run(arguments, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
-  rounds = json.loads(done.stdout.splitlines()[-1])
-  assert len(rounds) == 12
-  assert sum(row['killed'] for row in rounds) >= 6
+  *rounds, with_processes = json.loads(done.stdout.splitlines()[-1])
+  assert len(rounds) == 8
+  assert sum(row['killed'] for row in rounds) >= 4
   assert any(row['kept'] for row in rounds), 'no finished shard was ever kept'
   assert all(row['loadable'] == row['complete'] for row in rounds)
   assert all(row['identical'] for row in rounds)
-
-
-@pytest.mark.slow
-def test_processes_end_with_the_build_that_is_killed(tmp_path):
-  toy_dataset.write(tmp_path / 'source', train=48, test=12)
-  arguments = [
-    sys.executable,
-    '-m',
-    'tests.fixtures.killed_builds',
-    str(tmp_path),
-    'workers',
-  ]
-  done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-  assert done.returncode == 0, done.stderr
-  (row,) = json.loads(done.stdout.splitlines()[-1])
-  assert row['killed'] and row['kept'] and row['identical'] and not row['orphans']
+  # The processes of a build end with it.
+  assert with_processes['killed'] and not with_processes['orphans']
+  assert with_processes['kept'] and with_processes['identical']

@@ -19,7 +19,7 @@ from tests.fixtures.session import ROOT
 TABLES = catalogue.TABLES
 SMALL = (
   *('--config.num_steps=2', '--config.batch_size=4', '--config.eval.batch_size=4'),
-  *('--config.image_size=32', '--config.model.pose_network.depth=18'),
+  *('--config.image_size=32', '--config.model.pose_network.depth=10'),
   *('--config.model.pose_network.width=4', '--config.data.num_threads=0'),
   *('--config.bmc.ramp_start=0.0', '--config.bmc.ramp_end=0.0'),
 )
