@@ -70,8 +70,8 @@ class KeypointLifter(nn.Module):
     Args:
       batch: 'keypoints_2d' (b, 21, 2), px, and 'intrinsics' (b, 3, 3). Other entries
         are not read.
-      train: not read (the lifter has no batch statistics); both models are called
-        alike.
+      train: True leaves the refined root depth as it is; False keeps hands in front of
+        the camera (`models.output.assemble`). The lifter has no batch statistics.
 
     Returns:
       The prediction, with the keypoints passed through.
@@ -105,6 +105,7 @@ class KeypointLifter(nn.Module):
       bounds=self.root_depth_bounds,
       stop_root_gradient=self.stop_root_gradient,
       stop_refiner_gradient=self.stop_refiner_gradient,
+      keep_in_front=not train,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bmc_jax import geometry, pose25d
 from bmc_jax.skeleton import NUM_JOINTS
@@ -22,6 +22,8 @@ class PoseOutput(flax.struct.PyTreeNode):
     relative_depth: depths relative to the root joint, whose own is exactly 0.
     root_depth_calculated: root depth that gives the reference bone unit length.
     root_depth: the same after refinement.
+    root_depth_replaced: where `root_depth` is the calculated one, since the refined one
+      puts a joint at or behind the camera (see `assemble`).
     joints_3d: joints in the camera's frame, lifted with `root_depth`.
     conditioning: how far the calculated root depth can be trusted
       (see `pose25d.solve_root_depth`).
@@ -31,6 +33,7 @@ class PoseOutput(flax.struct.PyTreeNode):
   relative_depth: Float[Array, '*b 21']
   root_depth_calculated: Float[Array, '*b']
   root_depth: Float[Array, '*b']
+  root_depth_replaced: Bool[Array, '*b']
   joints_3d: Float[Array, '*b 21 3']
   conditioning: Float[Array, '*b']
 
@@ -71,6 +74,7 @@ def assemble(
   bounds: tuple[float, float] = ROOT_DEPTH_BOUNDS,
   stop_root_gradient: bool = True,
   stop_refiner_gradient: bool = True,
+  keep_in_front: bool = False,
 ) -> PoseOutput:
   """Recovers the root depth of a 2.5D prediction, refines it and lifts the hand.
 
@@ -90,6 +94,9 @@ def assemble(
       is ill-conditioned where the reference bone points at the camera.
     stop_refiner_gradient: let no gradient flow through the refiner to keypoints and
       relative depth, so that the loss on the root depth trains the refiner only.
+    keep_in_front: take the calculated root depth where the refined one puts a joint at
+      or behind the camera: for predictions, whose camera sees all of the hand. In
+      training the loss has to see what the refiner does.
 
   Returns:
     The prediction with its 3D joints.
@@ -117,11 +124,16 @@ def assemble(
     if stop_refiner_gradient:
       shape = jax.lax.stop_gradient(shape)
     root_depth = refiner(*shape, calculated)
+  replaced = jnp.zeros(root_depth.shape, bool)
+  if refiner is not None and keep_in_front:
+    replaced = root_depth + jnp.min(relative_depth, axis=-1) <= 0
+    root_depth = jnp.where(replaced, calculated, root_depth)
   return PoseOutput(
     keypoints_2d=keypoints_2d,
     relative_depth=relative_depth,
     root_depth_calculated=calculated,
     root_depth=root_depth,
+    root_depth_replaced=replaced,
     joints_3d=pose25d.lift(keypoints_2d, relative_depth, root_depth, intrinsics),
     conditioning=solution.conditioning,
   )

@@ -103,7 +103,8 @@ class PoseNetwork(nn.Module):
       batch: 'image' (b, height, width, 3), float, RGB in 0..1; 'intrinsics' (b, 3, 3)
         of that image. Other entries are not read.
       train: True normalises by the batch's statistics and updates the running ones
-        (collection 'batch_stats').
+        (collection 'batch_stats'), and leaves the refined root depth as it is; False
+        keeps hands in front of the camera (`models.output.assemble`).
 
     Returns:
       The prediction for each image.
@@ -132,4 +133,5 @@ class PoseNetwork(nn.Module):
       bounds=self.root_depth_bounds,
       stop_root_gradient=self.stop_root_gradient,
       stop_refiner_gradient=self.stop_refiner_gradient,
+      keep_in_front=not train,
     )

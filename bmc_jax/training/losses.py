@@ -95,6 +95,38 @@ def root_depth_loss(
   return jnp.abs(root_depth - target)
 
 
+def root_depth_of_bones(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  relative_depth: Float[Array, '*b 21'],
+  intrinsics: Float[Array, '*b 3 3'],
+  limits: HandLimits,
+  *,
+  bounds: tuple[float, float] | None = None,
+) -> Float[Array, '*b']:
+  """The root depth at which a 2.5D hand keeps the limits of its bones' lengths best.
+
+  It stands in for the label of hands without one: what the constraint on bone lengths
+  would bring the refined root depth to (paper section 3.1), in front of the camera. The
+  constraint's own gradient would end as well in the hand's mirror image behind it. No
+  gradient flows through it.
+
+  Args:
+    keypoints_2d: (*b, 21, 2) pixels.
+    relative_depth: (*b, 21) reference bones.
+    intrinsics: (*b, 3, 3).
+    limits: whose `bone_lengths` are used.
+    bounds: see `pose25d.solve_root_depth`.
+
+  Returns:
+    (*b,) reference bones.
+  """
+  # Before and not after it: what has no gradient is compiled in half the time.
+  pose = jax.lax.stop_gradient((keypoints_2d, relative_depth, intrinsics))
+  return pose25d.solve_root_depth(
+    *pose, bounds=bounds, bone_lengths=limits.bone_lengths
+  ).value
+
+
 def mirrored_is_more_plausible(
   keypoints_2d: Float[Array, '*b 21 2'],
   relative_depth: Float[Array, '*b 21'],

@@ -23,6 +23,11 @@ def uses_limits(config: Config) -> bool:
   return any(config.bmc.weights.values()) or config.bmc.mirror > 0
 
 
+def trains_refiner_apart(config: Config) -> bool:
+  """Whether a run has a refiner that no constraint judges (see `compute_bmc`)."""
+  return config.bmc.joints != 'refined' and config.model[config.model.name].refine
+
+
 def check_objective(config: Config) -> None:
   """Raises ValueError if a value of `bmc` has no meaning."""
   bmc = config.bmc
@@ -58,6 +63,8 @@ def term_weights(config: Config, progress: jax.Array) -> dict:
   bmc = config.bmc
   gate = ramp(progress, bmc.ramp_start, bmc.ramp_end)
   constraints = bmc.weights.to_dict() | {'mirror': bmc.mirror}
+  if trains_refiner_apart(config):
+    constraints['root_depth'] = config.loss.root_depth
   return config.loss.to_dict() | {f'bmc_{k}': gate * v for k, v in constraints.items()}
 
 
@@ -122,18 +129,28 @@ def compute_bmc(
   limits: HandLimits,
   config: Config,
 ) -> dict[str, Array]:
-  """The constraints' three terms and the mirror term, over the examples they apply to.
+  """The constraints' terms and the mirror term, over the examples they apply to.
 
   `bmc.joints` says which 3D hand is judged: the one lifted with the 'refined' root
   depth (the paper's), with the 'calculated' one, or the same with the 'labelled' 2D
   keypoints in place of the predicted ones, so that the constraints act on depth alone
-  and do not pay for wrong 2D with wrong depth.
+  and do not pay for wrong 2D with wrong depth. Where a keypoint has no label, the
+  predicted one takes its place, as a constant.
+
+  Predictions are lifted with the refined root depth whatever `bmc.joints` is. Of hands
+  without a 3D label no other term than the 'refined' ones reaches the refiner, so the
+  others have a fourth term, `bmc_root_depth`: see `losses.root_depth_of_bones`.
   """
   bmc = config.bmc
   if bmc.shape == 'box':
     limits = as_boxes(limits)
-  labelled_2d = bmc.joints == 'labelled'
-  keypoints_2d = batch['keypoints_2d'] if labelled_2d else output.keypoints_2d
+  keypoints_2d = output.keypoints_2d
+  if bmc.joints == 'labelled':
+    keypoints_2d = jnp.where(
+      batch['visibility'][..., None] > 0,
+      batch['keypoints_2d'],
+      jax.lax.stop_gradient(output.keypoints_2d),
+    )
   geometry = {
     'reference': tuple(config.reference),
     'bounds': tuple(config.depth_bounds),
@@ -143,7 +160,9 @@ def compute_bmc(
     joints = losses.lift_normalized(
       keypoints_2d, output.relative_depth, batch['intrinsics'], **geometry
     )
-  mask = batch['mask'] * (batch['visibility'].min(-1) if labelled_2d else 1.0)
+  mask = batch['mask']
+  if 'image' not in batch:  # a lifter predicts no 2D in place of a missing label
+    mask = mask * batch['visibility'].min(-1)
   if bmc.weak_only:
     mask = mask * (1 - batch['has_joints_3d'])
   _, terms = bmc_loss(
@@ -155,6 +174,19 @@ def compute_bmc(
     reference=geometry['reference'],
   )
   terms = {f'bmc_{k}': losses.masked_mean(v, mask) for k, v in terms.items()}
+  if trains_refiner_apart(config):
+    error = losses.root_depth_loss(
+      output.root_depth,
+      losses.root_depth_of_bones(
+        keypoints_2d,
+        output.relative_depth,
+        batch['intrinsics'],
+        limits,
+        bounds=geometry['bounds'],
+      ),
+    )
+    unlabelled = mask * (1 - batch['has_joints_3d'])
+    terms['bmc_root_depth'] = losses.masked_mean(error, unlabelled)
   if bmc.mirror:
     mirrored = losses.mirrored_is_more_plausible(
       keypoints_2d,

@@ -60,7 +60,8 @@ def predict(
   Returns:
     Arrays over N examples: `joints_3d`, `joints_3d_true` (N, 21, 3) mm relative to the
     root joint; `root_3d`, `root_3d_true` (N, 3) mm in the camera frame;
-    `joints_3d_normalized` (N, 21, 3) in predicted reference bones; `keypoints_2d`,
+    `joints_3d_normalized` (N, 21, 3) in predicted reference bones;
+    `root_depth_replaced` (N,), see `models.PoseOutput`; `keypoints_2d`,
     `keypoints_2d_true` (N, 21, 2) px; `visibility` (N, 21); `has_joints_3d` (N,), where
     it is 0 the entries in mm mean nothing; `sample_id` (N,).
   """
@@ -103,6 +104,7 @@ def _predict_batch(variables, batch, *, model, image_size, root, reference):
     'root_3d': predicted[:, root],
     'root_3d_true': truth[:, root],
     'joints_3d_normalized': output.joints_3d,
+    'root_depth_replaced': output.root_depth_replaced,
     'keypoints_2d': output.keypoints_2d,
     'keypoints_2d_true': batch['keypoints_2d'],
     'visibility': batch['visibility'],

@@ -118,6 +118,45 @@ def test_gradients_flow_back_through_the_root_depth_only_if_asked(through, stop)
     assert bool(jnp.all(gradient == 0)) is stop
 
 
+@pytest.mark.parametrize('options', [TINY, {'name': 'keypoint_lifter', 'width': 16}])
+def test_both_models_take_the_calculated_root_depth_of_hands_that_cross_the_camera(
+  options,
+):
+  model = models.create_model(options)
+  batch = _poses(2) if options['name'] == 'keypoint_lifter' else _batch(2)
+  variables = jax.jit(model.init)(jax.random.key(0), batch)
+  variables['params']['refiner']['residual']['bias'] -= 200.0
+  found = jax.jit(model.apply)(variables, batch)
+  assert found.root_depth_replaced.all()
+  np.testing.assert_array_equal(found.root_depth, found.root_depth_calculated)
+  np.testing.assert_allclose(
+    found.joints_3d[..., 2], found.relative_depth + found.root_depth[:, None]
+  )
+
+
+def test_only_the_refined_root_depth_of_hands_that_cross_the_camera_is_replaced():
+  poses = _poses(3)
+  depth = 0.1 * jax.random.normal(jax.random.key(3), (3, 21))
+  residual = jnp.array([-0.1, -200.0, jnp.nan])
+
+  def predict(keep_in_front):
+    return assemble(
+      poses['keypoints_2d'],
+      depth,
+      poses['intrinsics'],
+      refiner=lambda *inputs: inputs[-1] + residual,
+      keep_in_front=keep_in_front,
+    )
+
+  kept, trained = predict(True), predict(False)
+  np.testing.assert_array_equal(kept.root_depth_replaced, [False, True, False])
+  np.testing.assert_array_equal(
+    kept.root_depth - kept.root_depth_calculated,
+    [trained.root_depth[0] - trained.root_depth_calculated[0], 0, np.nan],
+  )
+  assert not trained.root_depth_replaced.any() and trained.root_depth[1] < 0
+
+
 @pytest.mark.parametrize('stop', [True, False])
 def test_gradients_are_finite_when_all_keypoints_coincide(stop):
   refiner = RootRefiner()

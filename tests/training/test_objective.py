@@ -90,7 +90,7 @@ def _compiled(**bmc):
 
 def _evaluate(batch, prediction, weights=None, **bmc):
   """Terms and gradient, by default with the weights of the end of the run."""
-  default = objective.term_weights(_config(), jnp.ones(()))
+  default = objective.term_weights(_config(**bmc), jnp.ones(()))
   weights = {k: jnp.float32((weights or default).get(k, 0)) for k in default}
   gradient, terms = _compiled(**bmc)(prediction, batch, weights)
   return {name: float(value) for name, value in terms.items()}, gradient
@@ -229,6 +229,62 @@ def test_only_labelled_joints_keep_the_constraints_off_the_keypoints(joints):
   keypoints, depth = gradient
   assert np.any(keypoints) == (joints != 'labelled')
   assert np.any(depth)
+
+
+def _constraints_of(residual: float, prediction, joints: str) -> dict[str, float]:
+  """The constraints' terms of hands that the refiner moves so many bones away."""
+  batch = _batch() | {'keypoints_2d': prediction[0]}
+  output = models.assemble(
+    *prediction, batch['intrinsics'], refiner=lambda *inputs: inputs[-1] + residual
+  )
+  config = _config(joints=joints, mirror=0.0)
+  return objective.compute_bmc(output, batch, _limits(), config)
+
+
+@pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
+def test_constraints_lead_the_refined_root_depth_to_plausible_hands(joints):
+  weights = objective.term_weights(_config(joints=joints), jnp.ones(()))
+  nearer, near, right = (
+    sum(
+      weights[name] * value
+      for name, value in _constraints_of(residual, _prediction(noise=0), joints).items()
+    )
+    for residual in (-6, -5, 0)
+  )
+  assert nearer > near + 0.02 > right + 0.1
+
+
+def test_the_refiner_is_led_to_the_root_depth_of_the_bones():
+  for residual in (-30, -2, 0, 2):  # the first is behind the camera
+    terms = _constraints_of(residual, _prediction(noise=0), 'labelled')
+    assert abs(float(terms['bmc_root_depth']) - abs(residual)) < 0.3
+  assert 'bmc_root_depth' not in objective.term_weights(_config(), jnp.ones(()))
+
+
+def test_a_keypoint_without_a_label_is_judged_where_it_is_predicted():
+  batch, (keypoints, depth) = _batch(), _prediction()
+  weights = {f'bmc_{name}': 1.0 for name in WEIGHTS}
+  known = {**batch, 'keypoints_2d': batch['keypoints_2d'].copy()}
+  known['keypoints_2d'][5:7, 8] = keypoints[5:7, 8]
+  wanted, _ = _evaluate(known, (keypoints, depth), weights, joints='labelled')
+  batch['visibility'][5:7, 8] = 0
+  batch['keypoints_2d'] = batch['keypoints_2d'].copy()
+  batch['keypoints_2d'][5:7, 8] = np.nan
+  found, gradient = _evaluate(batch, (keypoints, depth), weights, joints='labelled')
+  for name in weights:
+    assert found[name] == wanted[name] > 0
+  assert not np.any(gradient[0])
+  assert np.all(np.any(gradient[1][4:], axis=-1))
+
+
+@pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)
+def test_a_lifters_hands_without_a_keypoint_are_not_judged(joints):
+  batch = _batch()
+  del batch['image']
+  batch['visibility'][4:, 8] = 0
+  output = models.assemble(*_prediction(), batch['intrinsics'])
+  terms = objective.compute_bmc(output, batch, _limits(), _config(joints=joints))
+  assert not any(np.any(value) for value in terms.values())
 
 
 @pytest.mark.parametrize('joints', objective.JOINTS_FOR_BMC)

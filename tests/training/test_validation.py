@@ -31,6 +31,7 @@ class Oracle(nn.Module):
       relative_depth=depth,
       root_depth_calculated=true.root_depth,
       root_depth=true.root_depth,
+      root_depth_replaced=jnp.zeros(true.root_depth.shape, bool),
       joints_3d=joints,
       conditioning=true.scale,
     )
