@@ -1,4 +1,4 @@
-"""Tables that commands print."""
+"""Tables and lists that commands print."""
 
 from collections.abc import Sequence
 
@@ -22,3 +22,10 @@ def format_markdown(rows: Sequence[Sequence[str]]) -> str:
   ]
   rule = '| ' + ' | '.join('-' * width for width in widths) + ' |'
   return '\n'.join([lines[0], rule, *lines[1:]])
+
+
+def shorten(names: Sequence[str], most: int = 4) -> str:
+  """A list of names; of many the first ones and the last one."""
+  if len(names) > most:
+    names = [*names[: most - 1], '...', names[-1]]
+  return ', '.join(names)

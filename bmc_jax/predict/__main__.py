@@ -28,9 +28,12 @@ from tqdm import tqdm
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.parsing import command_parser
+from bmc_jax.console.tables import shorten
+from bmc_jax.data.cameras import check_for_image
 from bmc_jax.limits import HandLimits, open_limits
 from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media
-from bmc_jax.predict.hints import SIDES, Boxes, Cameras, Hand, parse_numbers
+from bmc_jax.predict.boxes import SIDES, Boxes, Hand, parse_box
+from bmc_jax.predict.cameras import Cameras
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
 from bmc_jax.predict.recorder import Recorder
@@ -77,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(flags.inputs)
   cameras = Cameras(flags.intrinsics, files)
-  find_hands = _hand_finder(flags, stack)
+  find_hands = _hand_finder(flags, files, stack)
   predictor = HandPosePredictor.from_run(
     flags.checkpoint, flags.row, bone_length=flags.bone_length
   )
@@ -101,28 +104,31 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     recorder.close()
   source = 'given' if flags.bone_length else _of_test_set(predictor)
   print('\n'.join(recorder.write(limits, limits_name, source)))
-  if isinstance(find_hands, Boxes) and (unused := find_hands.unused()):
-    warn(f'{flags.boxes} names {len(unused)} files that no input is: {unused[0]} ...')
+  for doubt in recorder.doubts():
+    warn(doubt)
+  unseen = cameras.unseen() + (
+    find_hands.unseen() if isinstance(find_hands, Boxes) else []
+  )
+  if unseen and not interrupted:
+    warn(f'{len(unseen)} frames are named that no video has: {shorten(unseen)}.')
   print(f'Written to {flags.out}: predictions.json, page.html, overlays.')
   if interrupted:
     raise SystemExit(_INTERRUPTED)
 
 
 def _hand_finder(
-  flags: argparse.Namespace, stack: contextlib.ExitStack
+  flags: argparse.Namespace, files: Sequence[Path], stack: contextlib.ExitStack
 ) -> Callable[[Frame], list[Hand]]:
   """What tells the hands of a frame."""
   if flags.boxes:
-    return Boxes(flags.boxes, flags.hand)
+    return Boxes(flags.boxes, flags.hand, files)
   if flags.detector:
     # Its library is an extra.
     from bmc_jax.predict.detector import HandDetector
 
     detector = stack.enter_context(contextlib.closing(HandDetector(flags.detector)))
     return lambda frame: detector(frame.image)
-  box = None
-  if flags.box:
-    box = parse_numbers(flags.box, '--box', 'left,top,right,bottom')
+  box = parse_box(flags.box) if flags.box else None
   return lambda frame: [Hand(box, SIDES[flags.hand])]
 
 
@@ -159,26 +165,37 @@ def _predict_part(part, predict, cameras, find_hands, smooth, recorder) -> None:
     found = [next(hands) for _ in views]
     if smooth and frame.number is not None:
       found = [smooth(frame, place, hand) for place, hand in enumerate(found)]
-    origins = [origin for _, origin in views]
-    recorder.add(frame, list(zip(found, origins, strict=True)))
+    recorder.add(
+      frame,
+      [
+        (hand, origin, view.doubts())
+        for hand, (view, origin) in zip(found, views, strict=True)
+      ],
+    )
 
 
 def _views(frame, cameras, find_hands) -> list[tuple[View, str]] | Unreadable:
   """The hands to predict in a frame, and where their intrinsics are from."""
   if isinstance(frame, Unreadable):
     return frame
-  camera, origin = cameras.of(frame), 'given'
-  if camera is None:
-    camera, origin = frame.intrinsics, 'EXIF'
-  if camera is None:
+  given = cameras.of(frame)
+  camera, origin = frame.intrinsics, 'EXIF'
+  if given is not None:
+    camera, origin = given.matrix, 'given'
+  elif camera is None:
     origin = 'guessed'
   views = [View(frame.image, camera, h.box, h.is_right) for h in find_hands(frame)]
   try:
+    if given is not None:
+      check_for_image(given, frame.image.shape[1], frame.image.shape[0])
     for view in views:
       view.check()
   except ValueError as error:
     return Unreadable(frame.name, str(error))
-  return [(view, origin) for view in views] or Unreadable(frame.name, 'no hand found')
+  if not views:
+    told = 'no box is given' if isinstance(find_hands, Boxes) else 'no hand found'
+    return Unreadable(frame.name, told)
+  return [(view, origin) for view in views]
 
 
 class _Smoother:
@@ -191,8 +208,8 @@ class _Smoother:
     """The hand at a place in the frame's list, smoothed over the frames before."""
     key = (frame.path, place, hand.is_right)
     if key not in self._filters:
-      self._filters[key] = OneEuroFilter(media.frame_rate(frame.path))
-    joints = self._filters[key](hand.joints_3d)
+      self._filters[key] = OneEuroFilter()
+    joints = self._filters[key](hand.joints_3d, frame.seconds)
     projected = joints @ np.asarray(hand.intrinsics, np.float64).T
     keypoints = projected[:, :2] / projected[:, 2:]
     return dataclasses.replace(hand, joints_3d=joints, keypoints_2d=keypoints)

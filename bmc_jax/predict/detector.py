@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bmc_jax.predict.hints import Hand
+from bmc_jax.predict.boxes import Hand
 
 MAX_HANDS = 4
 

@@ -20,7 +20,11 @@ _UNITS = {
 
 
 def describe_hand(
-  frame: Frame, hand: HandPrediction, camera: str, broken: Sequence[str]
+  frame: Frame,
+  hand: HandPrediction,
+  camera: str,
+  broken: Sequence[str],
+  doubts: Sequence[str],
 ) -> dict[str, Any]:
   """A hand as it stands in the file.
 
@@ -29,6 +33,7 @@ def describe_hand(
     hand: the prediction.
     camera: where the intrinsics are from.
     broken: what is implausible about it.
+    doubts: about its camera and its box.
   """
   entry: dict[str, Any] = {'input': str(frame.path)}
   if frame.number is not None:
@@ -40,10 +45,13 @@ def describe_hand(
     'joints_3d': to_lists(hand.joints_3d, 6),
     'joints_3d_relative': to_lists(hand.joints_3d_relative, 6),
     'conditioning': round(hand.conditioning, 6),
+    'root_depth_from': hand.root_depth_from,
+    'crosses_camera': hand.crosses_camera,
     'broken_limits': list(broken),
     'box': to_lists(hand.box, 2),
     'intrinsics': to_lists(hand.intrinsics, 4),
     'intrinsics_from': camera,
+    'doubts': list(doubts),
   }
 
 
@@ -73,8 +81,11 @@ def write_predictions(
     'reference_bone_m': round(predictor.bone_length, 6),
     'reference_bone_from': bone_length_from,
     'num_hands': len(hands),
-    'num_skipped': len(skipped),
-    'skipped': [{'input': item.name, 'reason': item.reason} for item in skipped],
+    'num_skipped': sum(item.count for item in skipped),
+    'skipped': [
+      {'input': item.name, 'images': item.count, 'reason': item.reason}
+      for item in skipped
+    ],
     'hands': list(hands),
   }
   partial = path.with_name(f'{path.name}.partial')

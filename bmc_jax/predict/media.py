@@ -1,16 +1,24 @@
 """What is predicted: images, folders of images, and videos, frame by frame."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bmc_jax.console import warn
+from bmc_jax.console.tables import shorten
 from bmc_jax.data import image_headers, images
 
 IMAGES = ('.jpg', '.jpeg', '.png')
-VIDEOS = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v')
+VIDEOS = (
+  *('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mts', '.m2ts', '.3gp', '.mpg'),
+  *('.mpeg', '.wmv', '.gif'),
+)
+_USUAL_RATE = 30.0
+_WHOLE = 0.75  # share of the frames: headers count those that an edit cuts off, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +31,8 @@ class Frame:
     image: (H, W, 3) uint8 RGB, upright.
     intrinsics: (3, 3) guessed from the focal length in its EXIF data, or else None.
     number: of the frame, from 0; None for an image.
-    seconds: since the video's start; None for an image.
+    seconds: since the video's first frame, by their times of presentation; None for an
+      image.
   """
 
   name: str
@@ -36,14 +45,24 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Unreadable:
-  """What could not be read, and why."""
+  """What could not be read, and why.
+
+  Attributes:
+    name: of the file or frame.
+    reason: a sentence, or what one would say of it.
+    count: of the images that it stands for.
+  """
 
   name: str
   reason: str
+  count: int = 1
 
 
 def find_files(inputs: Sequence[str]) -> list[Path]:
-  """The images and videos that are named, and those in folders that are, sorted.
+  """The images and videos that are named, and those in folders that are.
+
+  Those of a folder are sorted by the numbers in their names (1, 2, 10); so are files
+  that are given in the order of their letters, as a shell lists them (1, 10, 2).
 
   Raises:
     FileNotFoundError: an input does not exist.
@@ -53,7 +72,9 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
   for text in inputs:
     path = Path(text).expanduser()
     if path.is_dir():
-      inside = sorted(p for p in path.iterdir() if is_image(p) or is_video(p))
+      inside = [p for p in path.iterdir() if is_image(p) or is_video(p)]
+      inside.sort(key=natural_key)
+      _tell_others(path, inside)
       if not inside:
         raise ValueError(
           f'{path} holds no image and no video ({", ".join(IMAGES + VIDEOS)}); folders '
@@ -69,7 +90,26 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
       )
     else:
       files.append(path)
-  return list(dict.fromkeys(files))
+  files = list(dict.fromkeys(files))
+  if files == sorted(files, key=str):
+    files.sort(key=natural_key)
+  return files
+
+
+def natural_key(path: Path) -> list:
+  """Sorts names by the numbers in them: 1, 2, 10."""
+  parts = re.split(r'(\d+)', str(path))
+  return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _tell_others(folder: Path, inside: Sequence[Path]) -> None:
+  """Says which files of a folder are not looked at."""
+  others = {p for p in folder.iterdir() if p.is_file() and not p.name.startswith('.')}
+  if left := sorted(path.name for path in others - set(inside)):
+    warn(
+      f'{folder}: {len(left)} files are no images and no videos by their names and are '
+      f'left out: {shorten(left)}.'
+    )
 
 
 def is_image(path: Path) -> bool:
@@ -89,7 +129,7 @@ def count_frames(files: Sequence[Path]) -> int:
 
 
 def frame_rate(video: Path) -> float:
-  """Frames per second of a video; 30 where it does not tell."""
+  """Frames per second by a video's header; 30 where it does not tell."""
   return _open(video)[2]
 
 
@@ -115,27 +155,78 @@ def _read_image(file: Path) -> Frame | Unreadable:
 
 
 def _read_video(file: Path) -> Iterator[Frame | Unreadable]:
-  video, _, rate = _open(file)
-  number = 0
+  video, promised, rate = _open(file)
+  number, first, seconds = 0, 0.0, 0.0
   while True:
     there, image = video.read()
     if not there:
       break
+    told = video.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+    if not number:
+      first = told
+    elif told - first > seconds:
+      seconds = told - first
+    else:  # the file has no times, or wrong ones
+      seconds += 1 / rate
     yield Frame(
       f'{file.name}#{number}',
       file,
       cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
       number=number,
-      seconds=number / rate,
+      seconds=seconds,
     )
     number += 1
   video.release()
   if not number:
     yield Unreadable(file.name, f'{file.name} cannot be decoded as a video.')
+  elif missing := _count_missing(file, number, round(promised), seconds * rate):
+    yield Unreadable(
+      file.name,
+      f'the file ends early, {number} of {number + missing} frames can be read; get a '
+      'complete copy.',
+      missing,
+    )
+
+
+def _count_missing(file: Path, number: int, promised: int, end: float) -> int:
+  """How many frames a video lacks that its header promises.
+
+  Headers count frames that an edit has cut off, and guess the number from the mean
+  rate, so that a few less are no loss, unless the file itself is cut off.
+
+  Args:
+    file: the video.
+    number: of the frames that were read.
+    promised: by the header.
+    end: number of frames until the last one at the header's rate.
+  """
+  if number >= promised:
+    return 0
+  short = max(number, end) < _WHOLE * promised
+  return promised - number if short or _is_cut_off(file) else 0
+
+
+def _is_cut_off(file: Path) -> bool:
+  """Whether an MP4, QuickTime or AVI file is shorter than its parts say."""
+  size = file.stat().st_size
+  with file.open('rb') as opened:
+    head = opened.read(12)
+    if head.startswith(b'RIFF'):
+      return 8 + int.from_bytes(head[4:8], 'little') > size
+    end = 0 if head[4:8] == b'ftyp' else size
+    while end < size:
+      opened.seek(end)
+      length = int.from_bytes(opened.read(4))
+      if length == 1:
+        length = int.from_bytes(opened.read(12)[4:])
+      if length < 8:  # 0 reaches to the end
+        return False
+      end += length
+  return end > size
 
 
 def _open(file: Path) -> tuple[cv2.VideoCapture, float, float]:
   """A video, the number of its frames and how many there are in a second."""
   video = cv2.VideoCapture(str(file))
   count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
-  return video, count, rate if np.isfinite(rate) and rate > 0 else 30.0
+  return video, count, rate if np.isfinite(rate) and rate > 0 else _USUAL_RATE

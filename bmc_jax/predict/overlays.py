@@ -16,6 +16,7 @@ COLORS = ((224, 49, 49), (238, 138, 0), (43, 158, 68), (28, 126, 214), (156, 54,
 _CHAINS = np.concatenate(
   [np.zeros((5, 1), int), np.arange(1, 21).reshape(5, 4)], axis=1
 )
+_LONGEST_PAUSE = 10.0  # seconds for which a frame is repeated
 _SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 
 
@@ -48,13 +49,18 @@ def draw_hands(image: np.ndarray, hands: Iterable[np.ndarray]) -> np.ndarray:
 
 
 class OverlayFiles:
-  """Writes a picture for each image, and a video for each video."""
+  """Writes a picture for each image, and a video for each video.
+
+  A video has the rate of the input's header. Where frames of the input are further
+  apart, they are repeated, so that they are seen at their time.
+  """
 
   def __init__(self, folder: Path):
     """Makes the folder when the first file is written."""
     self._folder = folder
     self._names: dict[Path, str] = {}
     self._video: tuple[Path, cv2.VideoWriter] | None = None
+    self._rate, self._written, self._last = 0.0, 0, np.zeros((0, 0, 3), np.uint8)
 
   def add(self, frame: Frame, keypoints: Sequence[np.ndarray]) -> None:
     """Writes a frame under its hands, each (21, 2) px; frames of a video in order.
@@ -71,7 +77,11 @@ class OverlayFiles:
     if self._video is None or self._video[0] != frame.path:
       self.close()
       self._video = frame.path, self._open(frame)
-    self._video[1].write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    repeats = round((frame.seconds or 0.0) * self._rate) - self._written
+    for _ in range(min(repeats, round(_LONGEST_PAUSE * self._rate))):
+      self._write(self._last)
+    self._write(image)
 
   def close(self) -> None:
     """Finishes the video that is being written."""
@@ -83,11 +93,16 @@ class OverlayFiles:
     path = self._folder / f'{self._name(frame.path)}.mp4'
     height, width = frame.image.shape[:2]
     codec = cv2.VideoWriter.fourcc(*'mp4v')
-    rate = media.frame_rate(frame.path)
-    video = cv2.VideoWriter(str(path), codec, rate, (width, height))
+    self._rate, self._written = media.frame_rate(frame.path), 0
+    video = cv2.VideoWriter(str(path), codec, self._rate, (width, height))
     if not video.isOpened():
       raise OSError(f'The video {path} cannot be written.')
     return video
+
+  def _write(self, image: np.ndarray) -> None:
+    assert self._video
+    self._video[1].write(image)
+    self._written, self._last = self._written + 1, image
 
   def _name(self, path: Path) -> str:
     """The name of a file's overlay; files of one name from two folders get two."""

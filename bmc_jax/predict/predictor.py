@@ -139,13 +139,13 @@ class HandPosePredictor:
       _filled(np.stack([example[name] for example in examples]), batch_size)
       for name in ('image', 'intrinsics')
     )
-    joints, conditioning = jax.tree.map(
+    found = jax.tree.map(
       np.asarray,
       predict_crops(self.row.variables, images, cameras, model=self.row.model),
     )
     return [
-      self._to_prediction(view, joints[i], conditioning[i], crop_boxes[i])
-      for i, view in enumerate(views)
+      self._to_prediction(view, box, *(values[i] for values in found))
+      for i, (view, box) in enumerate(zip(views, crop_boxes, strict=True))
     ]
 
   def _crop(self, view: View, box: np.ndarray | None) -> example_lib.Example:
@@ -166,7 +166,7 @@ class HandPosePredictor:
     }
     return crops.crop_to_hand(example, self._size, box, scale=scale)
 
-  def _to_prediction(self, view, joints, conditioning, box) -> HandPrediction:
+  def _to_prediction(self, view, box, joints, conditioning, replaced) -> HandPrediction:
     if tuple(self.row.config.reference) != pose25d.REFERENCE:
       joints = joints / pose25d.scale_of(joints)
     joints = joints * self.bone_length
@@ -177,6 +177,7 @@ class HandPosePredictor:
       joints_3d=np.asarray(joints),
       keypoints_2d=np.asarray(projected[:, :2] / projected[:, 2:]),
       conditioning=float(conditioning),
+      root_depth_from='calculated' if replaced else 'refined',
       bone_length=self.bone_length,
       is_right=view.is_right,
       intrinsics=view.camera,
@@ -188,7 +189,7 @@ class HandPosePredictor:
 @functools.partial(jax.jit, static_argnames='model')
 def predict_crops(
   variables, images: jax.Array, intrinsics: jax.Array, *, model: nn.Module
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Right hands on crops.
 
   Args:
@@ -198,12 +199,13 @@ def predict_crops(
     model: a pose network.
 
   Returns:
-    (b, 21, 3) joints in reference bones, in the camera's frame, and the conditioning
-    (b,) of their root depth.
+    (b, 21, 3) joints in reference bones, in the camera's frame; the conditioning (b,)
+    of their root depth; and where it is the calculated one, since the refined one puts
+    a joint at or behind the camera, (b,) bool.
   """
   batch = {'image': images.astype(jnp.float32) / 255, 'intrinsics': intrinsics}
   output = model.apply(variables, batch, train=False)
-  return output.joints_3d, output.conditioning
+  return output.joints_3d, output.conditioning, output.root_depth_replaced
 
 
 def _filled(values: np.ndarray, count: int) -> np.ndarray:

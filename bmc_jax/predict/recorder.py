@@ -1,7 +1,7 @@
 """What becomes of predicted hands: overlays, one JSON file and one page."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class _Record:
   frame: Frame  # without its image
   hand: HandPrediction
   camera: str
+  doubts: Mapping[str, str]
   picture: np.ndarray | None
   picture_camera: np.ndarray | None
 
@@ -63,24 +64,26 @@ class Recorder:
     """How many hands there are so far."""
     return len(self._records)
 
-  def add(self, frame: Frame, hands: Sequence[tuple[HandPrediction, str]]) -> None:
+  def add(
+    self, frame: Frame, hands: Sequence[tuple[HandPrediction, str, Mapping[str, str]]]
+  ) -> None:
     """Takes the hands of the next frame, and draws them.
 
     Args:
       frame: the frame.
-      hands: each with a word on where its intrinsics are from.
+      hands: each with a word on where its intrinsics are from, and `View.doubts`.
     """
     shown = self.num_frames % self._every == 0
     self.num_frames += 1
-    self._overlays.add(frame, [hand.keypoints_2d for hand, _ in hands])
+    self._overlays.add(frame, [hand.keypoints_2d for hand, *_ in hands])
     bare = dataclasses.replace(frame, image=_NO_IMAGE)
-    for hand, camera in hands:
+    for hand, camera, doubts in hands:
       picture = _picture(frame, hand) if shown else (None, None)
-      self._records.append(_Record(bare, hand, camera, *picture))
+      self._records.append(_Record(bare, hand, camera, doubts, *picture))
 
   def skip(self, item: Unreadable) -> None:
     """Takes note of what has no prediction."""
-    self.num_frames += 1
+    self.num_frames += item.count
     self.skipped.append(item)
 
   def close(self) -> None:
@@ -111,15 +114,34 @@ class Recorder:
       self._out / 'predictions.json',
       self._predictor,
       [
-        files.describe_hand(record.frame, record.hand, record.camera, phrases)
+        files.describe_hand(
+          record.frame,
+          record.hand,
+          record.camera,
+          phrases,
+          list(record.doubts.values()),
+        )
         for record, phrases in zip(self._records, broken, strict=True)
       ],
       self.skipped,
       bone_length_from=bone_from,
     )
     summary = self._summary(judged, limits_name, bone_from)
-    self._write_page(limits, broken, summary)
+    self._write_page(limits, broken, [*summary, *self.doubts()])
     return summary
+
+  def doubts(self) -> list[str]:
+    """What looks wrong about the hands and what they were predicted from."""
+    found: dict[str, list[_Record]] = {}
+    for record in self._records:
+      for kind in record.doubts:
+        found.setdefault(kind, []).append(record)
+    lines = [
+      f'{len(records)} of {self.num_hands} hands: {records[0].doubts[kind]} '
+      f'({records[0].frame.name}).'
+      for kind, records in found.items()
+    ]
+    return lines + self._root_depths()
 
   def _judge(self, limits: HandLimits) -> judgement.Judgement:
     joints = np.stack([record.hand.joints_3d for record in self._records]) * 1e3
@@ -148,8 +170,27 @@ class Recorder:
         else f'The focal length of {guessed} hands is a guess.'
       )
     if self.skipped:
-      lines.append(f'{len(self.skipped)} images have no prediction:')
+      count = sum(item.count for item in self.skipped)
+      lines.append(f'{count} images have no prediction:')
       lines += [f'  {item.name}: {item.reason}' for item in self.skipped]
+    return lines
+
+  def _root_depths(self) -> list[str]:
+    """Sentences on hands whose root depth can not be that of a hand."""
+    hands = [record.hand for record in self._records]
+    calculated = sum(hand.root_depth_from == 'calculated' for hand in hands)
+    behind = sum(hand.crosses_camera for hand in hands)
+    lines = []
+    if calculated:
+      lines.append(
+        f'The refined root depth of {calculated} hands puts a joint at or behind the '
+        'camera: theirs is the calculated one (root_depth_from).'
+      )
+    if behind:
+      lines.append(
+        f'{behind} hands have a joint at or behind the camera all the same: they are '
+        'wrong (crosses_camera).'
+      )
     return lines
 
   def _write_page(self, limits, broken, summary) -> None:

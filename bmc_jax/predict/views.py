@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmc_jax.data import image_headers
+from bmc_jax.data import cameras, image_headers
+
+_LEAST_BOX = 2.0  # px: what is smaller shows no hand
+_OVERHANG = 0.25  # of the box's longer side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +51,30 @@ class View:
         f'The image is {image.dtype} of shape {image.shape}; it must be uint8 RGB in '
         '0..255, and hold pixels.'
       )
+    height, width = image.shape[:2]
     camera = self.camera
     if camera.shape != (3, 3) or not np.isfinite(camera).all():
       raise ValueError(f'intrinsics are {camera.tolist()}; a (3, 3) matrix is needed.')
-    if camera[0, 0] <= 0 or camera[1, 1] <= 0 or not np.allclose(camera[2], [0, 0, 1]):
-      raise ValueError(
-        f'intrinsics are {camera.tolist()}; [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with '
-        'positive focal lengths in pixels is needed.'
-      )
+    cameras.check_matrix(camera, 'intrinsics')
+    cameras.check_for_image(cameras.Camera(camera), width, height)
     if self.box is not None:
-      _check_box(self.box, image.shape[1], image.shape[0])
+      check_box(self.box)
+      _check_inside(self.box, width, height)
+
+  def doubts(self) -> dict[str, str]:
+    """What looks wrong, though it need not be: {about what: a sentence}."""
+    height, width = self.image.shape[:2]
+    found = cameras.doubts(self.camera, width, height)
+    if self.box is not None:
+      box = np.asarray(self.box, np.float64)
+      beyond = np.concatenate([-box[:2], box[2:] - (width, height)]).max()
+      if beyond > _OVERHANG * max(box[2:] - box[:2]):
+        found['box'] = (
+          f'the box {box.tolist()} reaches {beyond:.0f} pixels beyond the image of '
+          f'{width}x{height}: give left, top, right, bottom in pixels of this very '
+          'image, not x, y, width, height'
+        )
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +85,8 @@ class HandPrediction:
     joints_3d: (21, 3) metres, canonical order, camera axes (x right, y down, z away).
     keypoints_2d: (21, 2) pixels of the image, whose first pixel's centre is (0, 0).
     conditioning: how far the root depth can be trusted (`pose25d.solve_root_depth`).
+    root_depth_from: 'refined'; or 'calculated' where the refined one would put a joint
+      at or behind the camera.
     bone_length: metres, of the bone from the middle MCP to PIP. It is assumed: one
       image does not tell how large a hand is, and all lengths grow with it.
     is_right: False for a left hand.
@@ -78,6 +97,7 @@ class HandPrediction:
   joints_3d: np.ndarray
   keypoints_2d: np.ndarray
   conditioning: float
+  root_depth_from: str
   bone_length: float
   is_right: bool
   intrinsics: np.ndarray
@@ -88,8 +108,14 @@ class HandPrediction:
     """(21, 3) metres from the wrist on."""
     return self.joints_3d - self.joints_3d[:1]
 
+  @property
+  def crosses_camera(self) -> bool:
+    """Whether a joint lies at or behind the camera, which sees no such hand."""
+    return bool(np.any(self.joints_3d[:, 2] <= 0))
 
-def _check_box(box: Sequence[float], width: int, height: int) -> None:
+
+def check_box(box: Sequence[float]) -> None:
+  """Raises a ValueError if no box of any image has these numbers."""
   values = np.asarray(box, np.float64)
   if values.shape != (4,) or not np.isfinite(values).all():
     raise ValueError(
@@ -100,9 +126,20 @@ def _check_box(box: Sequence[float], width: int, height: int) -> None:
   if left >= right or top >= bottom:
     raise ValueError(
       f'The box {values.tolist()} is empty: give left < right and top < bottom, in '
-      'pixels.'
+      'pixels (if these are x, y, width, height, right is x + width).'
     )
+  if min(right - left, bottom - top) < _LEAST_BOX:
+    raise ValueError(
+      f'The box {values.tolist()} is smaller than {_LEAST_BOX:g} pixels: if these are '
+      "parts of the image's size, multiply left and right by its width, top and bottom "
+      'by its height.'
+    )
+
+
+def _check_inside(box: Sequence[float], width: int, height: int) -> None:
+  left, top, right, bottom = box
   if right <= 0 or bottom <= 0 or left >= width or top >= height:
     raise ValueError(
-      f'The box {values.tolist()} lies outside of the image of {width}x{height} pixels.'
+      f'The box {np.asarray(box).tolist()} lies outside of the image of '
+      f'{width}x{height} pixels.'
     )

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from bmc_jax import metrics, pose25d
 from bmc_jax.data import augment, pipeline
@@ -72,7 +73,7 @@ def predict(
     'root': config.root,
     'reference': tuple(config.reference),
   }
-  parts = []
+  parts: list[Predictions] = []
   for batch in pipeline.eval_batches(
     source,
     config.eval.batch_size,
@@ -84,7 +85,16 @@ def predict(
     outputs = hosts.gather(outputs)
     real = outputs.pop('mask') > 0
     parts.append({name: value[real] for name, value in outputs.items()})
-  return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+  predictions = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+  replaced = predictions['root_depth_replaced']
+  if replaced.any() and hosts.is_first():
+    logging.warning(
+      'The refined root depth of %d of %d hands puts a joint at or behind the camera; '
+      'the calculated one was taken.',
+      replaced.sum(),
+      len(replaced),
+    )
+  return predictions
 
 
 # At the module's level, so that evaluating again along the run does not trace again.

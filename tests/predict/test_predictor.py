@@ -59,7 +59,7 @@ def oracle(monkeypatch):
       projected = hand @ camera.T
       expected = (projected[:, :2] / projected[:, 2:])[list(DOT_JOINTS)]
       shown.calls.append((find_dots(image / 255), expected))
-    return joints, np.ones(len(joints))
+    return joints, np.ones(len(joints)), np.zeros(len(joints), bool)
 
   monkeypatch.setattr(predictor, 'predict_crops', predict_crops)
   return shown
@@ -168,7 +168,9 @@ def test_wrong_views_are_told_in_one_sentence(oracle, change, message):
 def test_joints_that_are_not_finite_still_give_a_second_crop(oracle, monkeypatch):
   joints = np.full((1, 21, 3), np.nan)
   monkeypatch.setattr(
-    predictor, 'predict_crops', lambda *_, **__: (joints, np.zeros(1))
+    predictor,
+    'predict_crops',
+    lambda *_, **__: (joints, np.zeros(1), np.zeros(1, bool)),
   )
   model = predictor.HandPosePredictor(ROW, Framing(1.5, 0.03, 10))
   hand = model.predict([View(photo(0)['image'])], batch_size=1)[0]
