@@ -11,7 +11,7 @@ from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.joint_files.reading import read_joints
 from bmc_jax.predict import media
 from bmc_jax.predict.__main__ import main
-from bmc_jax.predict.hints import Hand
+from bmc_jax.predict.boxes import Hand
 from tests.fixtures import tiny_config
 from tests.fixtures.examples import make_example
 
@@ -139,7 +139,7 @@ def test_boxes_name_hands_sides_and_frames(run, photos, tmp_path, capsys):
   _predict(run, photos, '--boxes', boxes, '--out', out)
   text = capsys.readouterr()
   assert '3 hands in 2 of 4 images' in text.out
-  assert '2.png: no hand found' in text.out
+  assert '2.png: no box is given' in text.out
   assert 'names 1 files that no input is: x' in text.err
   hands = json.loads((out / 'predictions.json').read_text())['hands']
   assert [hand['hand'] for hand in hands] == ['right', 'left', 'right']

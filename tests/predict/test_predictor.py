@@ -3,6 +3,7 @@
 The network is replaced by one that knows the hands, and checks what it is shown.
 """
 
+import dataclasses
 import types
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 
 from bmc_jax import skeleton
 from bmc_jax.predict import View, predictor
+from bmc_jax.predict.files import describe_hand
 from bmc_jax.predict.framing import Framing
+from bmc_jax.predict.media import Frame
+from bmc_jax.predict.recorder import Recorder
 from bmc_jax.predict.smoothing import OneEuroFilter
 from tests.fixtures import examples
 from tests.fixtures.examples import DOT_JOINTS, find_dots
@@ -50,6 +54,8 @@ def oracle(monkeypatch):
   """Knows the right hands of the views; notes where their dots are in its crops."""
   shown = types.SimpleNamespace(hands=[], calls=[])
 
+  shown.replaced = False
+
   def predict_crops(variables, images, cameras, *, model):
     joints = np.stack(
       [shown.hands[min(i, len(shown.hands) - 1)] for i in range(len(images))]
@@ -59,7 +65,7 @@ def oracle(monkeypatch):
       projected = hand @ camera.T
       expected = (projected[:, :2] / projected[:, 2:])[list(DOT_JOINTS)]
       shown.calls.append((find_dots(image / 255), expected))
-    return joints, np.ones(len(joints)), np.zeros(len(joints), bool)
+    return joints, np.ones(len(joints)), np.full(len(joints), shown.replaced)
 
   monkeypatch.setattr(predictor, 'predict_crops', predict_crops)
   return shown
@@ -151,7 +157,8 @@ def test_an_unknown_camera_is_guessed_from_the_image_size(oracle):
     ({'image': np.zeros((10, 10, 3))}, 'float64 .* must be uint8 RGB'),
     ({'image': np.zeros((0, 10, 3), np.uint8)}, 'hold pixels'),
     ({'intrinsics': np.eye(4)}, r'a \(3, 3\) matrix is needed'),
-    ({'intrinsics': np.diag([0.0, 1, 1])}, 'positive focal lengths'),
+    ({'intrinsics': np.diag([0.0, 1, 1])}, 'they must be positive'),
+    ({'intrinsics': np.diag([1.0, 1, 1])}, 'multiply fx, cx by its width'),
     ({'box': (1, 2, 3)}, 'four numbers are needed'),
     ({'box': (5, 5, 5, 9)}, 'is empty: give left < right'),
     ({'box': (50, 5, 60, 9)}, 'outside of the image of 20x20'),
@@ -163,6 +170,33 @@ def test_wrong_views_are_told_in_one_sentence(oracle, change, message):
   model = predictor.HandPosePredictor(ROW, Framing(1.5, 0.03, 10))
   with pytest.raises(ValueError, match=message):
     model(view.pop('image'), **view)
+
+
+def test_hands_behind_the_camera_are_told(oracle, tmp_path):
+  example = photo(0)
+  (hand,) = predict(oracle, [example], batch_size=1)
+  assert hand.root_depth_from == 'refined' and not hand.crosses_camera
+  oracle.replaced = True
+  (replaced,) = predict(oracle, [example], batch_size=1)
+  assert replaced.root_depth_from == 'calculated'
+  behind = dataclasses.replace(hand, joints_3d=hand.joints_3d - [0, 0, 1])
+  assert behind.crosses_camera
+  path = tmp_path / 'photo.png'
+  recorder = Recorder(tmp_path, types.SimpleNamespace(), num_frames=1)
+  frame = Frame(path.name, path, example['image'])
+  doubts = {'box': 'the box is large'}
+  recorder.add(frame, [(hand, 'given', {}), (replaced, 'given', doubts)])
+  recorder.add(frame, [(behind, 'given', doubts)])
+  assert recorder.doubts() == [
+    '2 of 3 hands: the box is large (photo.png).',
+    'The refined root depth of 1 hands puts a joint at or behind the camera: theirs is '
+    'the calculated one (root_depth_from).',
+    '1 hands have a joint at or behind the camera all the same: they are wrong '
+    '(crosses_camera).',
+  ]
+  entry = describe_hand(frame, replaced, 'given', [], list(doubts.values()))
+  assert entry['root_depth_from'] == 'calculated' and not entry['crosses_camera']
+  assert entry['doubts'] == ['the box is large']
 
 
 def test_joints_that_are_not_finite_still_give_a_second_crop(oracle, monkeypatch):
@@ -179,11 +213,11 @@ def test_joints_that_are_not_finite_still_give_a_second_crop(oracle, monkeypatch
 
 def test_the_filter_keeps_still_hands_still_and_follows_moving_ones():
   rng = np.random.default_rng(0)
-  still = OneEuroFilter(30.0)
+  still = OneEuroFilter()
   noisy = 0.005 * rng.normal(size=(90, 21, 3))
-  smoothed = np.stack([still(x) for x in noisy])
+  smoothed = np.stack([still(x, i / 30) for i, x in enumerate(noisy)])
   assert smoothed[30:].std() < 0.6 * noisy[30:].std()
   ramp = np.linspace(0, 1.5, 45)[:, None, None] * np.ones((1, 21, 3))  # 1 m/s
-  moving = OneEuroFilter(30.0)
-  followed = np.stack([moving(x) for x in ramp])
+  moving = OneEuroFilter()
+  followed = np.stack([moving(x, i / 30) for i, x in enumerate(ramp)])
   assert np.abs(followed[-1] - ramp[-1]).max() < 0.05  # less than 50 ms behind

@@ -8,7 +8,7 @@ import pytest
 from bmc_jax import models, pose25d
 from bmc_jax.data import sources
 from bmc_jax.data.example import drop_joints_3d, stack_examples
-from bmc_jax.training import defaults
+from bmc_jax.training import defaults, validation
 from bmc_jax.training.validation import chance, evaluate, predict, summarize
 from tests.fixtures import tiny_config
 from tests.fixtures.examples import make_example
@@ -18,6 +18,7 @@ class Oracle(nn.Module):
   """Knows the truth, but for a factor on the depth behind the root."""
 
   stretch: float = 1.0
+  replaced: bool = False
 
   @nn.compact
   def __call__(self, batch, train):
@@ -31,7 +32,7 @@ class Oracle(nn.Module):
       relative_depth=depth,
       root_depth_calculated=true.root_depth,
       root_depth=true.root_depth,
-      root_depth_replaced=jnp.zeros(true.root_depth.shape, bool),
+      root_depth_replaced=jnp.full(true.root_depth.shape, self.replaced),
       joints_3d=joints,
       conditioning=true.scale,
     )
@@ -122,6 +123,18 @@ def test_predictions_are_relative_to_the_root_and_add_up_to_the_camera_frame():
   np.testing.assert_allclose(
     np.linalg.norm(normalized[:, 10] - normalized[:, 9], axis=-1), 1, rtol=1e-4
   )
+
+
+def test_root_depths_that_were_replaced_are_told(monkeypatch):
+  told = []
+  monkeypatch.setattr(
+    validation.logging, 'warning', lambda text, *values: told.append(text % values)
+  )
+  evaluate(_config(), Oracle(), {}, _source())
+  assert not told
+  _, predictions = evaluate(_config(), Oracle(replaced=True), {}, _source())
+  assert told[0].startswith('The refined root depth of 13 of 13 hands puts a joint')
+  assert predictions['root_depth_replaced'].all()
 
 
 def test_images_are_judged_in_pixels_of_the_crop_that_the_network_sees(tmp_path):
