@@ -4,6 +4,7 @@
 | --- | --- |
 | image whole, of an allowed and the expected size (`images.check`) | `MAX_PIXELS` |
 | format, finite values, positive depth, unit | `example.validate_example` |
+| the camera sees no wider than a pinhole can | `cameras.check_for_image` |
 | labelled keypoints in the image | at least one; of most hands `MIN_INSIDE` |
 | 3D joints project on the 2D labels | `MAX_REPROJECTION` |
 | fingers bend to the palm of the hand that is named | most hands that tell |
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bmc_jax import pose25d, skeleton
+from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
 from bmc_jax.skeleton import Array
 
@@ -53,6 +55,11 @@ def check_example(example: Mapping[str, Any], image_shape: Sequence[int]) -> Non
   """
   example_lib.validate_fields({**example, 'image': None})
   where = f'Example {example["sample_id"]!r}'
+  try:
+    camera = cameras.Camera(example['intrinsics'])
+    cameras.check_for_image(camera, image_shape[1], image_shape[0])
+  except ValueError as error:
+    raise ValueError(f'{where}: {error}') from None
   labelled = example['visibility'] > 0
   _check_inside(example['keypoints_2d'][labelled], image_shape, where)
   if not example['has_joints_3d'][0]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from bmc_jax.data import image_headers
+from bmc_jax.data import cameras, image_headers
 
 from . import annotations
 
@@ -177,6 +177,12 @@ class View:
         'images that are prepared.'
       )
 
+  def doubts(self) -> dict[str, str]:
+    """What looks wrong about the listed camera; see `cameras.doubts`."""
+    if self.intrinsics is None or self.width is None or self.height is None:
+      return {}
+    return cameras.doubts(self.intrinsics, self.width, self.height)
+
 
 def read_view(path: Path, row: Row, pixel_center: float) -> View:
   """Reads what an entry of `images` says.
@@ -213,22 +219,13 @@ def _read_length(row: Row, name: str, where: str) -> int | None:
 
 def _listed_intrinsics(row: Row, where: str) -> np.ndarray | None:
   """The camera in an entry of `images`, as it is there."""
-  if row.get('intrinsics') is not None:
-    return annotations.as_numbers(
-      row['intrinsics'], (3, 3), f'{where}: intrinsics', remedy=CORRECT
-    )
-  camera = row.get('cam_param')
-  if camera is None:
-    return None
-  if not isinstance(camera, Mapping):
-    raise ValueError(f'{where}: cam_param is {camera!r}, no camera; {CORRECT}.')
-  (fx, fy), (cx, cy) = (
-    annotations.as_numbers(
-      camera.get(part), (2,), f'{where}: {part} of cam_param', remedy=CORRECT
-    )
-    for part in ('focal', 'princpt')
-  )
-  return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+  for name in ('intrinsics', 'cam_param'):
+    if row.get(name) is not None:
+      try:
+        return cameras.read_camera(row[name], f'{where}: {name}').matrix.copy()
+      except ValueError as error:
+        raise ValueError(f'{str(error).rstrip(".")}; {CORRECT}.') from None
+  return None
 
 
 def by_id(rows: Iterable[Row], where: str) -> dict[Any, Row]:

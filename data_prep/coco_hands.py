@@ -27,8 +27,8 @@ is stored twice (`--crop-size` crops to the hands). Of the JSON is read:
                  or `is_right` (in `attributes`, too), else from the category's name,
                  else from the option `hand`; an annotation without a labelled joint,
                  such as a box alone, or with `iscrowd`, is left out and counted
-    images       `file_name`, `width`, `height`; the camera from `intrinsics` (3 x 3) or
-                 `cam_param` ({focal: [fx, fy], princpt: [cx, cy]})
+    images       `file_name`, `width`, `height`; the camera from `intrinsics` or
+                 `cam_param`, in any form that `bmc_jax.data.cameras` reads
 
 What is wrong in the JSON ends the build. A hand whose image is missing, damaged or of
 another size than listed, or does not hold the keypoints, may be left out with
@@ -270,6 +270,10 @@ def _log(export: Export, left_out: int, views: Mapping[Any, View]) -> None:
       '%s: %d annotations are no labelled hands and are left out.',
       export.path,
       left_out,
+    )
+  if doubts := [text for view in views.values() for text in view.doubts().values()]:
+    logging.warning(
+      '%s: cameras look wrong, %d times: %s.', export.path, len(doubts), doubts[0]
     )
   guesses = sum(view.intrinsics is None for view in views.values())
   if guesses:

@@ -24,6 +24,7 @@ import numpy as np
 from absl import logging
 
 from bmc_jax import geometry, skeleton
+from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
 from bmc_jax.joint_files.orders import check_order
 from bmc_jax.joint_files.units import check_unit
@@ -219,10 +220,17 @@ def _camera_matrices(path, camera: Mapping[str, float], is_right: np.ndarray):
       raise ValueError(
         f"{path}: the camera's {key} is {value!r}; it must be a finite number."
       )
-  fx, fy, cx, cy, width, _ = (float(camera[key]) for key in CAMERA_KEYS)
+  told = cameras.read_camera(dict(camera), f'{path}: the camera')
+  width, height = int(camera['width']), int(camera['height'])
+  try:
+    cameras.check_for_image(told, width, height)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from None
+  for doubt in cameras.doubts(told.matrix, width, height).values():
+    _warn_once(f'{path}: {doubt}.')
   matrices = np.zeros((len(is_right), 3, 3), np.float32)
-  matrices[:] = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-  matrices[~is_right, 0, 2] = width - 1 - cx
+  matrices[:] = told.matrix
+  matrices[~is_right, 0, 2] = width - 1 - told.matrix[0, 2]
   return matrices
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import pose25d
-from bmc_jax.data import prepared, sources
+from bmc_jax.data import cameras, prepared, sources
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.joint_files import units
 
@@ -87,13 +87,17 @@ def read_ground_truth(
 def _read_freihand(folder: Path, split: str) -> GroundTruth:
   joints = _read_numbers(folder / f'{split}_xyz.json', (21, 3))
   count = len(joints)
+  path = folder / f'{split}_K.json'
+  intrinsics = _read_numbers(path, (3, 3), count)
+  for index, matrix in enumerate(intrinsics):
+    cameras.check_matrix(matrix, f'{path}: entry {index}')
   units.check_unit(joints, str(folder / f'{split}_xyz.json'))
   return GroundTruth(
     joints_3d=joints,
     visibility=np.ones((count, 21)),
     scale=_read_numbers(folder / f'{split}_scale.json', (), count),
     names=np.array([f'{number:08d}' for number in range(count)]),
-    intrinsics=_read_numbers(folder / f'{split}_K.json', (3, 3), count),
+    intrinsics=intrinsics,
     is_right=np.ones(count, bool),
   )
 

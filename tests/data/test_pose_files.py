@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import skeleton
-from bmc_jax.data import sources
+from bmc_jax.data import pose_files, sources
 from tests.fixtures.examples import make_joints
 
 CAMERA = {
@@ -15,6 +15,7 @@ CAMERA = {
   'width': 640,
   'height': 480,
 }
+WIDE = CAMERA | {'cx': 1490.0, 'cy': 1490.0, 'width': 2980, 'height': 2980}
 # Where the HO3D order keeps the canonical joints, written out from its definition.
 HO3D_FINGERS = {
   'index': (1, 2, 3, 17),
@@ -98,6 +99,23 @@ def test_poses_outside_the_image_or_behind_the_camera_are_left_out(tmp_path):
   with pytest.raises(ValueError, match='1 poses lie behind the camera') as error:
     sources.PoseSetSource(path, camera=CAMERA, drop_outside=False)
   _one_sentence(error)
+
+
+def test_a_camera_of_another_image_is_refused_or_told(tmp_path, monkeypatch):
+  path = _save(tmp_path / 'p.npy', _poses())
+  normalised = CAMERA | {'fx': 1.4, 'fy': 1.4, 'cx': 0.5, 'cy': 0.5}
+  with pytest.raises(ValueError, match='multiply fx, cx by its width') as error:
+    sources.PoseSetSource(path, camera=normalised)
+  _one_sentence(error)
+  told = []
+  monkeypatch.setattr(
+    pose_files.logging, 'warning', lambda text, *values: told.append(text % values)
+  )
+  sources.PoseSetSource(path, camera=CAMERA)
+  assert not told
+  other = CAMERA | {'width': 2 * CAMERA['width'], 'height': 2 * CAMERA['height']}
+  sources.PoseSetSource(path, camera=other)
+  assert 'is far from the middle of the image' in told[0]
 
 
 def test_a_range_of_poses_is_kept(tmp_path):
@@ -243,7 +261,7 @@ def test_a_wrong_joint_order_is_noticed_and_a_right_one_is_not(
       tmp_path / f'{order}.npy', skeleton.reorder(joints, 'canonical', order)
     )
     for given in ORDERS:
-      options = {'camera': CAMERA | {'width': 1e6, 'height': 1e6}, 'order': given}
+      options = {'camera': WIDE, 'order': given}
       if given == order:
         assert len(sources.PoseSetSource(path, **options))
         continue

@@ -105,6 +105,7 @@ def _swap_order(order):
     ),
     ({'joints_3d': _hand()['joints_3d'] - np.float32([0, 0, 0.5])}, 'in front of the'),
     ({'intrinsics': np.eye(3, dtype=np.float32) * 0}, 'positive focal lengths'),
+    ({'intrinsics': np.eye(3, dtype=np.float32)}, 'multiply fx, cx by its width'),
   ],
 )
 def test_wrong_labels_are_named_with_their_remedy(source, capsys, changed, expected):

@@ -224,6 +224,7 @@ def test_what_is_no_labelled_hand_is_left_out_and_counted(source, warnings):
   [
     {'intrinsics': [[70, 0.5, 33], [0, 72, 25], [0, 0, 1]]},
     {'cam_param': {'focal': [70, 72], 'princpt': [33, 25]}},
+    {'cam_param': [70, 72, 33, 25]},
   ],
 )
 def test_a_camera_in_the_export_is_used(source, warnings, fields):
@@ -235,6 +236,15 @@ def test_a_camera_in_the_export_is_used(source, warnings, fields):
   skew = 0.5 if 'intrinsics' in fields else 0
   np.testing.assert_allclose(intrinsics, [[70, skew, 32.5], [0, 72, 24.5], [0, 0, 1]])
   assert not warnings
+
+
+def test_a_camera_of_another_image_is_told(source, warnings):
+  export = make_export()
+  export['images'][0]['intrinsics'] = [700, 720, 320, 240]
+  write_export(source, export)
+  coco_hands.read_records(source)
+  (told,) = (message for message in warnings if 'cameras look wrong' in message)
+  assert 'as of a frame of about 639x479' in told
 
 
 def test_without_a_camera_the_focal_length_is_the_longer_side(source, warnings):
