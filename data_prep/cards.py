@@ -56,8 +56,7 @@ def _checks_run(measured, examples: int) -> Iterator[tuple[str, int]]:
   """The checks that decided something, and of how many examples."""
   counts = {name: values['examples'] for name, values in measured.items()}
   yield (
-    'the image is whole, the labels have the form of `bmc_jax.data.example`, the focal '
-    'length is that of a pinhole',
+    'the image is whole, the labels have the form of `bmc_jax.data.example`',
     examples,
   )
   if count := counts.get('inside_percent'):

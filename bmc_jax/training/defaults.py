@@ -175,7 +175,8 @@ def _constraints() -> ml_collections.ConfigDict:
       'shape': 'hull',  # or 'box': flexion and abduction bounded independently
       'mirror': 0.0,  # weight of the mirror term; not the paper's
       'weak_only': True,  # False: on fully labelled examples, too
-      # Or 'calculated', 'labelled': see bmc_jax.training.objective.compute_bmc.
+      # Or 'calculated', 'labelled': see bmc_jax.training.objective.compute_bmc. With
+      # these loss.root_depth also weighs what trains the refiner on weak examples.
       'joints': 'refined',
     }
   )

@@ -179,6 +179,10 @@ def _wrong_camera(folder):
   _dump(folder / 'evaluation_K.json', [[480, 480]] * COUNT)
 
 
+def _transposed_camera(folder):
+  _dump(folder / 'evaluation_K.json', [np.transpose(CAMERA)] * COUNT)
+
+
 def _no_numbers(folder):
   (folder / 'evaluation_xyz.json').write_text('[[1, "a"]]')
 
@@ -200,6 +204,7 @@ WRONG_TRUTH = {
   ),
   'count': (_wrong_scale, 'evaluation_scale.json is about 5 images, not 12'),
   'shape': (_wrong_camera, r'shape \(12, 2\), expected \(N, 3, 3\), N images'),
+  'transposed cameras': (_transposed_camera, 'entry 0 is a transposed matrix'),
   'a long number': (
     lambda folder: (folder / 'evaluation_K.json').write_text(f'[{400 * "1"}]'),
     'evaluation_K.json: this is no JSON list of numbers',
