@@ -19,8 +19,8 @@ OUTPUTS = {
   'keypoints_2d': "(b, 21, 2) pixels; the first pixel's centre is (0, 0)",
   'joints_3d': '(b, 21, 3) reference bones; camera axes: x right, y down, z away',
   'root_depth': (
-    '(b,) reference bones, of the root joint after refinement; the calculated one where '
-    'that would put a joint at or behind the camera'
+    '(b,) reference bones, of the root joint after refinement; the calculated one '
+    'where that would put a joint at or behind the camera'
   ),
   'conditioning': '(b,) how far the calculated root depth can be trusted',
 }
