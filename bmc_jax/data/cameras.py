@@ -95,14 +95,14 @@ def read_camera(value: Any, where: str) -> Camera:
   elif array.shape == (9,):
     array = array.reshape(3, 3)
   elif array.shape in ((3, 4), (4, 4)):
-    rest = array.copy()
-    rest[:3, :3] = np.eye(3)
-    if not np.array_equal(rest, np.eye(array.shape[0], array.shape[1])):
+    whole = np.eye(4)
+    whole[: len(array)] = array
+    if np.any(whole[:3, 3]) or not np.array_equal(whole[3], np.eye(4)[3]):
       raise ValueError(
         f'{where} is a projection matrix with a translation: give its intrinsics '
         f'alone, {FORMS}.'
       )
-    array = array[:3, :3]
+    array = whole[:3, :3]
   if array.shape != (3, 3) or not np.isfinite(array).all():
     raise ValueError(f'{where} is no camera: {FORMS} is needed.')
   check_matrix(array, where)

@@ -86,15 +86,23 @@ def predict(
     real = outputs.pop('mask') > 0
     parts.append({name: value[real] for name, value in outputs.items()})
   predictions = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
-  replaced = predictions['root_depth_replaced']
-  if replaced.any() and hosts.is_first():
+  if hosts.is_first():
+    _tell_behind(predictions)
+  return predictions
+
+
+def _tell_behind(predictions: Predictions) -> None:
+  """Logs how many hands would have, or have, a joint at or behind the camera."""
+  replaced = int(predictions['root_depth_replaced'].sum())
+  behind = int((predictions['joints_3d_normalized'][..., 2] <= 0).any(axis=1).sum())
+  if replaced or behind:
     logging.warning(
       'The refined root depth of %d of %d hands puts a joint at or behind the camera; '
-      'the calculated one was taken.',
-      replaced.sum(),
-      len(replaced),
+      'the calculated one was taken. %d hands have a joint there all the same.',
+      replaced,
+      len(predictions['root_depth_replaced']),
+      behind,
     )
-  return predictions
 
 
 # At the module's level, so that evaluating again along the run does not trace again.

@@ -118,7 +118,13 @@ def test_gradients_flow_back_through_the_root_depth_only_if_asked(through, stop)
     assert bool(jnp.all(gradient == 0)) is stop
 
 
-@pytest.mark.parametrize('options', [TINY, {'name': 'keypoint_lifter', 'width': 16}])
+@pytest.mark.parametrize(
+  'options',
+  [
+    pytest.param(TINY, marks=pytest.mark.slow),
+    {'name': 'keypoint_lifter', 'width': 16},
+  ],
+)
 def test_both_models_take_the_calculated_root_depth_of_hands_that_cross_the_camera(
   options,
 ):

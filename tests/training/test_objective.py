@@ -231,7 +231,7 @@ def test_only_labelled_joints_keep_the_constraints_off_the_keypoints(joints):
   assert np.any(depth)
 
 
-def _constraints_of(residual: float, prediction, joints: str) -> dict[str, float]:
+def _constraints_of(residual: float, prediction, joints: str):
   """The constraints' terms of hands that the refiner moves so many bones away."""
   batch = _batch() | {'keypoints_2d': prediction[0]}
   output = models.assemble(

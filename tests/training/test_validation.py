@@ -134,6 +134,7 @@ def test_root_depths_that_were_replaced_are_told(monkeypatch):
   assert not told
   _, predictions = evaluate(_config(), Oracle(replaced=True), {}, _source())
   assert told[0].startswith('The refined root depth of 13 of 13 hands puts a joint')
+  assert told[0].endswith('was taken. 0 hands have a joint there all the same.')
   assert predictions['root_depth_replaced'].all()
 
 
