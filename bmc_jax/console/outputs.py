@@ -1,0 +1,155 @@
+"""Files that are written as a whole or not at all: beside their place, then renamed.
+
+Every output of every command goes through `replacing`, so that a full disk, Ctrl-C or a
+mistake never leaves half a file where a good one was.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# Of a full disk, quota or file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (
+  *(errno.EACCES, errno.EPERM, errno.EROFS),
+  *(errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG),
+)
+
+
+@contextlib.contextmanager
+def replacing(
+  path: str | os.PathLike, *endings: str, what: str = 'such files'
+) -> Iterator[Path]:
+  """Gives a `with` block a file to write, which then takes the place of another.
+
+  The file lies beside the target and ends like it. It gets the target's name when the
+  block ends; after any error it is removed, and the target is as it was. Where the
+  target is a link, what it points to is replaced.
+
+  Args:
+    path: of the target; missing folders are made.
+    *endings: with a dot, in lower case; a path with another one is refused. None: any.
+    what: is written, in the plural, for the message about the ending.
+
+  Yields:
+    The path to write to; nothing is there yet.
+
+  Raises:
+    ValueError: the ending does not fit, or the target is a folder or write-protected.
+    OSError: the disk is full, or the folder can not be written.
+  """
+  check_ending(path, *endings, what=what)
+  target = _target(path)
+  _check_replaceable(path, target)
+  partial = target.with_name(f'.partial_{secrets.token_hex(6)}{target.suffix}')
+  try:
+    with _told(path, target.parent, partial):
+      target.parent.mkdir(parents=True, exist_ok=True)
+      yield partial
+      _flush(partial)
+      if target.exists():
+        shutil.copymode(target, partial)
+      partial.replace(target)
+  finally:
+    with contextlib.suppress(OSError):
+      partial.unlink(missing_ok=True)
+
+
+def check_output(
+  path: str | os.PathLike,
+  *endings: str,
+  what: str = 'such files',
+  inputs: Iterable[str | os.PathLike | None] = (),
+) -> None:
+  """Checks what `replacing` needs before anything is computed; makes nothing.
+
+  Args:
+    path: to write.
+    *endings: see `replacing`.
+    what: see `replacing`.
+    inputs: files that are read; none of them may be written over. None is no file.
+
+  Raises:
+    ValueError: the file can not be written, or is read.
+  """
+  check_ending(path, *endings, what=what)
+  target = _target(path)
+  if any(file and _target(file) == target for file in inputs):
+    raise ValueError(f'{path} is read, so it cannot be written: give another --out.')
+  _check_replaceable(path, target)
+  folder = next(parent for parent in target.parents if parent.exists())
+  if not folder.is_dir() or not os.access(folder, os.W_OK):
+    raise ValueError(f'{path} cannot be written: name a file in a folder of yours.')
+
+
+def check_ending(path: str | os.PathLike, *endings: str, what: str) -> None:
+  """Raises a ValueError if a path ends otherwise than in one of `endings`."""
+  if endings and Path(path).suffix.lower() not in endings:
+    *others, last = endings
+    fitting = f'{", ".join(others)} or {last}' if others else last
+    raise ValueError(f'{path}: {what} are written as {fitting}; name such a file.')
+
+
+def is_full(error: BaseException) -> bool:
+  """Whether an error is that of a full disk, quota or file.
+
+  Libraries in C++ tell it in the text of their errors alone.
+  """
+  if isinstance(error, OSError) and error.errno in _FULL:
+    return True
+  text = str(error)
+  return any(
+    os.strerror(number) in text or f"os_error_code='{number}'" in text
+    for number in _FULL
+  )
+
+
+def _target(path: str | os.PathLike) -> Path:
+  return Path(os.path.realpath(Path(path).expanduser()))
+
+
+def _check_replaceable(path: str | os.PathLike, target: Path) -> None:
+  """Raises a ValueError for what a file must not, or can not, take the place of."""
+  if target.is_dir():
+    raise ValueError(f'{path} is a folder: name a file in it.')
+  if target.exists() and not target.is_file():
+    raise ValueError(f'{path} is no ordinary file: name another one.')
+  if target.exists() and not os.access(target, os.W_OK):
+    raise ValueError(f'{path} is write-protected: name another file.')
+
+
+@contextlib.contextmanager
+def _told(path: str | os.PathLike, folder: Path, partial: Path) -> Iterator[None]:
+  """Puts into one sentence why a file can not be written."""
+  try:
+    yield
+  except Exception as error:
+    if is_full(error):
+      raise OSError(
+        f'There is no room to write {path}: make room and run the same command again; '
+        'what was there before is as it was.'
+      ) from error
+    if _is_denied(error, folder, partial):
+      raise OSError(
+        f'{path} cannot be written ({error.strerror}): name a file in a folder of '
+        'yours.'
+      ) from error
+    raise
+
+
+def _is_denied(error: Exception, folder: Path, partial: Path) -> bool:
+  """Whether the system refused this file, and not another one that was in use."""
+  if not isinstance(error, OSError) or error.errno not in _DENIED:
+    return False
+  named = Path(os.fsdecode(error.filename)) if error.filename else partial
+  return named == partial or named == folder or named in folder.parents
+
+
+def _flush(partial: Path) -> None:
+  """Waits for the disk, which tells some errors only then."""
+  with partial.open('rb') as file:
+    os.fsync(file.fileno())

@@ -1,0 +1,110 @@
+"""Outputs: whole or not at all, of the right ending, told in one sentence."""
+
+import errno
+import os
+
+import pytest
+
+from bmc_jax.console.outputs import check_output, replacing
+
+DISK = '/dev/full'  # Linux: every write to it finds the disk full
+
+
+def _fill(partial):
+  """Writes half a file, and then finds the disk full."""
+  partial.write_text('half of')
+  with open(DISK, 'w') as disk:
+    disk.write('the rest')
+
+
+def _raise(error):
+  def raise_it(partial):
+    partial.write_text('half of')
+    raise error
+
+  return raise_it
+
+
+@pytest.mark.parametrize(
+  'write, kind, message',
+  [
+    (_fill, OSError, 'There is no room to write .*x.json: make room and'),
+    (_raise(ValueError('no hands')), ValueError, 'no hands'),
+    (_raise(KeyboardInterrupt()), KeyboardInterrupt, '^$'),
+    # As tensorstore tells a full disk.
+    (_raise(RuntimeError("x [os_error_code='28']")), OSError, 'no room to write'),
+    # Of another file, which was read meanwhile.
+    (_raise(PermissionError(errno.EACCES, 'denied', '/other')), OSError, "'/other'"),
+  ],
+)
+@pytest.mark.parametrize('there', [True, False])
+def test_an_error_leaves_the_file_as_it_was(tmp_path, write, kind, message, there):
+  path = tmp_path / 'x.json'
+  if there:
+    path.write_text('good')
+  with pytest.raises(kind, match=message) as error, replacing(path) as partial:
+    write(partial)
+  assert '\n' not in str(error.value) and 'Errno 28' not in str(error.value)
+  assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == (
+    [('x.json', 'good')] if there else []
+  )
+
+
+def test_a_file_appears_with_its_folders_when_it_is_whole(tmp_path):
+  path = tmp_path / 'a' / 'b' / 'x.tar.JSON'
+  with replacing(path, '.json', what='limits') as partial:
+    assert partial.suffix == '.JSON' and partial.parent == path.parent
+    partial.write_text('new')
+    assert not path.exists()
+  assert [file.name for file in path.parent.iterdir()] == [path.name]
+  assert path.read_text() == 'new'
+
+
+def test_a_link_and_the_mode_of_a_file_stay(tmp_path):
+  real, link = tmp_path / 'real' / 'x.json', tmp_path / 'x.json'
+  real.parent.mkdir()
+  real.write_text('old')
+  real.chmod(0o640)
+  link.symlink_to(real)
+  with replacing(link, '.json') as partial:
+    partial.write_text('new')
+  assert link.is_symlink() and real.read_text() == 'new'
+  assert real.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+  'ask', [check_output, lambda *a, **k: replacing(*a, **k).__enter__()]
+)
+def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, ask):
+  file = tmp_path / 'x.json'
+  file.write_text('good')
+  with pytest.raises(ValueError, match=r'pages are written as \.html or \.htm; name'):
+    ask(file, '.html', '.htm', what='pages')
+  with pytest.raises(ValueError, match='is a folder'):
+    ask(tmp_path)
+  with pytest.raises(ValueError, match='is no ordinary file'):
+    ask('/dev/null')
+  monkeypatch.setattr(os, 'access', lambda path, mode: False)
+  with pytest.raises(ValueError, match='write-protected'):
+    ask(file)
+  assert file.read_text() == 'good'
+
+
+def test_what_is_read_is_not_written_and_a_check_makes_nothing(tmp_path):
+  file, link = tmp_path / 'x.json', tmp_path / 'link.json'
+  file.write_text('good')
+  link.symlink_to(file)
+  with pytest.raises(ValueError, match='is read, so it cannot be written'):
+    check_output(link, '.json', inputs=(None, 'clinical', file))
+  with pytest.raises(ValueError, match='in a folder of yours'):
+    check_output(file / 'below.json')
+  check_output(tmp_path / 'a' / 'b.json', '.json', inputs=(None, file))
+  assert {path.name for path in tmp_path.iterdir()} == {'x.json', 'link.json'}
+
+
+def test_a_folder_that_can_not_be_written_is_told(tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(OSError, match='in a folder of yours') as error:
+    with replacing(tmp_path / 'file' / 'x.json') as partial:
+      partial.write_text('new')
+  assert '\n' not in str(error.value)
