@@ -17,6 +17,7 @@ from absl import app, flags, logging
 
 from bmc_jax import configs  # pyright: ignore
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.outputs import write_text
 from bmc_jax.training.config_files import (
   check_config_flags,
   define_config,
@@ -82,9 +83,8 @@ def _keep_traceback(workdir: Path) -> str:
   """Writes the exception's traceback into the workdir, and says so if it could."""
   path = workdir / 'traceback.txt'
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    path.write_text(traceback.format_exc())
-  except OSError:
+    write_text(path, traceback.format_exc())
+  except (ValueError, OSError):
     return ''
   return f'\n(Where it happened: {path})'
 

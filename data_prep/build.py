@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, outputs
 from bmc_jax.console.errors import USER_ERRORS
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.data import prepared, sources
@@ -136,11 +136,10 @@ def _write_extras(path: Path) -> None:
 
 
 def _write_once(path: Path, write: Callable[[Path], None]) -> None:
-  """Writes a file under another name first, so that it is never found incomplete."""
+  """Writes a file that is not there, so that it is never found incomplete."""
   if not path.exists():
-    unfinished = path.with_name(f'incomplete.{path.name}')
-    write(unfinished)
-    unfinished.replace(path)
+    with outputs.replacing(path) as unfinished:
+      write(unfinished)
 
 
 def print_summary(path: Path, seconds: float) -> None:

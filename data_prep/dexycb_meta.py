@@ -28,8 +28,8 @@ Licence: CC BY-NC 4.0.
 
 import argparse
 import itertools
-import os
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,8 @@ from tqdm import auto as tqdm
 
 from bmc_jax import skeleton
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.files import write_arrays
+from bmc_jax.console.outputs import check_output
 from bmc_jax.joint_files.units import check_unit
 
 from . import annotations, pickles
@@ -143,10 +145,19 @@ def write(path: Path, poses: Sequence[Pose]) -> None:
     zip(Pose._fields, map(np.asarray, columns), strict=True)
   )
   arrays['joints_canonical'] = arrays['joints_canonical'].astype(np.float32)
-  unfinished = path.with_name(f'{path.name}.{os.getpid()}')
-  with unfinished.open('wb') as file:
-    np.savez(file, **arrays)
-  os.replace(unfinished, path)
+  write_arrays(path, arrays, **_WRITTEN)
+
+
+def _may_replace(path: Path) -> bool:
+  """Whether a file holds poses, as `write` writes them."""
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return 'joints_canonical.npy' in archive.namelist()
+  except zipfile.BadZipFile:
+    return False
+
+
+_WRITTEN: dict[str, Any] = {'what': 'poses', 'may_replace': _may_replace}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -160,10 +171,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('--out', required=True, type=Path, help='pose file, .npz')
   args = parser.parse_args(argv)
   try:
-    if args.out.suffix != '.npz':
-      raise ValueError(f'{args.out} must end in .npz.')
+    check_output(args.out, '.npz', **_WRITTEN)
     poses, without = read_poses(args.source.expanduser())
-    write(args.out.expanduser(), poses)
+    write(args.out, poses)
   except USER_ERRORS as error:
     fail(str(error))
   right = sum(pose.side_is_right for pose in poses)

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from bmc_jax.console import outputs
+
 
 def shards_folder(folder: Path, version: str) -> Path:
   """Where finished shards wait until all of a version are."""
@@ -36,7 +38,7 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
 
   What builds that were killed have left is removed, but for the finished shards of this
   version. Those go too when this build succeeds or its data turn out to be wrong; they
-  stay when it is interrupted.
+  stay when it is interrupted, or ended by the system: a full disk, a process killed.
 
   Args:
     folder: OUT/<dataset>; made if need be, and removed again if the build fails.
@@ -55,8 +57,9 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
     _remove(path for path in folder.glob('incomplete.*') if path != kept)
     try:
       yield
-    except Exception:  # an interruption is none
-      _remove([kept])
+    except Exception as error:  # an interruption is none
+      if not _is_of_the_system(error):
+        _remove([kept])
       for path in new:
         with contextlib.suppress(OSError):  # somebody's file has come in between
           path.rmdir()
@@ -64,6 +67,12 @@ def exclusive(folder: Path, version: str) -> Iterator[None]:
     _remove([kept])
   finally:
     os.close(handle)
+
+
+def _is_of_the_system(error: Exception) -> bool:
+  """Whether an error says nothing about the data that were read."""
+  missing = isinstance(error, FileNotFoundError)
+  return outputs.is_full(error) or (isinstance(error, OSError) and not missing)
 
 
 def _lock(handle: int, folder: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.utils import shard_utils
 
+from bmc_jax.console.outputs import replacing, write_text
 from bmc_jax.data import crops, images
 from bmc_jax.data import example as example_lib
 
@@ -211,32 +212,30 @@ def write(shard: Shard, max_bad: int, advance: Callable[[], None]) -> Report:
   skipped: list[str] = []
   labels: list[example_lib.Example] = []
   num_bytes = 0
-  unfinished = shard.path.with_name(f'{shard.path.name}.{os.getpid()}')
   # Images do not shrink any further, but the attempt takes time, as do threads for it.
   options = 'group_size:1,uncompressed,max_parallelism:1'
-  writer = array_record_module.ArrayRecordWriter(str(unfinished), options)
-  for record in shard.records:
-    try:
-      example, shape = shard.converter(record)
-    except (ValueError, OSError) as error:
-      if len(skipped) >= max_bad or isinstance(error, pickles.HostileFileError):
-        raise
-      skipped.append(str(error))
-    else:
-      serialized = serialize(example)
-      writer.write(serialized)
-      num_bytes += len(serialized)
-      labels.append(example | {'image': None, 'image_shape': shape})
-    advance()
-  writer.close()
-  if not labels:
-    raise ValueError(
-      f'All {len(skipped)} examples of {shard.path.name} are wrong: {skipped[0]}'
-    )
+  with replacing(shard.path) as unfinished:
+    writer = array_record_module.ArrayRecordWriter(str(unfinished), options)
+    for record in shard.records:
+      try:
+        example, shape = shard.converter(record)
+      except (ValueError, OSError) as error:
+        if len(skipped) >= max_bad or isinstance(error, pickles.HostileFileError):
+          raise
+        skipped.append(str(error))
+      else:
+        serialized = serialize(example)
+        writer.write(serialized)
+        num_bytes += len(serialized)
+        labels.append(example | {'image': None, 'image_shape': shape})
+      advance()
+    writer.close()
+    if not labels:
+      raise ValueError(
+        f'All {len(skipped)} examples of {shard.path.name} are wrong: {skipped[0]}'
+      )
   report = Report(fingerprint, len(labels), num_bytes, skipped, checks.measure(labels))
-  os.replace(unfinished, shard.path)
-  unfinished.write_text(json.dumps(dataclasses.asdict(report)))
-  os.replace(unfinished, shard.report_path)
+  write_text(shard.report_path, json.dumps(dataclasses.asdict(report)))
   return report
 
 

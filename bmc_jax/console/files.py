@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from bmc_jax.console.outputs import replacing, write_text
 
 
 def slug_of(name: str) -> str:
@@ -36,11 +37,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-  """Replaces a file as a whole, so that it is never half written; NaN becomes null."""
-  partial = path.with_suffix(f'.{os.getpid()}.partial')  # others may write it, too
+  """Replaces a file as a whole; NaN and infinity become null. Errors: `replacing`."""
   text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
-  partial.write_text(text + '\n')
-  partial.replace(path)
+  write_text(path, text + '\n', '.json')
+
+
+def write_arrays(path: Path, arrays: Mapping[str, ArrayLike], **options) -> None:
+  """Writes a compressed .npz file; options and errors are those of `replacing`."""
+  with replacing(path, '.npz', **options) as partial:
+    np.savez_compressed(partial, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def _without_nan(content: Any) -> Any:

@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 # Of a full disk, quota or file.
@@ -22,7 +22,10 @@ _DENIED = (
 
 @contextlib.contextmanager
 def replacing(
-  path: str | os.PathLike, *endings: str, what: str = 'such files'
+  path: str | os.PathLike,
+  *endings: str,
+  what: str = 'such files',
+  may_replace: Callable[[Path], bool] | None = None,
 ) -> Iterator[Path]:
   """Gives a `with` block a file to write, which then takes the place of another.
 
@@ -33,18 +36,21 @@ def replacing(
   Args:
     path: of the target; missing folders are made.
     *endings: with a dot, in lower case; a path with another one is refused. None: any.
-    what: is written, in the plural, for the message about the ending.
+    what: is written, in the plural, for messages.
+    may_replace: whether a file that is there is of the kind that is written; others,
+      but for empty ones, are not written over. None: any is.
 
   Yields:
     The path to write to; nothing is there yet.
 
   Raises:
-    ValueError: the ending does not fit, or the target is a folder or write-protected.
+    ValueError: the ending does not fit, or the target is a folder, write-protected or
+      of another kind.
     OSError: the disk is full, or the folder can not be written.
   """
   check_ending(path, *endings, what=what)
   target = _target(path)
-  _check_replaceable(path, target)
+  _check_replaceable(path, target, what, may_replace)
   partial = target.with_name(f'.partial_{secrets.token_hex(6)}{target.suffix}')
   try:
     with _told(path, target.parent, partial):
@@ -59,10 +65,17 @@ def replacing(
       partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike, text: str, *endings: str, **options) -> None:
+  """Writes a file of UTF-8 text; arguments and errors are those of `replacing`."""
+  with replacing(path, *endings, **options) as partial:
+    partial.write_text(text, encoding='utf-8')
+
+
 def check_output(
   path: str | os.PathLike,
   *endings: str,
   what: str = 'such files',
+  may_replace: Callable[[Path], bool] | None = None,
   inputs: Iterable[str | os.PathLike | None] = (),
 ) -> None:
   """Checks what `replacing` needs before anything is computed; makes nothing.
@@ -71,16 +84,17 @@ def check_output(
     path: to write.
     *endings: see `replacing`.
     what: see `replacing`.
+    may_replace: see `replacing`.
     inputs: files that are read; none of them may be written over. None is no file.
 
   Raises:
     ValueError: the file can not be written, or is read.
   """
-  check_ending(path, *endings, what=what)
   target = _target(path)
-  if any(file and _target(file) == target for file in inputs):
-    raise ValueError(f'{path} is read, so it cannot be written: give another --out.')
-  _check_replaceable(path, target)
+  if target.exists() and any(file and _target(file) == target for file in inputs):
+    raise ValueError(f'{path} is read, so it cannot be written: give another name.')
+  check_ending(path, *endings, what=what)
+  _check_replaceable(path, target, what, may_replace)
   folder = next(parent for parent in target.parents if parent.exists())
   if not folder.is_dir() or not os.access(folder, os.W_OK):
     raise ValueError(f'{path} cannot be written: name a file in a folder of yours.')
@@ -112,14 +126,25 @@ def _target(path: str | os.PathLike) -> Path:
   return Path(os.path.realpath(Path(path).expanduser()))
 
 
-def _check_replaceable(path: str | os.PathLike, target: Path) -> None:
+def _check_replaceable(
+  path: str | os.PathLike,
+  target: Path,
+  what: str,
+  may_replace: Callable[[Path], bool] | None,
+) -> None:
   """Raises a ValueError for what a file must not, or can not, take the place of."""
+  if not target.exists():
+    return
   if target.is_dir():
     raise ValueError(f'{path} is a folder: name a file in it.')
-  if target.exists() and not target.is_file():
+  if not target.is_file():
     raise ValueError(f'{path} is no ordinary file: name another one.')
-  if target.exists() and not os.access(target, os.W_OK):
+  if not os.access(target, os.W_OK):
     raise ValueError(f'{path} is write-protected: name another file.')
+  if may_replace and target.stat().st_size and not may_replace(target):
+    raise ValueError(
+      f'{path} is there and holds something else than {what}: name another file.'
+    )
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import numpy as np
 
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.files import write_json
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.evaluate import submission
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(flags: argparse.Namespace) -> None:
   protocol = PROTOCOLS[flags.protocol]
+  path = Path(flags.predictions).expanduser()
+  out = Path(flags.out).expanduser() if flags.out else path.parent
+  scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
+  lists = [text.partition('=')[2] for text in flags.subset]
+  for file in (scores, curves):
+    check_output(file, inputs=[path, flags.ground_truth, *lists])
   if flags.allow_reflection:
     protocol = protocol.with_reflections()
   truth = read_ground_truth(flags.ground_truth, flags.protocol, flags.split)
@@ -85,17 +92,14 @@ def _run(flags: argparse.Namespace) -> None:
   for table in tables(results, protocol):
     print(f'\n{format_table(table)}')
   _warn_of_left_out(results)
-  path = Path(flags.predictions).expanduser()
-  out = Path(flags.out).expanduser() if flags.out else path.parent
-  out.mkdir(parents=True, exist_ok=True)
   about = {
     'protocol': flags.protocol,
     'predictions': flags.predictions,
     'ground_truth': flags.ground_truth,
   }
-  write_json(out / f'{path.stem}_scores.json', about | {'results': results})
-  draw_curves(out / f'{path.stem}_pck.png', results[ALL], protocol)
-  print(f'\n{out / path.stem}_scores.json\n{out / path.stem}_pck.png')
+  write_json(scores, about | {'results': results})
+  draw_curves(curves, results[ALL], protocol)
+  print(f'\n{scores}\n{curves}')
 
 
 def _warn_of_left_out(results: Mapping[str, Any]) -> None:

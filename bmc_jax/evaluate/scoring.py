@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.outputs import replacing
 from bmc_jax.evaluate import doubts, protocols, submission
 from bmc_jax.evaluate.ground_truth import GroundTruth
 from bmc_jax.evaluate.protocols import ALIGNMENTS, Protocol, Score
@@ -162,4 +163,5 @@ def draw_curves(path: Path, result: Mapping[str, Any], protocol: Protocol) -> No
   axes.set(xlim=np.array(protocol.thresholds[area])[[0, -1]])
   axes.grid(alpha=0.3)
   axes.legend(fontsize='small')
-  drawing.savefig(path, dpi=150)
+  with replacing(path, '.png') as partial:
+    drawing.savefig(partial, dpi=150)

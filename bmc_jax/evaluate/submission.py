@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.outputs import check_ending, check_output, replacing
 from bmc_jax.joint_files import units
 
 FILE_NAME = 'pred.json'
+_WHAT = 'submissions'
 NUM_VERTICES = 778
 
 _MAX_BYTES = 4 << 30
@@ -85,19 +87,31 @@ def write_submission(
       unit, as `read_predictions` refuses them.
   """
   path = Path(path)
-  if path.suffix != '.zip':
-    raise ValueError(f'{path}: a submission is a zip archive; call it {path.stem}.zip.')
+  check_ending(path, '.zip', what=_WHAT)
   joints = to_form(np.asarray(joints_3d, np.float64), form)
   _check_finite(path, 'joints', joints)
   check_unit(path, joints_3d)
   # Zeros by hand: 47 million numbers take JSON a minute.
   vertices = json.dumps(np.zeros((NUM_VERTICES, 3), int).tolist())
   text = f'[{json.dumps(joints.tolist())}, [{", ".join([vertices] * len(joints))}]]'
-  path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_suffix('.partial')
-  with zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive:
+  with (
+    replacing(path, '.zip', what=_WHAT, may_replace=_is_submission) as partial,
+    zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive,
+  ):
     archive.writestr(FILE_NAME, text)
-  partial.replace(path)
+
+
+def check_submission(path: str | os.PathLike, *inputs: str | None) -> None:
+  """Raises a ValueError if an archive cannot be written there, or a file is read."""
+  check_output(path, '.zip', what=_WHAT, may_replace=_is_submission, inputs=inputs)
+
+
+def _is_submission(path: Path) -> bool:
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return archive.namelist() == [FILE_NAME]
+  except _DAMAGE:
+    return False
 
 
 def read_predictions(

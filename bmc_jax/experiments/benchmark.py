@@ -51,7 +51,6 @@ def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:
     tuple(row.config.reference),
     scale,
   )
-  out.mkdir(exist_ok=True)
   found: dict[str, Any] = {'metrics': {}, 'text': [], 'submission': '', 'scale': how}
   found['test_set'] = test_set
   protocol = PROTOCOLS[benchmark.protocol]

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from bmc_jax.training.config import Config
 from bmc_jax.training.initial_values import check_weights
 from bmc_jax.training.loop import model_options, open_train_batches, source_spec
 from bmc_jax.training.objective import uses_limits
+from bmc_jax.training.weights import check_weights_output
 
 # What these sources are read for needs 3D labels.
 _LABELLED = ('data.full', 'data.val', 'data.test', 'limits.source')
@@ -94,7 +94,7 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
       if not open_source(source_spec(config, key))[0]['has_joints_3d'][0]:
         raise ValueError(f'The examples of data.{key} have no 3D labels to test on.')
     if config.save_weights:
-      _check_writable(Path(config.save_weights))
+      _check_save_weights(config)
     if name not in trained:
       next(open_train_batches(config, open_source, num_threads=0))
       if config.init_from:
@@ -109,14 +109,13 @@ def _check_labels(config) -> None:
       raise ValueError(f"{key}.labels is '2d', but its 3D labels are needed: '3d'.")
 
 
-def _check_writable(path: Path) -> None:
-  """Raises ValueError if a file can not be written, without making its folder."""
-  folder = next(parent for parent in path.absolute().parents if parent.exists())
-  if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-    raise ValueError(
-      f'save_weights is {str(path)!r}, which can not be written: name a file in a '
-      'folder of yours.'
-    )
+def _check_save_weights(config) -> None:
+  read = [config.init_from, config.limits.path]
+  read += [spec.get('path') for spec in config.data.values() if hasattr(spec, 'get')]
+  try:
+    check_weights_output(config.save_weights, *read)
+  except ValueError as error:
+    raise ValueError(f'save_weights: {error}') from None
 
 
 def open_limits(
@@ -148,9 +147,7 @@ def open_limits(
   # Kept only when all could be made: from now on the workdir belongs to the config.
   for path, limits in made.items():
     if hosts.is_first() and not path.exists():
-      partial = path.with_suffix('.partial')
-      save_limits(partial, limits)
-      partial.replace(path)
+      save_limits(path, limits)
   hosts.wait('limits are kept')
   # Read back even when just fitted: the same digits whether or not the run was stopped.
   return {name: load_limits(path) for name, path in paths.items()}

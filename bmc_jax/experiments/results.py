@@ -9,6 +9,7 @@ from typing import Any
 
 from bmc_jax import configs  # pyright: ignore
 from bmc_jax.console.files import read_json, slug_of, write_json
+from bmc_jax.console.outputs import write_text
 from bmc_jax.console.tables import format_markdown
 from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, summary
 from bmc_jax.experiments.catalogue import Table
@@ -149,12 +150,11 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
     'benchmarks': scored,
   }
   out = folder / name
-  out.mkdir(parents=True, exist_ok=True)
   write_json(out / 'results.json', found)
   for metric, element in page.draw(table, values, found['statistics'], name).items():
-    (out / f'{metric}.svg').write_text(figures.as_file(element))
+    write_text(out / f'{metric}.svg', figures.as_file(element))
   text = _as_markdown(table, found)
-  (out / 'table.md').write_text(text + '\n')
+  write_text(out / 'table.md', text + '\n')
   return text
 
 

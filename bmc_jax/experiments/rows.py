@@ -14,7 +14,8 @@ import ml_collections
 import numpy as np
 
 from bmc_jax import report
-from bmc_jax.console.files import read_json, slug_of, write_json
+from bmc_jax.console.files import read_json, slug_of, write_arrays, write_json
+from bmc_jax.console.outputs import replacing
 from bmc_jax.data import augment, sources
 from bmc_jax.experiments.inputs import (
   check_inputs,
@@ -182,7 +183,8 @@ def _results_dir(config, workdir) -> Path:
 def _copy_if_new(path, folder) -> None:
   """Copies a file that the report shows to where the results are."""
   if path.exists() and path.parent != folder:
-    shutil.copy(path, folder)
+    with replacing(folder / path.name) as partial:
+      shutil.copy(path, partial)
 
 
 def row_configs(config: Config) -> dict[str, Config]:
@@ -262,8 +264,6 @@ def _test_set(config) -> dict[str, Any]:
 
 def _run_row(config, row_dir, out, limits, label) -> None:
   """Trains a row in `row_dir` and tests it in `out`."""
-  row_dir.mkdir(parents=True, exist_ok=True)
-  out.mkdir(parents=True, exist_ok=True)
   if hosts.is_first():
     write_json(row_dir / 'config.json', _own_values(config))
   test = sources.open_source(source_spec(config, 'test'))
@@ -280,7 +280,7 @@ def _run_row(config, row_dir, out, limits, label) -> None:
 
 def _write_row(config, out, test, metrics, predictions) -> None:
   """Writes what a row is shown by, `metrics.json` last: with it the row is finished."""
-  np.savez_compressed(out / 'predictions.npz', **predictions)
+  write_arrays(out / 'predictions.npz', predictions)
   if config.model.name == 'pose_network':
     _save_samples(out / 'samples.npz', test, config.image_size)
   record = {
@@ -297,4 +297,4 @@ def _save_samples(path, source, image_size) -> None:
   fields = ('image', 'keypoints_2d', 'intrinsics')
   crop = augment.center_crop_batch({k: batch[k] for k in fields}, image_size)
   image = np.asarray(crop['image'] * 255 + 0.5).astype(np.uint8)
-  np.savez_compressed(path, image=image, intrinsics=np.asarray(crop['intrinsics']))
+  write_arrays(path, {'image': image, 'intrinsics': np.asarray(crop['intrinsics'])})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bmc_jax import __version__
 from bmc_jax.console.files import write_json
+from bmc_jax.console.outputs import replacing
 from bmc_jax.export import parity, signature
 from bmc_jax.training.trained_row import TrainedRow
 
@@ -29,33 +30,29 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
   module = _module(form)
   inputs = signature.Signature.of(row)
   function = signature.crop_function(row.model, row.variables, inputs)
-  out.parent.mkdir(parents=True, exist_ok=True)
-  partial = out.with_name(f'partial_{out.name}')
   try:
-    module.write(partial, function, inputs)
-    found = parity.differences(
-      function,
-      module.read(partial, inputs),
-      signature.sample_inputs(inputs, parity.CROPS),
-      batch=module.BATCH,
-    )
-    worst = max(found, key=lambda name: found[name])
-    if found[worst] > parity.TOLERANCE:
-      raise ValueError(
-        f'The {form} file gives another {worst} than the model (by {found[worst]:.1e}, '
-        f'more than {parity.TOLERANCE:g}), so it is not kept.'
+    with replacing(out, module.SUFFIX, what=f'{form} files') as partial:
+      module.write(partial, function, inputs)
+      found = parity.differences(
+        function,
+        module.read(partial, inputs),
+        signature.sample_inputs(inputs, parity.CROPS),
+        batch=module.BATCH,
       )
-    partial.replace(out)
+      worst = max(found, key=lambda name: found[name])
+      if found[worst] > parity.TOLERANCE:
+        raise ValueError(
+          f'The {form} file gives another {worst} than the model (by '
+          f'{found[worst]:.1e}, more than {parity.TOLERANCE:g}), so it is not kept.'
+        )
+      about = signature.describe(row, inputs)
+      about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
+      write_json(description_of(out), about)
   except ImportError as error:
     raise ValueError(
       f'The format {form} needs a library that is missing ({error}): pip install '
       f"'bmc_jax[{form}]', best in an environment of its own (docs/export.md)."
     ) from None
-  finally:
-    partial.unlink(missing_ok=True)
-  about = signature.describe(row, inputs)
-  about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
-  write_json(description_of(out), about)
   return found
 
 

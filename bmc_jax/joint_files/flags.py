@@ -1,7 +1,6 @@
 """Flags of the commands that read hands: which file, order, unit and side."""
 
 import argparse
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -57,14 +56,6 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
     default='auto',
     help='auto: what the file tells, or else the side that fits the limits better',
   )
-
-
-def check_out(out: str | None, *inputs: str | None) -> None:
-  """Raises a ValueError if a file that is read would be written over."""
-  for path in inputs:
-    same = out and path and os.path.realpath(path) == os.path.realpath(out)
-    if same and os.path.exists(out):
-      raise ValueError(f'{out} is read, so it cannot be written: give another --out.')
 
 
 def read_poses(path: str, flags: argparse.Namespace, limits: HandLimits) -> Poses:

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bmc_jax.console.files import to_lists
+from bmc_jax.console.outputs import check_output, replacing
 from bmc_jax.skeleton import JOINT_NAMES
 
 ENDINGS = ('.npz', '.npy', '.csv', '.json')
@@ -33,10 +35,9 @@ def write_joints(
       `.json`.
 
   Raises:
-    ValueError: another ending.
+    ValueError: another ending, or something else than hands is in its place.
+    OSError: it cannot be written; what was there before stays.
   """
-  file = Path(path).expanduser()
-  _check_ending(file)
   about = about or {}
   write = {
     '.npz': lambda: _npz(joints_3d, is_right, about),
@@ -44,30 +45,30 @@ def write_joints(
     '.csv': lambda: _csv(joints_3d, is_right).encode(),
     '.json': lambda: _json(joints_3d, is_right, about).encode(),
   }
-  file.parent.mkdir(parents=True, exist_ok=True)
-  partial = file.with_name(f'{file.name}.partial')
-  try:
-    partial.write_bytes(write[file.suffix.lower()]())
-    partial.replace(file)
-  finally:
-    partial.unlink(missing_ok=True)
+  with replacing(path, *ENDINGS, what='hands', may_replace=_may_replace) as partial:
+    partial.write_bytes(write[partial.suffix.lower()]())
 
 
-def check_writable(path: str | os.PathLike) -> None:
-  """Raises ValueError if hands cannot be written to a file of this name.
+def check_joints(path: str | os.PathLike, *inputs: str | None) -> None:
+  """Raises a ValueError if hands cannot be written there, or a file is read there.
 
   Asked before the hands are computed; it makes nothing.
   """
-  _check_ending(path)
-  file = Path(path).expanduser().absolute()
-  folder = next(parent for parent in file.parents if parent.exists())
-  if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-    raise ValueError(f'{path} cannot be written: name a file in a folder of yours.')
+  check_output(path, *ENDINGS, what='hands', may_replace=_may_replace, inputs=inputs)
 
 
-def _check_ending(path: str | os.PathLike) -> None:
-  if Path(path).suffix.lower() not in ENDINGS:
-    raise ValueError(f'{path}: hands are written to {", ".join(ENDINGS)} files.')
+def _may_replace(path: Path) -> bool:
+  """Whether a file holds what `write_joints` writes, as far as its start tells."""
+  with path.open('rb') as file:
+    start = file.read(80)
+  if path.suffix.lower() == '.npz':
+    try:
+      with zipfile.ZipFile(path) as archive:
+        return 'joints_canonical.npy' in archive.namelist()
+    except zipfile.BadZipFile:
+      return False
+  begins = {'.npy': b'\x93NUMPY', '.csv': b'wrist_x,', '.json': b'[{"joints"'}
+  return start.startswith(begins[path.suffix.lower()])
 
 
 def _npz(joints_3d, is_right, about) -> bytes:

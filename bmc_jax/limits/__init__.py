@@ -4,7 +4,12 @@
 """
 
 from bmc_jax.limits.clinical import clinical_limits
-from bmc_jax.limits.files import load_limits, open_limits, save_limits
+from bmc_jax.limits.files import (
+  is_limits_file,
+  load_limits,
+  open_limits,
+  save_limits,
+)
 from bmc_jax.limits.fitting import fit_limits
 from bmc_jax.limits.types import HandLimits, LimitsMetadata, as_boxes
 
@@ -14,6 +19,7 @@ __all__ = [
   'as_boxes',
   'clinical_limits',
   'fit_limits',
+  'is_limits_file',
   'load_limits',
   'open_limits',
   'save_limits',

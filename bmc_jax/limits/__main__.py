@@ -16,10 +16,11 @@ import numpy as np
 from bmc_jax import kinematics
 from bmc_jax import limits as limits_lib
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
-from bmc_jax.joint_files.flags import Poses, add_pose_flags, check_out, read_poses
+from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
 from bmc_jax.plausibility import violations
 
 
@@ -67,7 +68,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fit(flags: argparse.Namespace) -> None:
   """Fits limits on the complete hands of a file and tells how many there are."""
-  check_out(flags.out, flags.poses)
+  check_output(
+    flags.out,
+    '.json',
+    what='limits',
+    may_replace=limits_lib.is_limits_file,
+    inputs=[flags.poses],
+  )
   poses = read_poses(flags.poses, flags, limits_lib.clinical_limits())
   fitted = limits_lib.fit_limits(
     poses.joints_3d[poses.complete],
@@ -81,9 +88,9 @@ def _fit(flags: argparse.Namespace) -> None:
 
 
 def _show(flags: argparse.Namespace) -> None:
-  from bmc_jax.report import limits_page
+  from bmc_jax.report import document, limits_page
 
-  check_out(flags.out, flags.limits, flags.poses)
+  document.check_page(flags.out, flags.limits, flags.poses)
   shown = {flags.limits: limits_lib.open_limits(flags.limits)}
   poses = _open_poses(flags, shown[flags.limits])
   print(limits_page.write_limits_page(flags.out, shown, poses))
@@ -91,7 +98,10 @@ def _show(flags: argparse.Namespace) -> None:
 
 def _diff(flags: argparse.Namespace) -> None:
   first, second = flags.limits
-  check_out(flags.out, first, second, flags.poses)
+  if flags.out:
+    from bmc_jax.report import document
+
+    document.check_page(flags.out, first, second, flags.poses)
   shown = {first: limits_lib.open_limits(first)}
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)

@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from bmc_jax import hull
+from bmc_jax.console.outputs import write_text
 from bmc_jax.limits.checks import PAIRS, is_convex
 from bmc_jax.limits.clinical import clinical_limits
 from bmc_jax.limits.types import REFERENCE_UNIT, HandLimits, LimitsMetadata
@@ -31,6 +32,10 @@ _MIN_AREA = 1e-12
 def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
   """Writes limits as JSON to read and edit: lengths in the metadata's unit, angles and
   hulls in degrees, to eight and six digits after the point.
+
+  Raises:
+    ValueError: the path does not end in .json, or something else is in its place.
+    OSError: it cannot be written; what was there before stays.
   """
   lengths, curvatures = np.asarray(limits.bone_lengths), np.asarray(limits.curvatures)
   angles = np.rad2deg(np.asarray(limits.root_angles, np.float64))
@@ -55,7 +60,17 @@ def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
       for f, finger in enumerate(FINGERS)
     },
   }
-  pathlib.Path(path).write_text(_layout(content) + '\n', encoding='utf-8')
+  text = _layout(content) + '\n'
+  write_text(path, text, '.json', what='limits', may_replace=is_limits_file)
+
+
+def is_limits_file(path: str | os.PathLike) -> bool:
+  """Whether a file says that it holds limits, which may be wrong ones."""
+  try:
+    content = json.loads(pathlib.Path(path).read_text(encoding='utf-8-sig'))
+  except (OSError, ValueError):
+    return False
+  return isinstance(content, dict) and content.get('format') == FORMAT
 
 
 def _rounded(values, digits):

@@ -14,7 +14,7 @@ from bmc_jax import limits as limits_lib
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
-from bmc_jax.joint_files.flags import add_pose_flags, check_out, read_poses
+from bmc_jax.joint_files.flags import add_pose_flags, read_poses
 from bmc_jax.plausibility.judgement import judge
 
 _NUM_WORST = 12
@@ -30,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
   add_pose_flags(parser)
   flags = parser.parse_args(argv)
   try:
-    check_out(flags.out, flags.joints, flags.limits)
+    if flags.out:
+      from bmc_jax.report import document
+
+      document.check_page(flags.out, flags.joints, flags.limits)
     limits = limits_lib.open_limits(flags.limits)
     judgement = judge(read_poses(flags.joints, flags, limits), limits)
     print(judgement.summary())

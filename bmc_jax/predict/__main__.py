@@ -36,7 +36,7 @@ from bmc_jax.predict.boxes import SIDES, Boxes, Hand, parse_box
 from bmc_jax.predict.cameras import Cameras
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
-from bmc_jax.predict.recorder import Recorder
+from bmc_jax.predict.recorder import Recorder, check_outputs
 from bmc_jax.predict.smoothing import OneEuroFilter
 
 _INTERRUPTED = 130  # what shells call a program that Ctrl-C ended
@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(flags.inputs)
+  out = Path(flags.out).expanduser()
+  check_outputs(out, files, [flags.boxes, flags.intrinsics, flags.limits])
   cameras = Cameras(flags.intrinsics, files)
   find_hands = _hand_finder(flags, files, stack)
   predictor = HandPosePredictor.from_run(
@@ -89,7 +91,8 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     predictor.predict, batch_size=flags.batch_size, passes=flags.passes
   )
   total = media.count_frames(files)
-  recorder = Recorder(Path(flags.out).expanduser(), predictor, num_frames=total)
+  recorder = Recorder(out, predictor, num_frames=total)
+  stack.callback(recorder.discard)
   smooth = _Smoother() if flags.smooth else None
   interrupted = False
   try:
@@ -100,8 +103,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   except KeyboardInterrupt:
     interrupted = True
     warn('interrupted; what was predicted so far is written.')
-  finally:
-    recorder.close()
+  recorder.close()
   source = 'given' if flags.bone_length else _of_test_set(predictor)
   print('\n'.join(recorder.write(limits, limits_name, source)))
   for doubt in recorder.doubts():

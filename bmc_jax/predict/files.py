@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bmc_jax.console.files import to_lists
+from bmc_jax.console.outputs import check_output, write_text
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
 from bmc_jax.skeleton import JOINT_NAMES
 
+_MADE_BY = 'bmc_jax.predict'
 _UNITS = {
   'keypoints_2d': "pixels of the input; the first pixel's centre is (0, 0)",
   'joints_3d': 'metres; camera axes: x right, y down, z away from the camera',
@@ -73,7 +75,7 @@ def write_predictions(
     bone_length_from: where the assumed size of hands is from.
   """
   content = {
-    'made_by': 'bmc_jax.predict',
+    'made_by': _MADE_BY,
     'row': str(predictor.row.folder),
     'joint_order': 'canonical',
     'joint_names': list(JOINT_NAMES),
@@ -88,6 +90,17 @@ def write_predictions(
     ],
     'hands': list(hands),
   }
-  partial = path.with_name(f'{path.name}.partial')
-  partial.write_text(json.dumps(content, indent=1), encoding='utf-8')
-  partial.replace(path)
+  text = json.dumps(content, indent=1)
+  write_text(path, text, '.json', what='predictions', may_replace=_is_predictions)
+
+
+def check_predictions(path: Path, *inputs: str | None) -> None:
+  """Raises a ValueError if they cannot be written there, or a file is read there."""
+  check_output(
+    path, '.json', what='predictions', may_replace=_is_predictions, inputs=inputs
+  )
+
+
+def _is_predictions(path: Path) -> bool:
+  with path.open('rb') as file:
+    return _MADE_BY.encode() in file.read(100)

@@ -1,11 +1,13 @@
 """Images and videos with the predicted hands drawn on them, as files."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from bmc_jax.console.outputs import replacing
 from bmc_jax.data import images
 from bmc_jax.predict import media
 from bmc_jax.predict.media import Frame
@@ -59,8 +61,7 @@ class OverlayFiles:
     """Makes the folder when the first file is written."""
     self._folder = folder
     self._names: dict[Path, str] = {}
-    self._video: tuple[Path, cv2.VideoWriter] | None = None
-    self._rate, self._written, self._last = 0.0, 0, np.zeros((0, 0, 3), np.uint8)
+    self._video: _Video | None = None
 
   def add(self, frame: Frame, keypoints: Sequence[np.ndarray]) -> None:
     """Writes a frame under its hands, each (21, 2) px; frames of a video in order.
@@ -68,41 +69,32 @@ class OverlayFiles:
     Raises:
       OSError: a file cannot be written.
     """
-    self._folder.mkdir(parents=True, exist_ok=True)
     image = draw_hands(frame.image, keypoints)
     if frame.number is None:
       path = self._folder / f'{self._name(frame.path)}.jpg'
-      path.write_bytes(images.encode(image, 'jpeg'))
+      with replacing(path, '.jpg') as partial:
+        partial.write_bytes(images.encode(image, 'jpeg'))
       return
-    if self._video is None or self._video[0] != frame.path:
+    if self._video is None or self._video.source != frame.path:
       self.close()
-      self._video = frame.path, self._open(frame)
-    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    repeats = round((frame.seconds or 0.0) * self._rate) - self._written
-    for _ in range(min(repeats, round(_LONGEST_PAUSE * self._rate))):
-      self._write(self._last)
-    self._write(image)
+      self._video = _Video(self._folder / f'{self._name(frame.path)}.mp4', frame)
+    self._video.add(image, frame.seconds or 0.0)
 
   def close(self) -> None:
-    """Finishes the video that is being written."""
+    """Finishes the video that is being written.
+
+    Raises:
+      OSError: it is not whole.
+    """
+    video, self._video = self._video, None
+    if video:
+      video.close()
+
+  def discard(self) -> None:
+    """Leaves a video that is being written as it was before, after an error."""
     if self._video:
-      self._video[1].release()
+      self._video.discard()
     self._video = None
-
-  def _open(self, frame: Frame) -> cv2.VideoWriter:
-    path = self._folder / f'{self._name(frame.path)}.mp4'
-    height, width = frame.image.shape[:2]
-    codec = cv2.VideoWriter.fourcc(*'mp4v')
-    self._rate, self._written = media.frame_rate(frame.path), 0
-    video = cv2.VideoWriter(str(path), codec, self._rate, (width, height))
-    if not video.isOpened():
-      raise OSError(f'The video {path} cannot be written.')
-    return video
-
-  def _write(self, image: np.ndarray) -> None:
-    assert self._video
-    self._video[1].write(image)
-    self._written, self._last = self._written + 1, image
 
   def _name(self, path: Path) -> str:
     """The name of a file's overlay; files of one name from two folders get two."""
@@ -113,3 +105,50 @@ class OverlayFiles:
         name = f'{path.stem}_{number}'
       self._names[path] = name
     return self._names[path]
+
+
+class _Video:
+  """A video that is written frame by frame, and gets its name when it is whole."""
+
+  def __init__(self, path: Path, frame: Frame):
+    self.source = frame.path
+    self._path, self._count = path, 0
+    self._last = np.zeros((0, 0, 3), np.uint8)
+    self._stack = contextlib.ExitStack()
+    self._partial = self._stack.enter_context(replacing(path, '.mp4'))
+    height, width = frame.image.shape[:2]
+    codec = cv2.VideoWriter.fourcc(*'mp4v')
+    self._rate = media.frame_rate(frame.path)
+    self._writer = cv2.VideoWriter(
+      str(self._partial), codec, self._rate, (width, height)
+    )
+    if not self._writer.isOpened():
+      self.discard()
+      raise OSError(f'The video {path} cannot be written.')
+
+  def add(self, image: np.ndarray, seconds: float) -> None:
+    """Writes an image to be seen so many seconds after the start."""
+    repeats = round(seconds * self._rate) - self._count
+    for _ in range(min(repeats, round(_LONGEST_PAUSE * self._rate))):
+      self._write(self._last)
+    self._write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+  def _write(self, image: np.ndarray) -> None:
+    self._writer.write(image)
+    self._count, self._last = self._count + 1, image
+
+  def close(self) -> None:
+    with self._stack:
+      self._writer.release()
+      # OpenCV says nothing of frames that found no room on the disk.
+      written = cv2.VideoCapture(str(self._partial)).get(cv2.CAP_PROP_FRAME_COUNT)
+      if written < self._count:
+        raise OSError(
+          f'The video {self._path} could not be written as a whole: make room and run '
+          'the same command again.'
+        )
+
+  def discard(self) -> None:
+    with contextlib.suppress(InterruptedError), self._stack:
+      self._writer.release()
+      raise InterruptedError

@@ -1,7 +1,8 @@
 """What becomes of predicted hands: overlays, one JSON file and one page."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from bmc_jax.data import crops
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
 from bmc_jax.plausibility import judgement
-from bmc_jax.predict import files
+from bmc_jax.predict import files as files_lib
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.report import document
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
+
+PREDICTIONS, PAGE, OVERLAYS = 'predictions.json', 'page.html', 'overlays'
 
 MAX_SHOWN = 24
 """Hands on the page, evenly spaced over the inputs."""
@@ -23,6 +27,29 @@ MAX_SHOWN = 24
 _PICTURE = 480  # px, side of the largest picture on the page
 _AROUND = 1.6  # side of a picture on the page, in sizes of the hand
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+
+
+def check_outputs(
+  out: Path, files: Iterable[Path], read: Iterable[str | None] = ()
+) -> None:
+  """Checks, before anything is predicted, that no input would be written over.
+
+  Args:
+    out: folder that will be written.
+    files: images and videos to predict.
+    read: other files that are read.
+
+  Raises:
+    ValueError: one would be, or the folder cannot be written.
+  """
+  files_lib.check_predictions(out / PREDICTIONS, *read)
+  document.check_page(out / PAGE)
+  overlays = os.path.realpath(out / OVERLAYS)
+  for file in files:
+    if os.path.realpath(file.parent) == overlays:
+      raise ValueError(
+        f'{file} lies where overlays are written: give another folder with --out.'
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +81,7 @@ class Recorder:
     self._out = out
     self._predictor = predictor
     self._every = max(1, -(-num_frames // MAX_SHOWN))
-    self._overlays = OverlayFiles(out / 'overlays')
+    self._overlays = OverlayFiles(out / OVERLAYS)
     self._records: list[_Record] = []
     self.skipped: list[Unreadable] = []
     self.num_frames = 0
@@ -90,6 +117,10 @@ class Recorder:
     """Finishes the overlays."""
     self._overlays.close()
 
+  def discard(self) -> None:
+    """Drops what is not finished, after an error."""
+    self._overlays.discard()
+
   def write(self, limits: HandLimits, limits_name: str, bone_from: str) -> list[str]:
     """Writes the JSON file and the page.
 
@@ -109,12 +140,11 @@ class Recorder:
       raise ValueError(f'No hand was predicted in {self.num_frames} images{first}')
     judged = self._judge(limits)
     broken = [judged.describe(index) for index in range(self.num_hands)]
-    self._out.mkdir(parents=True, exist_ok=True)
-    files.write_predictions(
-      self._out / 'predictions.json',
+    files_lib.write_predictions(
+      self._out / PREDICTIONS,
       self._predictor,
       [
-        files.describe_hand(
+        files_lib.describe_hand(
           record.frame,
           record.hand,
           record.camera,
@@ -217,7 +247,7 @@ class Recorder:
     if len(hands) < self.num_hands:
       lines.append(f'Shown are {len(hands)} of {self.num_hands} hands.')
     write_viewer_page(
-      self._out / 'page.html',
+      self._out / PAGE,
       'Predicted hands',
       lines,
       hands,

@@ -5,6 +5,11 @@ import os
 import pathlib
 from importlib import resources
 
+from bmc_jax.console.outputs import check_output, write_text
+
+ENDINGS = ('.html', '.htm')
+_SIGNATURE = 'Written by bmc_jax'
+
 
 def write_document(
   path: str | os.PathLike[str],
@@ -25,6 +30,10 @@ def write_document(
 
   Returns:
     The path.
+
+  Raises:
+    ValueError: it does not end in .html, or something else is in its place.
+    OSError: it cannot be written; what was there before stays.
   """
   links = ''.join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
   body = ''.join(
@@ -36,14 +45,22 @@ def write_document(
   page = (
     f'<header class="wide"><h1>{title}</h1>{header}</header>'
     f'{nav}<main class="wide">{body}</main>'
-    f'<footer class="wide">Written by bmc_jax; rebuild with <code>{command}</code>.'
+    f'<footer class="wide">{_SIGNATURE}; rebuild with <code>{command}</code>.'
     '</footer>'
   )
   text = _template(viewer='class="posing"' in body)
   text = text.replace('<!--title-->', title).replace('<!--body-->', page)
-  path = pathlib.Path(path)
-  path.write_text(text, encoding='utf-8')
-  return path
+  write_text(path, text, *ENDINGS, what='pages', may_replace=_is_page)
+  return pathlib.Path(path)
+
+
+def check_page(path: str | os.PathLike[str], *inputs: str | None) -> None:
+  """Raises a ValueError if a page cannot be written there, or a file is read there."""
+  check_output(path, *ENDINGS, what='pages', may_replace=_is_page, inputs=inputs)
+
+
+def _is_page(path: pathlib.Path) -> bool:
+  return _SIGNATURE in path.read_text('utf-8', errors='replace')
 
 
 def read_part(*names: str) -> str:

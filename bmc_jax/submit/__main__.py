@@ -16,7 +16,6 @@ valid files.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from bmc_jax.console import compile_cache
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
@@ -73,12 +72,13 @@ def _validate(flags: argparse.Namespace) -> None:
 
 def _submit(flags: argparse.Namespace) -> None:
   form = FORMS[flags.format]
+  submission.check_submission(flags.out, flags.data, flags.scale)
   row = open_row(flags.workdir, flags.row)
   truth = read_prepared(flags.data, flags.split)
   scale = None if flags.scale is None else read_scale(flags.scale, len(truth.names))
   joints = predict_hands(row, flags.data, flags.split)
   joints = to_metres(joints, truth, tuple(row.config.reference), scale)
-  submission.write_submission(Path(flags.out).expanduser(), joints, form)
+  submission.write_submission(flags.out, joints, form)
   for doubt in doubts.find(joints, form):
     warn(f'{flags.out}: {doubt}.')
   print(f'{flags.out}: {len(joints)} images.')

@@ -6,6 +6,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from bmc_jax.console.files import write_arrays
+from bmc_jax.console.outputs import replacing
+
 _SHOWN = 16
 _COLUMNS = 4
 
@@ -24,7 +27,7 @@ def write(folder: Path, step: int, batch: Mapping[str, np.ndarray]) -> Path:
   """
   host = f'_host_{jax.process_index()}' if jax.process_count() > 1 else ''
   path = folder / f'failed_batch_{step}{host}.npz'
-  np.savez_compressed(path, **batch)
+  write_arrays(path, batch)
   _draw(path.with_suffix('.png'), batch)
   return path
 
@@ -46,4 +49,5 @@ def _draw(path: Path, batch: Mapping[str, np.ndarray]) -> None:
     u, v = batch['keypoints_2d'][index][batch['visibility'][index] > 0].T
     known = np.isfinite(u) & np.isfinite(v)
     axes.plot(u[known], v[known], '.', markersize=4)
-  figure.savefig(path)
+  with replacing(path, '.png') as partial:
+    figure.savefig(partial)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from tensorboardX import SummaryWriter
 
+from bmc_jax.console.outputs import replacing
 from bmc_jax.training import hosts
 
 
@@ -104,12 +105,13 @@ class MetricLog:
       return
     self._rows.append({'step': step, **{k: f'{v:.6g}' for k, v in metrics.items()}})
     columns = list(dict.fromkeys(name for row in self._rows for name in row))
-    partial = self._path.with_suffix('.csv.partial')
-    with partial.open('w', newline='') as file:
+    with (
+      replacing(self._path, '.csv') as partial,
+      partial.open('w', newline='') as file,
+    ):
       table = csv.DictWriter(file, columns, restval='')
       table.writeheader()
       table.writerows(self._rows)
-    partial.replace(self._path)
     for name, value in metrics.items():
       self._writer.add_scalar(name, value, step)
 

@@ -11,9 +11,13 @@ import jax
 import numpy as np
 
 from bmc_jax import models
+from bmc_jax.console.files import write_arrays
+from bmc_jax.console.outputs import check_output
 
 PACKAGED = pathlib.Path(models.__file__).parent / 'pretrained'
 """Weights that ship with the package; `package:NAME` names one of them."""
+
+_COLLECTIONS = ('params/', 'batch_stats/')
 
 
 def save_weights(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
@@ -24,7 +28,9 @@ def save_weights(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
     variables: a tree of arrays.
 
   Raises:
-    ValueError: a value is not finite in half precision.
+    ValueError: a value is not finite in half precision, the path does not end in .npz,
+      or something else than weights is in its place.
+    OSError: it cannot be written; what was there before stays.
   """
   flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep='/')
   with np.errstate(over='ignore'):  # told below
@@ -32,12 +38,20 @@ def save_weights(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
   for name, value in halves.items():
     if not np.isfinite(value).all():
       raise ValueError(f'{name} holds values that half precision cannot hold.')
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  partial = path.with_name(f'{path.name}.partial')
-  with partial.open('wb') as file:
-    np.savez_compressed(file, **halves)
-  partial.replace(path)
+  write_arrays(pathlib.Path(path), halves, what='weights', may_replace=_is_weights)
+
+
+def check_weights_output(path: str, *inputs: str | None) -> None:
+  """Raises a ValueError if weights cannot be written there, or a file is read there."""
+  check_output(path, '.npz', what='weights', may_replace=_is_weights, inputs=inputs)
+
+
+def _is_weights(path: pathlib.Path) -> bool:
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return all(name.startswith(_COLLECTIONS) for name in archive.namelist())
+  except zipfile.BadZipFile:
+    return False
 
 
 def load_weights(path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,11 +1,13 @@
 """Outputs: whole or not at all, of the right ending, told in one sentence."""
 
+import ast
 import errno
 import os
 
 import pytest
 
 from bmc_jax.console.outputs import check_output, replacing
+from tests.fixtures.session import ROOT
 
 DISK = '/dev/full'  # Linux: every write to it finds the disk full
 
@@ -108,3 +110,48 @@ def test_a_folder_that_can_not_be_written_is_told(tmp_path):
     with replacing(tmp_path / 'file' / 'x.json') as partial:
       partial.write_text('new')
   assert '\n' not in str(error.value)
+
+
+# Who calls them has a file of `replacing` in hand, or the folder is thrown away as a
+# whole.
+IN_GOOD_HANDS = {
+  'export/stablehlo.py',
+  'export/tflite.py',
+  'data_prep/cards.py',
+  'data_prep/contact_sheet.py',
+  'data_prep/beam.py',
+  'data_prep/archives.py',
+  'data_prep/folders.py',
+}
+WRITERS = {'write_text', 'write_bytes', 'savefig', 'imwrite', 'copyfile'}
+WRITERS |= {'savez', 'savez_compressed', 'shutil.copy'}
+
+
+def _bare_writes(text):
+  """Lines that write a file outside of a block of `replacing`."""
+  nodes = [(ast.parse(text), False)]
+  while nodes:
+    node, inside = nodes.pop()
+    if isinstance(node, ast.With):
+      inside |= any('replacing(' in ast.unparse(item) for item in node.items)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+      name, arguments = node.func.attr, [ast.unparse(arg) for arg in node.args]
+      named = {name, ast.unparse(node.func)}
+      writes = named & WRITERS and 'buffer' not in arguments  # in memory
+      opens = name in ('open', 'ZipFile') and {"'w'", "'wb'", "'xb'"} & {*arguments}
+      if (opens or writes) and not inside:
+        yield node.lineno
+    nodes += [(child, inside) for child in ast.iter_child_nodes(node)]
+
+
+def test_every_file_is_written_as_a_whole():
+  bare = [
+    f'{path}:{line}'
+    for part in ('bmc_jax', 'data_prep', 'configs')
+    for path in sorted((ROOT / part).rglob('*.py'))
+    if not any(str(path).endswith(name) for name in IN_GOOD_HANDS)
+    and path.name != 'outputs.py'
+    for line in _bare_writes(path.read_text())
+  ]
+  assert not bare
+  assert [*_bare_writes('from pathlib import Path\nPath("x").write_text("")')] == [2]

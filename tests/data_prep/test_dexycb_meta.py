@@ -112,7 +112,7 @@ def test_missing_fields_and_files_and_copies_are_one_sentence(tmp_path, capsys):
   (tmp_path / 'b' / '0000.pkl').write_bytes(b'cos\nsystem\n.')
   assert 'asks for os.system' in _run(tmp_path, out, capsys, ok=False)
   message = _run(tmp_path, tmp_path / 'poses.npy', capsys, ok=False)
-  assert 'poses.npy must end in .npz' in message
+  assert 'poses.npy: poses are written as .npz' in message
 
 
 def test_real_annotations_give_the_poses_that_others_made_of_them(

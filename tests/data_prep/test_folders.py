@@ -92,6 +92,24 @@ def test_a_finished_shard_is_not_read_again(source, tmp_path):
     shards.Converter.__call__ = read_once
 
 
+@pytest.mark.parametrize(
+  ('error', 'kept'),
+  [
+    (OSError(28, 'No space left on device'), True),
+    (PermissionError(13, 'Permission denied'), True),
+    (KeyboardInterrupt(), True),
+    (ValueError('the data are wrong'), False),
+    (FileNotFoundError('an image is missing'), False),
+  ],
+)
+def test_finished_shards_go_for_wrong_data_alone(tmp_path, error, kept):
+  folder = folders.shards_folder(tmp_path / FOLDER, '1.0.0')
+  with pytest.raises(type(error)), folders.exclusive(tmp_path / FOLDER, '1.0.0'):
+    folder.mkdir()
+    raise error
+  assert folder.exists() == kept
+
+
 def test_a_second_build_in_the_same_folder_is_refused(source, tmp_path, capsys):
   arguments = ['--source', str(source), '--out', str(tmp_path / 'out')]
   other = tmp_path / 'out' / FOLDER / 'incomplete.ABCDEF_1.0.0'

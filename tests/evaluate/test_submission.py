@@ -199,7 +199,7 @@ def test_hands_that_would_be_refused_are_not_written(tmp_path):
   for name, joints, message in (
     ('pred.zip', HANDS * 1000, 'looks like millimetres'),
     ('pred.zip', HANDS * [1, 1, np.nan], 'not all finite numbers'),
-    ('pred.json', HANDS, 'call it pred.zip'),
+    ('pred.json', HANDS, 'submissions are written as .zip; name such'),
   ):
     with pytest.raises(ValueError, match=message):
       write_submission(tmp_path / name, joints, FORMS['ho3d'])

@@ -45,7 +45,7 @@ def test_what_else_is_known_stands_beside_the_joints(hands, tmp_path):
 
 
 def test_an_unknown_ending_is_told_and_nothing_is_written(hands, tmp_path):
-  with pytest.raises(ValueError, match=r'written to \.npz, \.npy, \.csv, \.json files'):
+  with pytest.raises(ValueError, match=r'written as \.npz, \.npy, \.csv or \.json'):
     write_joints(tmp_path / 'hands.txt', hands, SIDES)
   assert not list(tmp_path.iterdir())
 
@@ -59,7 +59,18 @@ def test_a_file_is_whole_or_as_it_was(hands, tmp_path, monkeypatch):
     raise OSError(28, 'No space left on device')
 
   monkeypatch.setattr('pathlib.Path.write_bytes', full)
-  with pytest.raises(OSError, match='No space left'):
+  with pytest.raises(OSError, match='There is no room to write .*hands.npy'):
     write_joints(path, hands[:2], SIDES[:2])
   assert path.read_bytes() == before
   assert [file.name for file in tmp_path.iterdir()] == ['hands.npy']
+
+
+def test_hands_take_the_place_of_hands_alone(hands, tmp_path):
+  for ending in ENDINGS:
+    path = tmp_path / f'x{ending}'
+    path.write_bytes(b'{"format": "bmc_jax hand limits 1"}')
+    with pytest.raises(ValueError, match='holds something else than hands'):
+      write_joints(path, hands, SIDES)
+    path.unlink()
+    for _ in range(2):
+      write_joints(path, hands, SIDES)

@@ -243,3 +243,27 @@ def test_limits_of_other_frames_are_fitted_and_not_compared(folder, capsys):
   assert limits.load_limits('arc.json').metadata.frames == 'shortest_arc'
   message = _fails(capsys, limits_main, 'diff arc.json fitted.json')
   assert "'shortest_arc' and 'sequential'" in message
+
+
+def test_no_command_writes_over_what_is_of_another_kind(folder, capsys, monkeypatch):
+  (folder / 'notes.html').write_text('<p>my own page</p>')
+  (folder / 'other.json').write_text('{"hands": [[[0, 0, 0]]]}')
+  before = {path.name: path.read_bytes() for path in folder.iterdir()}
+  command, check = limits_main, plausibility_main
+  for main, arguments, message in (
+    (command, 'show clinical --out fitted.json', 'pages are written as .html or .htm'),
+    (command, 'show clinical --out notes.html', 'something else than pages'),
+    (command, 'fit hands.npy --out page.html', 'limits are written as .json'),
+    (command, 'fit hands.npy --out other.json', 'something else than limits'),
+    (check, 'hands.npy --limits clinical --out a.json', 'pages are written as .html'),
+  ):
+    assert message in _fails(capsys, main, arguments)
+
+  def write_half(path, text, **_):
+    path.write_bytes(text.encode()[: len(text) // 2])
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(type(folder), 'write_text', write_half)
+  told = _fails(capsys, command, 'fit hands.npy --out fitted.json')
+  assert 'There is no room to write fitted.json: make room' in told
+  assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -75,7 +75,7 @@ def test_joints_stay_on_their_rays_if_asked(folder, capsys):
   ('arguments', 'message'),
   [
     ('hands.npz --out hands.npz', 'is read, so it cannot be written'),
-    ('hands.npz --out hands.txt', 'hands are written to'),
+    ('hands.npz --out hands.txt', 'hands are written as'),
     ('none.npz --out x.npz', 'There is no file of joints'),
     ('hands.npz --weight -1 --out x.npz', '--weight is -1.0; it must be a number'),
     ('hands.npz --weight inf --out x.npz', '--weight is inf; it must be a number'),

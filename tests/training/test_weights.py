@@ -25,14 +25,20 @@ def test_weights_come_back_to_half_precision_in_the_models_types(tmp_path):
   ):
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got, np.asarray(wanted, np.float16))
-  assert not list(tmp_path.rglob('*.partial'))
+  assert [path.name for path in (tmp_path / 'sub').iterdir()] == ['w.npz']
 
 
-def test_a_file_without_ending_is_read_back_under_its_own_name(tmp_path):
-  weights.save_weights(tmp_path / 'w', _variables())
-  loaded = weights.load_weights(str(tmp_path / 'w'), _variables())
-  assert loaded['params']['a']['kernel'].shape == (3, 4)
-  assert [path.name for path in tmp_path.iterdir()] == ['w']
+def test_weights_take_the_place_of_weights_alone(tmp_path):
+  np.savez(tmp_path / 'hands.npz', joints_canonical=np.zeros((2, 21, 3)))
+  before = (tmp_path / 'hands.npz').read_bytes()
+  for name, message in (
+    ('w', 'weights are written as .npz; name such a file'),
+    ('hands.npz', 'holds something else than weights'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      weights.save_weights(tmp_path / name, _variables())
+  assert [path.name for path in tmp_path.iterdir()] == ['hands.npz']
+  assert (tmp_path / 'hands.npz').read_bytes() == before
 
 
 def test_values_beyond_half_precision_are_refused_and_the_old_file_stays(tmp_path):
