@@ -20,7 +20,7 @@ Each annotated hand becomes an example with the whole image, so an image with tw
 is stored twice (`--crop-size` crops to the hands). Of the JSON is read:
 
     categories   those with 21 `keypoints`; the joint order comes from these names
-                 (`data_prep.keypoint_names`), and is canonical where they say nothing
+                 (`bmc_jax.joint_files.names`); numbers are those of canonical joints
     annotations  `keypoints` [x, y, v] * 21; joints with v = 0 have `visibility` 0,
                  occluded (v = 1) and visible ones (v = 2) are labels, another v is a
                  mistake; left or right from `hand`, `handedness`, `hand_type`, `side`
@@ -55,7 +55,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import image_headers, images
 
@@ -165,7 +164,7 @@ def _labelled_hands(
 ) -> dict[Any, np.ndarray]:
   """The canonical keypoints x, y, v (21, 3) of each hand with a labelled one, by id."""
   orders = {
-    key: _order_of(names, path)
+    key: keypoint_names.read_order(names, path)
     for key, category in categories.items()
     if (names := coco_export.names_of(category))
   }
@@ -183,22 +182,6 @@ def _labelled_hands(
       'with 21 keypoints; export skeletons as "COCO keypoints".'
     )
   return hands
-
-
-def _order_of(names: list[str], path: Path) -> list[int]:
-  """Where the keypoints of these names have each canonical joint."""
-  try:
-    order = keypoint_names.canonical_order(names)
-  except ValueError as error:
-    raise ValueError(f'{path}: {error}.') from None
-  if order is None:
-    logging.warning(
-      '%s: the keypoint names (%s, ...) say nothing; their order is taken to be '
-      'canonical.',
-      path,
-      names[0],
-    )
-  return list(order or skeleton.JOINT_ORDERS['canonical'])
 
 
 def _is_right(row: Row, category: Row, hand: str | None, where: str) -> bool:

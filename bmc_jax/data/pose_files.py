@@ -26,8 +26,8 @@ from absl import logging
 from bmc_jax import geometry, skeleton
 from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
-from bmc_jax.joint_files.orders import check_order
 from bmc_jax.joint_files.units import check_unit
+from bmc_jax.limits import evidence
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
 
@@ -97,11 +97,20 @@ def _read(path, subjects, order, within, every):
   joints = joints[rows].astype(np.float32)
   if not np.all(np.isfinite(joints)):
     raise ValueError(f'{path}: joints hold a value that is not finite.')
-  check_order(path, joints, order, 'set `order` (.npy) or rename the array (.npz)')
+  if doubt := evidence.doubt_depth(skeleton.reorder(joints, order)):
+    raise ValueError(f'{path}: {doubt}.')
+  if doubt := evidence.doubt_order(joints, order):
+    raise ValueError(f'{path}: {doubt}; set `order` (.npy) or rename the array (.npz).')
   is_right = np.ones(len(rows), bool)
   if 'side_is_right' in fields:
     is_right = fields['side_is_right'][rows].astype(bool)
-  return skeleton.reorder(joints, order, 'canonical'), is_right, rows
+  joints = skeleton.reorder(joints, order)
+  doubt = evidence.doubt_sides(joints, is_right)
+  if doubt and doubt.is_clear:
+    _warn_once(
+      f'{path}: {doubt}: correct side_is_right, or negate an axis that is mirrored.'
+    )
+  return joints, is_right, rows
 
 
 def _check_fields(path, fields, count: int) -> None:

@@ -17,7 +17,7 @@ from bmc_jax import skeleton
 from bmc_jax.evaluate import submission
 from bmc_jax.evaluate.submission import Form
 from bmc_jax.joint_files import units
-from bmc_jax.joint_files.orders import doubt_order
+from bmc_jax.limits.evidence import doubt_depth, doubt_order, doubt_sides
 from bmc_jax.skeleton import WRIST
 
 _CLEARLY = 0.5
@@ -27,14 +27,27 @@ _PLENTY = 1000
 def find(joints_3d: np.ndarray, form: Form) -> list[str]:
   """Doubts about hands (N, 21, 3) of which no truth is known."""
   order = doubt_order(submission.to_form(joints_3d, form), form.order)
-  return [*([order] if order else []), *find_size_and_place(joints_3d, form)]
+  found = [*([order] if order else []), *find_size_and_place(joints_3d, form)]
+  return found or (find_sides(joints_3d, True) if form.is_right else [])
+
+
+def find_sides(joints_3d: np.ndarray, is_right: np.ndarray | bool) -> list[str]:
+  """The doubt that hands (N, 21, 3) are of the sides (N,) that are told.
+
+  It means something where nothing else is wrong: noise has no side.
+  """
+  doubt = doubt_sides(joints_3d, is_right)
+  if not doubt or not doubt.is_clear:
+    return []
+  return [f'{doubt}: an axis may be mirrored, as x is of hands that are flipped']
 
 
 def find_size_and_place(joints_3d: np.ndarray, form: Form) -> list[str]:
   """The doubts of `find` but for the order of the joints."""
   if not np.ptp(joints_3d, axis=1).any():
     return ['all joints of each hand lie at one place, as in an empty template']
-  found = []
+  depth = doubt_depth(joints_3d)
+  found = [depth] if depth else []
   bone, unit = units.find_unit(joints_3d)
   if unit is None:
     low, high = units.REFERENCE_BONE_RANGE

@@ -34,13 +34,15 @@ def find_doubts(
   right = truth.is_right[:, None, None]
   counted = np.isin(np.arange(skeleton.NUM_JOINTS), protocol.joints)
   form = submission.FORMS[protocol.form]
-  return doubts.find_size_and_place(joints, form) + doubts.compare(
+  compared = doubts.compare(
     joints,
     np.where(right, truth.joints_3d, skeleton.mirror(truth.joints_3d)),
     (truth.visibility > 0) & counted,
     truth.is_right,
     form,
   )
+  others = doubts.find_size_and_place(joints, form) + compared
+  return others or doubts.find_sides(joints, truth.is_right)
 
 
 def score_subsets(

@@ -20,6 +20,7 @@ import numpy as np
 from bmc_jax import skeleton
 from bmc_jax.console.outputs import check_ending, check_output, replacing
 from bmc_jax.joint_files import units
+from bmc_jax.limits.evidence import doubt_depth
 
 FILE_NAME = 'pred.json'
 _WHAT = 'submissions'
@@ -42,12 +43,14 @@ class Form:
     axes: of the camera, a key of `skeleton.CAMERA_AXES`.
     counts: number of images of each test set of the challenge; none if it is free.
     has_vertices: whether each image must have vertices, or may have them.
+    is_right: whether all hands are right ones.
   """
 
   order: str
   axes: str = 'opencv'
   counts: tuple[int, ...] = ()
   has_vertices: bool = True
+  is_right: bool = True
 
 
 FORMS = {
@@ -55,7 +58,7 @@ FORMS = {
   # Versions 2 and 3 of the data.
   'ho3d': Form(order='ho3d', axes='opengl', counts=(11524, 20137)),
   # For the protocols of sets without a challenge.
-  'camera': Form(order='canonical', has_vertices=False),
+  'camera': Form(order='canonical', has_vertices=False, is_right=False),
 }
 
 
@@ -156,6 +159,8 @@ def check_unit(path: str | os.PathLike, joints_3d: np.ndarray) -> None:
   Poor or made-up predictions may have bones that fit no unit at all.
   """
   _, unit = units.find_unit(joints_3d)
+  if unit not in (None, 'metres') and (doubt := doubt_depth(joints_3d)):
+    raise ValueError(f'{path}: {doubt}.')
   if unit is not None:
     units.check_unit(joints_3d, str(path))
 

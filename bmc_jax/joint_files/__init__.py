@@ -2,7 +2,6 @@
 joint order, unit and side.
 """
 
-from bmc_jax.joint_files.orders import check_order, doubt_order
 from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.joint_files.units import check_unit, find_unit
@@ -10,9 +9,7 @@ from bmc_jax.joint_files.writing import write_joints
 
 __all__ = [
   'JointFile',
-  'check_order',
   'check_unit',
-  'doubt_order',
   'find_unit',
   'likely_sides',
   'read_joints',

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+SIDE_NAMES = ('is_right', 'side_is_right', 'handedness')
 _SIDES = {'right': 1.0, 'left': 0.0, 'r': 1.0, 'l': 0.0, 'true': 1.0, 'false': 0.0}
 _UNKNOWN = (None, '', [])
 
@@ -17,11 +18,15 @@ class Content(NamedTuple):
     joints: (N, 21, 3) in the file's order.
     sides: N of `side`, or None if the file does not tell.
     order: the joint order that the file names, or None.
+    unclear: why nothing but a given order tells which joint is which, or None.
+    notes: what of the file was left out, or guessed.
   """
 
   joints: np.ndarray
   sides: list[float] | None = None
   order: str | None = None
+  unclear: str | None = None
+  notes: tuple[str, ...] = ()
 
 
 def as_hands(values: Any) -> np.ndarray:
@@ -68,6 +73,11 @@ def side(value: Any) -> float:
   if str(inner) in ('0', '1', '0.0', '1.0', 'True', 'False'):
     return float(inner)
   raise ValueError(f'the side of a hand is {value!r:.60}, expected right or left')
+
+
+def is_side(cell: str) -> bool:
+  """Whether a word tells a side; a number may count hands."""
+  return cell.strip().lower() in ('right', 'left', 'r', 'l', '')
 
 
 def _category(entry: Mapping) -> Any:

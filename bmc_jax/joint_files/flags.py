@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.errors import warn
 from bmc_jax.joint_files import units
-from bmc_jax.joint_files.reading import read_joints
+from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.limits import HandLimits
+from bmc_jax.limits.evidence import doubt_sides
 
 UNITS = {'m': 'metres', 'cm': 'centimetres', 'mm': 'millimetres'}
 
@@ -45,27 +47,39 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--order',
     choices=sorted(skeleton.JOINT_ORDERS),
-    help='joint order; without it that of an array joints_<order>, or canonical',
+    help='joint order, whatever the hands look like; without it that of an array '
+    'joints_<order> or of a header, or canonical',
   )
   parser.add_argument(
     '--unit', choices=sorted(UNITS), help='of the joints; without it lengths are in %%'
   )
   parser.add_argument(
     '--handedness',
-    choices=('auto', 'right', 'left'),
+    choices=('auto', 'right', 'left', 'judged', 'swapped'),
     default='auto',
-    help='auto: what the file tells, or else the side that fits the limits better',
+    help='judged: the side that fits the limits better; swapped: not the one that the '
+    'file tells; auto: what it tells, or else judged',
   )
 
 
-def read_poses(path: str, flags: argparse.Namespace, limits: HandLimits) -> Poses:
-  """Reads the hands of a file and mirrors left ones.
+def read_poses(
+  path: str, flags: argparse.Namespace, limits: HandLimits, *, strict: bool = False
+) -> Poses:
+  """Reads the hands of a file, mirrors left ones, and warns of what they contradict.
+
+  Args:
+    path: of the file.
+    flags: those of `add_pose_flags`.
+    limits: that tell sides where nothing else does.
+    strict: whether sides that the hands clearly contradict are an error.
 
   Raises:
-    ValueError, OSError: the file, its order or its unit is wrong.
+    ValueError, OSError: the file, its order, its unit or its sides are wrong.
   """
   file = read_joints(path, flags.order)
   joints, complete = file.joints_3d, file.complete
+  for doubt in file.doubts:
+    warn(f'{path}: {doubt}; --order {flags.order} overrules that.')
   if not complete.any():
     raise ValueError(f'{path}: none of its {len(joints)} hands has all 21 joints.')
   factor = 1.0
@@ -73,14 +87,55 @@ def read_poses(path: str, flags: argparse.Namespace, limits: HandLimits) -> Pose
     units.check_unit(joints[complete], path, UNITS[flags.unit])
     factor = units.UNITS[UNITS[flags.unit]] * 1e3
     joints = joints * factor
-  if flags.handedness != 'auto':
-    is_right = np.full(len(joints), flags.handedness == 'right')
-    note = f'taken as {flags.handedness} hands'
-  elif file.is_right is not None:
-    is_right, note = file.is_right, 'sides as the file tells'
-  else:
-    is_right, note = likely_sides(joints, limits), 'sides judged by the limits'
-  if flags.handedness == 'auto':
-    note += f': {is_right.sum()} right, {np.sum(~is_right)} left'
+  is_right, note = _sides(path, file, flags.handedness, limits)
+  strict = strict and not file.doubts  # in a wrong order nobody knows the sides
+  _check_sides(path, joints, is_right, flags.handedness, strict)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
+  note = '; '.join([note, *file.notes])
   return Poses(joints, is_right, complete, flags.unit is not None, note, factor)
+
+
+def _sides(
+  path: str, file: JointFile, asked: str, limits: HandLimits
+) -> tuple[np.ndarray, str]:
+  """Which hands (N,) are right, and how that is known."""
+  if asked in ('right', 'left'):
+    is_right = np.full(len(file.joints_3d), asked == 'right')
+    return is_right, f'taken as {asked} hands'
+  if asked == 'judged' or asked == 'auto' and file.is_right is None:
+    is_right = likely_sides(file.joints_3d, limits)
+    note = 'sides judged by the limits'
+  elif file.is_right is None:
+    raise ValueError(
+      f'{path} tells no sides that could be swapped: give --handedness judged, right '
+      'or left.'
+    )
+  elif asked == 'swapped':
+    is_right, note = ~file.is_right, 'the sides that the file tells are swapped'
+  else:
+    is_right, note = file.is_right, 'sides as the file tells'
+  right, left = (int(np.sum(side[file.complete])) for side in (is_right, ~is_right))
+  return is_right, f'{note}: {right} right, {left} left'
+
+
+def _check_sides(path, joints, is_right, asked: str, strict: bool) -> None:
+  """Warns of hands that contradict their sides, or raises a ValueError if `strict`."""
+  doubt = doubt_sides(joints, is_right)
+  if doubt is None:
+    return
+  mirrored = 'or negate an axis that is mirrored'
+  if not doubt.is_clear:
+    remedy = 'they may be odd hands, or wrong ones'
+  elif not doubt.is_of_most:
+    remedy = f'give --handedness judged, {mirrored}'
+  elif asked == 'auto':
+    remedy = (
+      'MediaPipe tells the sides of a mirrored picture; give --handedness swapped, '
+      f'{mirrored}'
+    )
+  else:
+    other = {'right': 'left', 'left': 'right', 'swapped': 'auto'}
+    remedy = f'give --handedness {other.get(asked, "right or left")}, {mirrored}'
+  if strict and doubt.is_clear:
+    raise ValueError(f'{path}: {doubt}: {remedy}.')
+  warn(f'{path}: {doubt}: {remedy}.')

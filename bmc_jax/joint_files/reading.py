@@ -6,7 +6,8 @@
 | `.npz` | the same as the array `joints_<order>`, or the only array of such a shape; \
 with `is_right`, `side_is_right` or `handedness` (N,) |
 | `.csv` | 63 columns x, y, z of joint after joint; or a header whose names tell joint \
-and axis (`wrist_x`, `x0`), in any order of the columns, and may add one of the sides |
+and axis (`wrist_x`, `PINKY_TIP_y`, `x0`), in any order of the columns; it may add one \
+of the sides, and some that are left out (`frame`, `index`, `score`...) |
 | `.json` | nested lists as in `.npy`, points also as {"x", "y", "z"}; or MediaPipe's \
 results, an object or a list of them, with `worldLandmarks`, `landmarks` or `joints`, \
 and `handedness` or `is_right` (with or without underscores); or predictions.json of \
@@ -26,9 +27,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, side
-from bmc_jax.joint_files.orders import check_order
-from bmc_jax.joint_files.text import SIDE_NAMES, read_csv, read_json
+from bmc_jax.joint_files.arrays import SIDE_NAMES, Content, as_hands, as_sides, side
+from bmc_jax.joint_files.json_text import read_json
+from bmc_jax.joint_files.tables import read_csv
+from bmc_jax.limits import evidence
 
 _PLAIN_NAMES = ('3d', 'xyz', 'world', 'cam', 'camera')
 _DAMAGE = (
@@ -48,10 +50,14 @@ class JointFile(NamedTuple):
     joints_3d: (N, 21, 3) float64 in canonical order and the file's unit, left hands as
       they are; NaN where a value is missing.
     is_right: (N,) bool, or None if the file does not tell.
+    notes: what of the file was left out.
+    doubts: what the hands contradict, in sentences without a full stop.
   """
 
   joints_3d: np.ndarray
   is_right: np.ndarray | None
+  notes: tuple[str, ...] = ()
+  doubts: tuple[str, ...] = ()
 
   @property
   def complete(self) -> np.ndarray:
@@ -65,13 +71,14 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
   Args:
     path: the file.
     order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes it from the name of
-      an array `joints_<order>` (`joints_3d` names none) or from a header of
-      `skeleton.JOINT_NAMES`, or else the canonical order.
+      an array `joints_<order>` (`joints_3d` names none) or from a header of names of
+      joints, or else the canonical order. Hands that contradict a given order are a
+      doubt, those that contradict another one an error.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it has another form, holds no hand, or its joints are clearly in another
-      order.
+    ValueError: it has another form, holds no hand, or 2D points, or its joints are
+      clearly in another order, or in none that it tells.
   """
   file = Path(path).expanduser()
   readers = {'.npy': _read_npy, '.npz': _read_npz, '.csv': read_csv, '.json': read_json}
@@ -82,20 +89,20 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
   try:
     content = readers[file.suffix.lower()](file)
     sides = as_sides(content.sides, len(content.joints))
-    order = _agreed_order(order, content.order)
-    joints = skeleton.reorder(content.joints, order)
+    agreed = _agreed_order(order, content.order)
+    if content.unclear and order is None:
+      raise ValueError(f'{content.unclear}, or tell their order with --order')
+    found = JointFile(skeleton.reorder(content.joints, agreed), sides, content.notes)
+    if doubt := evidence.doubt_depth(found.joints_3d):
+      raise ValueError(doubt)
   except ValueError as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error
   except _DAMAGE as error:
     raise ValueError(f'{path}: the file is damaged, or no {file.suffix}.') from error
-  found = JointFile(joints, sides)
-  check_order(
-    path,
-    skeleton.reorder(joints[found.complete], 'canonical', order),
-    order,
-    'name it with --order',
-  )
-  return found
+  doubt = evidence.doubt_order(content.joints[found.complete], agreed)
+  if doubt and order is None:
+    raise ValueError(f'{path}: {doubt}; name it with --order.')
+  return found._replace(doubts=(doubt,) if doubt else ())
 
 
 def _agreed_order(order: str | None, named: str | None) -> str:

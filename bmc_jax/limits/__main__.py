@@ -9,6 +9,7 @@ limits from the literature wherever a limits file is expected.
 """
 
 import argparse
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,14 +76,18 @@ def _fit(flags: argparse.Namespace) -> None:
     may_replace=limits_lib.is_limits_file,
     inputs=[flags.poses],
   )
-  poses = read_poses(flags.poses, flags, limits_lib.clinical_limits())
-  fitted = limits_lib.fit_limits(
-    poses.joints_3d[poses.complete],
-    num_vertices=flags.num_vertices,
-    coverage=flags.coverage,
-    frames=flags.frames,
-    source=flags.source or flags.poses,
-  )
+  clinical = limits_lib.clinical_limits()
+  poses = read_poses(flags.poses, flags, clinical, strict=True)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', UserWarning)  # of what was told already
+    fitted = limits_lib.fit_limits(
+      poses.joints_3d[poses.complete],
+      num_vertices=flags.num_vertices,
+      coverage=flags.coverage,
+      frames=flags.frames,
+      source=flags.source or flags.poses,
+      believe_order=flags.order is not None,
+    )
   limits_lib.save_limits(flags.out, fitted)
   print(f'{poses.describe()}\n{flags.out}')
 

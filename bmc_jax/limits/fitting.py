@@ -1,13 +1,14 @@
 """Limits from 3D hands (paper section 3.1, "approximation of the limits")."""
 
 import functools
+import warnings
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
-from bmc_jax.limits import checks
+from bmc_jax.limits import checks, evidence
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
 
@@ -22,6 +23,7 @@ def fit_limits(
   is_right: bool | Bool[np.ndarray, ' n'] = True,
   frames: str = 'sequential',
   source: str = '',
+  believe_order: bool = False,
 ) -> HandLimits:
   """Limits from 3D hands, as the paper computes them from a training set.
 
@@ -36,10 +38,14 @@ def fit_limits(
       (n,) one for each.
     frames: in which the hulls' angles are measured, see `kinematics.bone_frames`.
     source: free text for the metadata.
+    believe_order: whether hands that look to be in another order than `joint_order` are
+      only warned of.
 
   Raises:
     ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
-      no length or of unknown joints, too few corners, a bad coverage, unknown frames.
+      no length or of unknown joints, too few corners, a bad coverage, unknown frames;
+      2D points, joints in another order, or hands of which more than a tenth are
+      clearly of the other side (`limits.evidence`; of fewer a UserWarning tells).
   """
   start, end = checks.as_reference(reference)
   hull.check_options(num_vertices, coverage)
@@ -54,13 +60,15 @@ def fit_limits(
   if not np.isfinite(joints).all():
     raise ValueError('joints_3d contains values that are not finite.')
   joints = reorder(joints, joint_order)
-  joints = np.where(_per_pose(is_right, joints), joints, mirror(joints))
+  is_right = _per_pose(is_right, joints)
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):
     raise ValueError(
       f'{np.sum(scale == 0)} of {len(joints)} poses have a reference bone '
       f'({start} -> {end}) of length 0: drop them, or choose another reference.'
     )
+  _check_evidence(joints, is_right, joint_order, believe_order)
+  joints = np.where(is_right[:, None, None], joints, mirror(joints))
   joints = (joints - joints[:, :1]) / scale[:, None, None]
 
   lengths, curvatures, root_angles, angles = _measure(joints, frames)
@@ -89,14 +97,43 @@ def fit_limits(
 
 
 def _per_pose(is_right, joints):
-  """Handedness (n, 1, 1), from one value or one for each pose."""
+  """Handedness (n,), from one value or one for each pose."""
   is_right = np.asarray(is_right)
   if is_right.shape not in ((), (len(joints),)) or not np.isin(is_right, (0, 1)).all():
     raise ValueError(
       f'is_right has the shape {is_right.shape}, but one True or False is needed, or '
       f'one for each of the {len(joints)} poses.'
     )
-  return np.broadcast_to(is_right, len(joints)).astype(bool)[:, None, None]
+  return np.broadcast_to(is_right, len(joints)).astype(bool)
+
+
+def _check_evidence(joints, is_right, order, believe_order):
+  """Raises ValueError, or warns, where hands contradict what is told of them.
+
+  Args:
+    joints: (n, 21, 3) canonical.
+    is_right: (n,).
+    order: that they are said to be in.
+    believe_order: warns of another one. Sides are only warned of then, too: in a wrong
+      order nobody knows them.
+  """
+  if doubt := evidence.doubt_depth(joints):
+    raise ValueError(f'joints_3d: {doubt}.')
+  other_order = evidence.doubt_order(reorder(joints, 'canonical', order), order)
+  if other_order:
+    _tell(f'{other_order}: give the right one as joint_order.', not believe_order)
+  if doubt := evidence.doubt_sides(joints, is_right):
+    _tell(
+      f'{doubt}: correct is_right, which is False for left hands, or negate an axis '
+      'that is mirrored; wrong sides turn limits inside out.',
+      doubt.is_clear and not other_order,
+    )
+
+
+def _tell(what: str, is_error: bool) -> None:
+  if is_error:
+    raise ValueError(f'joints_3d: {what}')
+  warnings.warn(f'joints_3d: {what}', stacklevel=4)
 
 
 # Called op by op, a hundred small compilations take ten times as long.

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import PIL.Image
 import pytest
+from absl import logging
 
 from bmc_jax import skeleton
 from bmc_jax.data import example as example_lib
@@ -157,43 +158,16 @@ def test_mirrored_hands_are_noticed_where_most_are(source, capsys):
   assert '12 of 12 left hands bend their fingers as right hands do' in message
 
 
-def test_a_few_hands_that_bend_backwards_are_no_mistake(source):
+def test_a_few_hands_that_bend_backwards_are_told_and_no_mistake(source, monkeypatch):
+  told = []
+  monkeypatch.setattr(logging, 'warning', lambda text, *a: told.append(text % a))
   for index in range(5):
     example = toy_dataset.make_example(index, size=160)
-    example['joints_3d'][4::4, 2] -= 0.04
+    example['joints_3d'][4::4, 2] -= 0.06
     points = example['joints_3d'] @ example['intrinsics'].T
     _spoil(source, index, **example | {'keypoints_2d': points[:, :2] / points[:, 2:]})
   assert _build(source) == 0
-
-
-def _poses(test_data, name):
-  path = test_data / 'data' / 'poses' / name
-  if not path.exists():
-    pytest.skip(f'no real samples: {name} is not among them')
-  return np.load(path)
-
-
-@pytest.mark.parametrize('name', ['rhd_eval_joints.npy', 'stb_train_joints.npy'])
-def test_real_right_hands_bend_to_the_palm(test_data, name):
-  bends = np.array([checks.palm_bend(hand) for hand in _poses(test_data, name)[::20]])
-  assert np.mean(bends > checks.MIN_BEND) > 0.8
-  assert np.all(bends > -checks.MIN_BEND)
-
-
-def test_real_hands_of_both_sides_bend_to_their_palm(test_data):
-  poses = _poses(test_data, 'dexycb_subjects01-08.npz')
-  hands = skeleton.reorder(poses['joints_ho3d'][::50], 'ho3d')
-  side = np.where(poses['side_is_right'][::50], 1, -1)
-  bends = side * [checks.palm_bend(hand) for hand in hands]
-  assert np.mean(bends > checks.MIN_BEND) > 0.98
-  assert np.all(bends > -checks.MIN_BEND)
-
-
-def test_a_mirrored_hand_bends_the_other_way():
-  hand = _hand()['joints_3d']
-  mirrored = np.asarray(skeleton.mirror(hand))
-  assert checks.palm_bend(hand) > checks.MIN_BEND
-  assert checks.palm_bend(mirrored) == pytest.approx(-checks.palm_bend(hand))
+  assert any('right hands bend their fingers as left hands do' in one for one in told)
 
 
 def test_a_hand_without_3d_labels_needs_none():

@@ -256,16 +256,22 @@ def test_the_order_of_stb_is_told_from_the_canonical_one_even_for_one_hand(tmp_p
     with pytest.raises(ValueError, match='thumb is shorter .* so that stb is probably'):
       read_joints(path)
     np.testing.assert_array_equal(read_joints(path, 'stb').joints_3d, hands)
+    assert not read_joints(path, 'stb').doubts
     np.save(path, hands)
-    with pytest.raises(ValueError, match='so that canonical or .* is probably'):
-      read_joints(path, 'stb')
+    (doubt,) = read_joints(path, 'stb').doubts
+    assert 'so that canonical or' in doubt
 
 
 def test_a_wrong_order_is_noticed_and_an_unknown_one_refused(tmp_path):
   path = tmp_path / 'hands.npy'
-  np.save(path, HANDS)
-  with pytest.raises(ValueError, match="'mano' the bones are .* name it with --order"):
-    read_joints(path, 'mano')
+  mano = skeleton.reorder(HANDS, 'canonical', 'mano')
+  np.save(path, mano)
+  with pytest.raises(ValueError, match=r'order mano or ho3d.* name it with --order'):
+    read_joints(path)
+  # A given order counts, whatever the hands look like.
+  found = read_joints(path, 'canonical')
+  np.testing.assert_array_equal(found.joints_3d, mano)
+  assert 'in the order mano or ho3d' in found.doubts[0]
   with pytest.raises(ValueError, match="Unknown joint order 'coco'"):
     read_joints(path, 'coco')
   np.savez(tmp_path / 'hands.npz', joints_mano=HANDS)

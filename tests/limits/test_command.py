@@ -47,8 +47,7 @@ def test_fit_writes_what_fit_limits_gives(folder, capsys):
   )
   text = capsys.readouterr().out
   assert '200 hands, 1 of them with missing joints, left out' in text
-  # Hand 3 has no side that the limits could tell; it counts as a right one.
-  assert '101 right, 99 left' in text
+  assert '100 right, 99 left' in text, 'of hand 3 nobody knows'
   wanted = limits.fit_limits(np.delete(HANDS, 3, axis=0), coverage=0.95)
   found = limits.load_limits('new.json')
   for name in ('bone_lengths', 'curvatures', 'root_angles'):
@@ -222,7 +221,9 @@ def test_mistakes_end_with_one_sentence_and_status_2(folder, capsys):
   command, check = limits_main, plausibility_main
   message = _fails(capsys, command, f'{fit} --unit mm')
   assert 'this looks like metres, not millimetres' in message
-  assert "order 'rhd' the bones" in _fails(capsys, command, f'{fit} --order rhd')
+  np.save('rhd.npy', skeleton.reorder(HANDS, 'canonical', 'rhd'))
+  message = _fails(capsys, command, 'fit rhd.npy --out x.json')
+  assert 'longer than in the order rhd' in message and 'with --order' in message
   assert 'coverage is a share' in _fails(capsys, command, f'{fit} --coverage 2')
   message = _fails(capsys, command, f'{show} --out x.html --poses none.csv')
   assert 'There is no file of joints none.csv' in message

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import skeleton
-from bmc_jax.data_prep import keypoint_names
+from bmc_jax.joint_files import names as keypoint_names
 
 CANONICAL = list(skeleton.JOINT_NAMES)
 FINGERS = ('thumb', 'index', 'middle', 'ring', 'little')
@@ -23,10 +23,33 @@ CAMEL = ['Wrist'] + [
   for finger in ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
   for part in ('Mcp', 'Pip', 'Dip', 'Tip')
 ]
+HANDS_2017 = ['wrist', *(f'T{part}' for part in ('MCP', 'PIP', 'DIP', 'TIP'))] + [
+  f'{finger}{part}' for finger in 'IMRP' for part in ('MCP', 'PIP', 'DIP', 'TIP')
+]
+MIXAMO = ['RightHand'] + [
+  f'RightHand{finger}{number}'
+  for finger in ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
+  for number in (1, 2, 3, 4)
+]
+PHALANXES = ['Wrist'] + [
+  f'{finger} {part}'
+  for finger in FINGERS
+  for part in (
+    ('metacarpal', 'proximal', 'distal', 'tip')
+    if finger == 'thumb'
+    else ('proximal', 'intermediate', 'distal', 'tip')
+  )
+]
 FROM_ZERO = ['wrist', *(f'{finger} {i}' for finger in FINGERS for i in range(4))]
 
 
-@pytest.mark.parametrize('names', [CANONICAL, MEDIAPIPE, WHOLEBODY, CAMEL, FROM_ZERO])
+@pytest.mark.parametrize(
+  'names',
+  [
+    *(CANONICAL, MEDIAPIPE, WHOLEBODY, CAMEL, FROM_ZERO),
+    *(HANDS_2017, MIXAMO, PHALANXES),
+  ],
+)
 def test_usual_names_are_understood(names):
   assert keypoint_names.canonical_order(names) == tuple(range(21))
   # Whatever the order in which they come.
@@ -43,9 +66,27 @@ def test_named_keypoints_come_out_as_by_the_table_of_orders(order):
   assert keypoint_names.canonical_order(names) == tuple(table)
 
 
-def test_numbers_alone_say_nothing():
-  assert keypoint_names.canonical_order([str(i) for i in range(21)]) is None
-  assert keypoint_names.canonical_order([f'kp_{i}' for i in range(21)]) is None
+@pytest.mark.parametrize('form', ['{}', 'kp_{}', 'joint {} (hand)'])
+@pytest.mark.parametrize('start', [0, 1])
+def test_numbers_are_those_of_canonical_joints_wherever_they_stand(form, start):
+  numbers = np.random.default_rng(0).permutation(21)
+  names = [form.format(number + start) for number in numbers]
+  assert keypoint_names.canonical_order(names) == tuple(np.argsort(numbers))
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    [str(i) for i in range(2, 23)],
+    [str(i // 2) for i in range(21)],
+    [f'{"ab"[i % 2]}{i}' for i in range(21)],
+    [chr(97 + i) for i in range(21)],
+    [''] * 21,
+  ],
+)
+def test_names_that_say_nothing_do_not_decide_by_their_place(names):
+  with pytest.raises(ValueError, match='do not tell the joints; name the keypoints as'):
+    keypoint_names.canonical_order(names)
 
 
 @pytest.mark.parametrize(

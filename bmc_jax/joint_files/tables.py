@@ -1,0 +1,180 @@
+"""Hands in tables (CSV): one hand a row."""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bmc_jax import skeleton
+from bmc_jax.joint_files import names as names_lib
+from bmc_jax.joint_files.arrays import SIDE_NAMES, Content, as_hands, is_side, side
+
+_AXES = 'xyz'
+_NUM_VALUES = 3 * skeleton.NUM_JOINTS
+# Columns that say whose hand it is; in lower case, without spaces and the like.
+_HAND_COLUMNS = ('hand', 'side', 'handtype', 'handside')
+# Columns beside the joints that need no word of the user, but one to the user.
+_OTHER_COLUMNS = re.compile(
+  r'|index|idx|id|no|nr|row|unnamed\d*|(frame|image|sample|hand|subject|video|file)'
+  r'(id|idx|index|no|nr|num|number|name|path)?|time(stamp)?(ms|us|ns|s)?|date|path|name|'
+  r'sequence|seq|split|label|score|confidence|(hand|handedness)(score|confidence)'
+)
+
+
+def read_csv(file: Path) -> Content:
+  """One hand a row; a first row that is mostly words names the columns.
+
+  Raises:
+    ValueError: the table has another form.
+  """
+  with file.open(newline='', encoding='utf-8-sig') as opened:
+    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
+  if not rows:
+    raise ValueError('the file is empty')
+  width = len(rows[0])
+  header = None
+  if _is_header(rows[0]):
+    header, rows = [cell.strip() for cell in rows[0]], rows[1:]
+  for number, row in enumerate(rows):
+    if len(row) != width:
+      raise ValueError(
+        f'hand {number} has {len(row)} values, but the first line has {width}'
+      )
+  if header is None:
+    return _without_header(rows)
+  sides, left_out = None, []
+  for column in reversed(range(width)):
+    name = re.sub(r'[\W_]', '', header[column].lower())
+    cells = [row[column] for row in rows]
+    is_told = _plain(header[column]) in SIDE_NAMES
+    if is_told or name in _HAND_COLUMNS and all(map(is_side, cells)):
+      sides = [side(cell) for cell in cells]
+    elif _OTHER_COLUMNS.fullmatch(name) or name in _HAND_COLUMNS:
+      left_out.insert(0, header[column] or f'number {column + 1}')
+    else:
+      continue
+    del header[column]
+    rows = [row[:column] + row[column + 1 :] for row in rows]
+  notes = [f'the column{"s" * (len(left_out) > 1)} {", ".join(left_out)} left out']
+  numbers = np.array(_numbers(rows)).reshape(len(rows), len(header))
+  columns, order, unclear = _coordinate_columns(header)
+  hands = as_hands(numbers[:, columns])
+  return Content(hands, sides, order, unclear, tuple(notes if left_out else ()))
+
+
+def _plain(name: str) -> str:
+  return name.strip().lower()
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+  """Whether cells are mostly words, or number the columns as pandas does."""
+  if 2 * sum(map(_is_number, cells)) < len(cells):
+    return True
+  numbers = [cell.strip() for cell in cells if cell.strip().isdecimal()]
+  return numbers == [str(i) for i in range(_NUM_VALUES)]
+
+
+def _without_header(rows: list[list[str]]) -> Content:
+  """Values of joint after joint, maybe behind a number of the row or frame."""
+  numbers, notes = np.array(_numbers(rows)), ()
+  if numbers.shape[1] == _NUM_VALUES + 1:
+    first = numbers[:, 0]
+    if np.any(first % 1) or np.any(np.diff(first) <= 0) or len(first) < 2:
+      raise ValueError(
+        f'each row has {_NUM_VALUES + 1} values, and the first one is no growing '
+        f'number of a row or frame; {_NUM_VALUES} are needed, or a first line that '
+        'names the columns'
+      )
+    numbers, notes = numbers[:, 1:], ('the first column, which counts, left out',)
+  return Content(as_hands(numbers), notes=notes)
+
+
+def _numbers(rows: list[list[str]]) -> list[list[float]]:
+  return [[_number(cell, hand) for cell in row] for hand, row in enumerate(rows)]
+
+
+def _number(cell: str, hand: int) -> float:
+  if not _is_number(cell):
+    raise ValueError(
+      f'hand {hand} holds {cell!r:.40}, which is no number; values are separated by '
+      'commas, and a missing one is left empty'
+    )
+  return float(cell) if cell.strip() else math.nan
+
+
+def _is_number(cell: str) -> bool:
+  try:
+    float(cell.strip() or 'nan')
+  except ValueError:
+    return False
+  return True
+
+
+def _coordinate_columns(
+  header: list[str],
+) -> tuple[list[int], str | None, str | None]:
+  """The columns of x, y, z of joint after joint, and what their names tell.
+
+  Names such as `wrist_x`, `x0` or `7.z` are followed, however the columns are sorted:
+  joints by name (`names.canonical_order`), or by their number.
+
+  Returns:
+    The columns, the order that the names tell, and why they tell nothing.
+  """
+  every = list(range(len(header)))
+  coordinates = [_coordinate(name) for name in header]
+  if not any(coordinates):
+    places = names_lib.number_places(header)
+    return places or every, None, None if places else _nameless(header)
+  spelling: dict[str, str] = {}
+  places: dict[str, dict[str, int]] = {}
+  for column, (name, coordinate) in enumerate(zip(header, coordinates, strict=True)):
+    if coordinate is None:
+      raise ValueError(f'the column {name!r:.40} is no coordinate; leave it out')
+    joint, axis = coordinate
+    spelling.setdefault(joint.lower(), joint)
+    if axis in places.setdefault(joint.lower(), {}):
+      raise ValueError(f'two columns hold {axis} of joint {joint!r:.40}')
+    places[joint.lower()][axis] = column
+  for joint, axes in places.items():
+    if len(axes) != len(_AXES):
+      raise ValueError(f'the header does not name x, y and z of joint {joint!r:.40}')
+  joints, order, unclear = _joint_order(list(spelling.values()))
+  columns = [places[joint.lower()][axis] for joint in joints for axis in _AXES]
+  return columns, order, unclear
+
+
+def _joint_order(joints: list[str]) -> tuple[list[str], str | None, str | None]:
+  """Joints sorted by their names, the order that these tell, and why they do not."""
+  if len(joints) != skeleton.NUM_JOINTS:
+    return joints, None, None  # their number is told
+  by_number = names_lib.number_places(joints)
+  if by_number:
+    return [joints[place] for place in by_number], None, None
+  try:
+    places = names_lib.canonical_order(joints)
+  except ValueError as error:
+    return joints, None, str(error)
+  return [joints[place] for place in places], 'canonical', None
+
+
+def _nameless(header: Sequence[str]) -> str:
+  return (
+    f'the columns ({", ".join(header[:3])}, ...) do not name joints and axes; name '
+    f'them as in {skeleton.JOINT_NAMES[0]}_x'
+  )
+
+
+def _coordinate(name: str) -> tuple[str, str] | None:
+  """Joint and axis of a column: ('wrist', 'x') of wrist_x, wristx, x_wrist, x-wrist."""
+  lower = name.lower()
+  if re.match('[xyz](?![a-z])', lower):
+    joint, axis = name[1:], lower[0]
+  elif lower.endswith(tuple(_AXES)):
+    joint, axis = name[:-1], lower[-1]
+  else:
+    return None
+  return joint.strip(' _.-'), axis

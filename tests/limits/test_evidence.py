@@ -1,0 +1,143 @@
+"""What hands tell of their order, side and third numbers, against what is said."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.io
+
+from bmc_jax import limits, skeleton
+from bmc_jax.limits import evidence
+from tests.fixtures.hands import as_users_call, random_hands
+
+HANDS = random_hands(3, 200, spread=10).joints
+CAMERA = np.array([[610.0, 0, 318], [0, 608, 242], [0, 0, 1]])
+OTHER_ORDERS = ('mano', 'rhd', 'stb', 'interhand', 'ait')
+
+
+def _fit(joints, **options):
+  with as_users_call():
+    return limits.fit_limits(joints, **options)
+
+
+@pytest.mark.parametrize('order', OTHER_ORDERS)
+@pytest.mark.parametrize('is_named', [True, False])
+def test_limits_are_not_fitted_on_hands_in_another_order(order, is_named):
+  joints, said = HANDS, order
+  if not is_named:
+    joints, said = skeleton.reorder(HANDS, 'canonical', order), 'canonical'
+  with pytest.raises(ValueError, match='is probably the right one: give '):
+    _fit(joints, joint_order=said)
+
+
+def test_who_insists_on_an_order_gets_limits_of_it():
+  mano = skeleton.reorder(HANDS, 'canonical', 'mano')
+  # In a wrong order nobody knows the sides: of them it is only warned, too.
+  with pytest.warns(UserWarning, match='which is probably the right one') as told:
+    fitted = _fit(mano, believe_order=True)
+  assert len(told) == 2
+  lengths = np.linalg.norm(mano[:, 1] - mano[:, 0], axis=-1)
+  scale = np.linalg.norm(mano[:, 10] - mano[:, 9], axis=-1)
+  assert fitted.bone_lengths[0, 0, 0] == pytest.approx(np.min(lengths / scale), rel=0.1)
+
+
+@pytest.mark.parametrize(
+  'sides', [np.ones(200), np.arange(200) % 5 > 0], ids=['all left', 'left among right']
+)
+def test_limits_are_not_fitted_on_hands_of_the_other_side(sides):
+  left = np.where(sides[:, None, None], HANDS * [-1, 1, 1], HANDS)
+  if not sides.all():
+    left = np.where(sides[:, None, None], HANDS, HANDS * [-1, 1, 1])
+  with pytest.raises(ValueError, match='of the other side do .*: correct is_right'):
+    _fit(left)
+
+
+def test_a_few_hands_of_the_other_side_are_named_in_a_warning():
+  some = HANDS.copy()
+  some[[7, 30]] *= [-1, 1, 1]
+  with pytest.warns(UserWarning, match=r'^joints_3d: 2 of the 200 .*\(hands 7, 30\)'):
+    _fit(some)
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    _fit(some, is_right=~np.isin(np.arange(200), [7, 30]))
+
+
+def _in_pixels(joints):
+  """(N, 21, 2) of hands 80 cm away."""
+  points = (0.03 * joints + [0, 0, 0.8]) @ CAMERA.T
+  return points[..., :2] / points[..., 2:]
+
+
+def _with(points, third):
+  third = np.broadcast_to(np.asarray(third), points.shape[:2])
+  return np.concatenate([points, third[..., None]], axis=-1)
+
+
+def _two_dimensional():
+  """Kinds of 21 times three numbers that are no 3D joints, and what is said of them."""
+  rng = np.random.default_rng(0)
+  pixels, depth = _in_pixels(HANDS), 0.03 * HANDS[..., 2]
+  from_wrist = depth - depth[:, :1]
+  score = rng.uniform(0.2, 1, HANDS.shape[:2])
+  marks = rng.integers(0, 3, score.shape)
+  shares = pixels / [640, 480]
+  return {
+    'pixels, confidence': (_with(pixels, score), 'confidence'),
+    'pixels, high confidence': (_with(pixels, 0.98 + 0.02 * score), 'confidence'),
+    'pixels, visibility': (_with(pixels, marks), 'confidence'),
+    'pixels, 0': (_with(pixels, 0), 'confidence'),
+    'pixels, 1000': (_with(pixels, 1000), 'the hands are flat'),
+    'shares, confidence': (_with(shares, score), 'confidence'),
+    'shares, visibility': (_with(shares, 2), 'confidence'),
+    'pixels, metres': (_with(pixels, 0.8 + depth), 'confidence|flat'),
+    'image landmarks': (_with(shares, 1.2 * from_wrist), 'z is 0 at the wrist'),
+    'in pixels': (_with(pixels, 760 * from_wrist), 'z is 0 at the wrist'),
+  }
+
+
+@pytest.mark.parametrize('kind', _two_dimensional())
+def test_points_without_depth_are_no_hands(kind):
+  points, sentence = _two_dimensional()[kind]
+  with pytest.raises(ValueError, match=sentence):
+    _fit(points)
+  for few in (points[:1], points[:12]):
+    assert kind.startswith('shares, conf') or evidence.doubt_depth(few), kind
+
+
+def _real_sets(test_data):
+  """Right hands by name, in metres; each set in its own order of frames."""
+  folder = test_data / 'data' / 'poses'
+  paths = [folder / f'{name}_joints.npy' for name in ('stb_train', 'rhd_eval')]
+  paths.append(folder / 'dexycb_subjects01-08.npz')
+  photos = test_data / 'data/hand_graph_cnn_real/real_world_testset/pose_gt.mat'
+  for path in (*paths, photos):
+    if not path.is_file():
+      pytest.skip(f'no real samples: there is no file {path.name}')
+  videos = np.load(paths.pop())
+  hands = {path.stem: np.load(path) for path in paths}
+  joints = skeleton.reorder(videos['joints_ho3d'], 'ho3d')
+  right = videos['side_is_right'][:, None, None] > 0
+  hands['dexycb'] = np.where(right, joints, skeleton.mirror(joints))
+  hands['photos'] = scipy.io.loadmat(photos)['pose_gt'] / 100 * [-1, 1, 1]
+  return {name: joints.astype(np.float64) for name, joints in hands.items()}
+
+
+@pytest.mark.slow
+def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_data):
+  for name, hands in _real_sets(test_data).items():
+    part = hands[:: max(1, len(hands) // 300)]
+    assert evidence.doubt_depth(part) is None, name
+    assert evidence.doubt_order(part, 'canonical') is None, name
+    assert evidence.doubt_sides(part, True) is None, name
+    others = evidence.doubt_sides(part, False)
+    assert others and others.is_clear and others.is_of_most, name
+    assert len(others.hands) == others.telling > 0.75 * len(part), name
+    for order in OTHER_ORDERS:
+      assert evidence.doubt_order(part, order), (name, order)
+      other = skeleton.reorder(part, 'canonical', order)
+      assert evidence.doubt_order(other, 'canonical'), (name, order)
+    for start in range(0, len(hands) - 12, max(12, len(hands) // 20)):
+      frames = hands[start : start + 12]  # of one video
+      assert evidence.doubt_depth(frames) is None, name
+      assert evidence.doubt_order(frames, 'canonical') is None, name
+      assert evidence.doubt_sides(frames, True) is None, name
