@@ -128,10 +128,11 @@ class _Video:
 
   def add(self, image: np.ndarray, seconds: float) -> None:
     """Writes an image to be seen so many seconds after the start."""
+    image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     repeats = round(seconds * self._rate) - self._count
     for _ in range(min(repeats, round(_LONGEST_PAUSE * self._rate))):
-      self._write(self._last)
-    self._write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+      self._write(self._last if self._count else image)
+    self._write(image)
 
   def _write(self, image: np.ndarray) -> None:
     self._writer.write(image)
