@@ -93,15 +93,18 @@ def plain_keys(entry: Mapping) -> dict[str, Any]:
   return {key.lower().replace('_', ''): value for key, value in entry.items()}
 
 
-def as_sides(told: list[float] | None, count: int) -> np.ndarray | None:
-  """(count,) bool from values of `side`, or None if none of them is told.
+def as_sides(told: list[float] | None, complete: np.ndarray) -> np.ndarray | None:
+  """(N,) bool from values of `side`, or None if none of them is told.
+
+  Hands (N,) that are not complete need none.
 
   Raises:
-    ValueError: there are others than `count`, or some are not told.
+    ValueError: there are more or fewer, or some are not told.
   """
   if told is None or np.isnan(told).all():
     return None
-  if len(told) != count or np.isnan(told).any():
+  count = len(complete)
+  if len(told) != count or np.isnan(told)[complete].any():
     raise ValueError(
       f'which hands are right is not told by {count} values of 1 (right) and 0 (left)'
     )

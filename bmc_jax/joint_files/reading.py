@@ -88,11 +88,11 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     raise ValueError(f'{path}: joints are read from {", ".join(readers)} files.')
   try:
     content = readers[file.suffix.lower()](file)
-    sides = as_sides(content.sides, len(content.joints))
     agreed = _agreed_order(order, content.order)
     if content.unclear and order is None:
       raise ValueError(f'{content.unclear}, or tell their order with --order')
-    found = JointFile(skeleton.reorder(content.joints, agreed), sides, content.notes)
+    found = JointFile(skeleton.reorder(content.joints, agreed), None, content.notes)
+    found = found._replace(is_right=as_sides(content.sides, found.complete))
     if doubt := evidence.doubt_depth(found.joints_3d):
       raise ValueError(doubt)
   except ValueError as error:

@@ -56,7 +56,7 @@ class Judgement:
     total = max(int(self.found.judged.sum()), 1)
     rows = [['limit', 'broken by', 'median excess', 'largest']]
     for limit in np.argsort(-counts, kind='stable')[: np.count_nonzero(counts)]:
-      excess, unit = self._excess[limit]
+      excess, unit = self.excess[limit]
       sizes = np.abs(excess[self.broken[:, limit]])
       hand = int(np.argmax(np.where(self.broken[:, limit], np.abs(excess), -1)))
       rows.append(
@@ -70,11 +70,11 @@ class Judgement:
     return rows
 
   def _amount(self, hand: int, limit: int) -> str:
-    excess, unit = self._excess[limit]
+    excess, unit = self.excess[limit]
     return f'{excess[hand]:+.3g}{unit}'
 
   @functools.cached_property
-  def _excess(self) -> list[tuple[np.ndarray, str]]:
+  def excess(self) -> list[tuple[np.ndarray, str]]:
     """By limit: (N,) how far hands are outside, with a sign, and its unit."""
     scale = self.found.scale
     degrees = np.full_like(scale, 180 / np.pi), '°'

@@ -1,5 +1,6 @@
 """The commands that fit, show and compare limits, and judge hands by them."""
 
+import csv
 import dataclasses
 import json
 import re
@@ -124,7 +125,7 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   np.savez('joints.npz', joints_canonical=hands, is_right=np.ones(30))
   limits.save_limits('exact.json', limits.fit_limits(HANDS, coverage=1.0))
   command = 'joints.npz --unit m --limits exact.json --out page.html'
-  plausibility_main(command.split())
+  plausibility_main(f'{command} --out all.json --out all.csv'.split())
   text = capsys.readouterr().out
   assert '30 hands, 1 of them with missing joints, left out' in text
   assert '1 of no size is not judged. 27 of 28 hands' in text
@@ -135,8 +136,34 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   assert float(found[1]) == pytest.approx(1e3 * scale * (length - most), abs=0.01)
   page = (folder / 'page.html').read_text()
   assert 'hand 4' in page and page.count('class="hand blank"') == 2
+  _check_verdicts(folder, float(found[1]))
   plausibility_main('joints.npz --limits exact.json'.split())
   assert '% of the reference bone' in capsys.readouterr().out, 'the unit is unknown'
+
+
+def _check_verdicts(folder, excess):
+  """Of hand 4 a bone is too long, hand 9 lacks a joint, hand 11 is a point."""
+  content = json.loads((folder / 'all.json').read_text())
+  assert content['verdicts_of'] == 'joints.npz' and content['limits'] == 'exact.json'
+  hands = content['hands']
+  assert [hand['hand'] for hand in hands] == list(range(30))
+  expected = ['keeps all limits'] * 30
+  expected[4], expected[9] = 'breaks limits', 'joints are missing'
+  expected[11] = 'has no size'
+  assert [hand['verdict'] for hand in hands] == expected
+  assert list(content['counts'].values()) == [27, 1, 1, 1]
+  longer = {'limit': 'index DIP-tip length', 'excess': excess, 'unit': 'mm'}
+  found = hands[4]['broken'][0]
+  assert found == longer | {'excess': pytest.approx(excess, abs=0.01)}
+  assert hands[9]['side'] is None and hands[4]['side'] == 'right'
+  with open(folder / 'all.csv', newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert [row['verdict'] for row in rows] == expected
+  limits_of = [row['index DIP-tip length (mm)'] for row in rows]
+  assert float(limits_of[4]) == pytest.approx(excess, abs=0.01)
+  assert limits_of[9] == limits_of[11] == '' == rows[9]['broken'] == rows[9]['side']
+  assert len(rows[0]) == 4 + 43 and limits_of[0] == '0' == rows[0]['broken']
+  assert int(rows[4]['broken']) == len(hands[4]['broken'])
 
 
 def test_the_worst_hand_breaks_limits_by_most_and_its_largest_violation_comes_first():
@@ -203,7 +230,8 @@ def test_no_command_writes_over_what_it_reads(folder, capsys):
     (command, 'show fitted.json --out fitted.json'),
     (command, 'show clinical --poses hands.npy --out hands.npy'),
     (command, 'diff clinical fitted.json --out fitted.json'),
-    (check, 'hands.npy --limits fitted.json --out hands.npy'),
+    (check, 'hands.npy --limits fitted.json --out page.html --out hands.npy'),
+    (check, 'hands.npy --limits fitted.json --out page.html --out fitted.json'),
   ):
     assert 'is read, so it cannot be written' in _fails(capsys, main, arguments)
   message = _fails(capsys, command, 'diff fitted.json left.json')
@@ -256,7 +284,8 @@ def test_no_command_writes_over_what_is_of_another_kind(folder, capsys, monkeypa
     (command, 'show clinical --out notes.html', 'something else than pages'),
     (command, 'fit hands.npy --out page.html', 'limits are written as .json'),
     (command, 'fit hands.npy --out other.json', 'something else than limits'),
-    (check, 'hands.npy --limits clinical --out a.json', 'pages are written as .html'),
+    (check, 'hands.npy --limits clinical --out a.txt', 'pages are written as .html'),
+    (check, 'hands.npy --limits clinical --out other.json', 'else than verdicts'),
   ):
     assert message in _fails(capsys, main, arguments)
 
