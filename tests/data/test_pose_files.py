@@ -6,6 +6,7 @@ import pytest
 from bmc_jax import skeleton
 from bmc_jax.data import pose_files, sources
 from tests.fixtures.examples import make_joints
+from tests.fixtures.hands import random_hands
 
 CAMERA = {
   'fx': 600.0,
@@ -303,3 +304,33 @@ def test_public_pose_sets_are_hands_seen_by_their_cameras(test_data):
   to_palm = np.einsum('bi,bi->b', np.cross(index, little), bend) > 0
   for side in (0, 1):
     assert np.mean(to_palm[batch['is_right'] == side]) > 0.9
+
+
+def _bent(count=30):
+  """Right hands whose fingers tell their side, in metres, before the camera."""
+  joints = random_hands(2, count, spread=10).joints
+  return 0.02 * joints + np.array([0, 0, 0.6])
+
+
+def test_sides_that_hands_contradict_are_warned_of_once(tmp_path, caplog):
+  sides = np.arange(30) % 2 > 0
+  joints = np.where(sides[:, None, None], _bent(), _bent() * [-1, 1, 1])
+  ho3d = skeleton.reorder(joints, 'canonical', 'ho3d')
+  path = _save(tmp_path / 'right.npz', ho3d, side_is_right=sides)
+  pose_files.load_poses(path, camera=CAMERA)
+  assert 'correct side_is_right' not in caplog.text
+  path = _save(tmp_path / 'swapped.npz', ho3d, side_is_right=~sides)
+  for _ in range(2):
+    pose_files.load_poses(path, camera=CAMERA)
+  assert caplog.text.count('correct side_is_right') == 1
+  assert '30 of the 30 hands whose fingers tell their side' in caplog.text
+
+
+def test_points_with_a_confidence_are_no_poses(tmp_path):
+  points = _bent()
+  pixels = points[..., :2] / points[..., 2:] * 600 + 300
+  score = np.random.default_rng(0).uniform(0.3, 1, (30, 21, 1))
+  path = _save(tmp_path / 'p.npy', np.concatenate([pixels, score], axis=-1))
+  with pytest.raises(ValueError, match='whose third number is a confidence') as error:
+    pose_files.load_poses(path, camera=CAMERA)
+  _one_sentence(error)

@@ -1,6 +1,8 @@
 """The code in README and docs runs as it stands there, and its commands exist."""
 
 import argparse
+import ast
+import builtins
 import importlib.util
 import os
 import re
@@ -23,6 +25,8 @@ PAGES = [
   *sorted((ROOT / 'docs').glob('**/*.md')),
 ]
 BLOCK = re.compile(r'^```python\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+# Behind a block: how the message begins with which its last statement ends.
+ERROR = re.compile(r'\n\n```text\n(\w*Error): (.*?)\n```$', re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(
   r'(python -m [\w.]+|python benchmarks/\w+\.py|bmc-jax (?!COMMAND)\w+)([^`\n]*)'
 )
@@ -44,7 +48,24 @@ def test_python_blocks_run_in_their_order(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(text):
       # The lines of the page in tracebacks.
       start = text[: block.start(1)].count('\n')
-      exec(compile('\n' * start + block[1], str(page), 'exec'), namespace)
+      code = ast.parse('\n' * start + block[1], str(page))
+      told = ERROR.match(text, block.end())
+      last = [code.body.pop()] if told else []
+      exec(compile(code, str(page), 'exec'), namespace)
+      if told:
+        with pytest.raises(getattr(builtins, told[1]), match=f'^{re.escape(told[2])}'):
+          exec(compile(ast.Module(last, []), str(page), 'exec'), namespace)
+
+
+def test_no_example_hides_what_it_shows():
+  """An error that an example shows stands below it, and `ERROR` finds it."""
+  for page in PAGES:
+    for block in BLOCK.findall(page.read_text()):
+      hiding = (ast.Try, ast.With)
+      nodes = [node for node in ast.walk(ast.parse(block)) if isinstance(node, hiding)]
+      for node in nodes:
+        names = ast.unparse(node).split('\n')[0]
+        assert isinstance(node, ast.With) and 'suppress' not in names, (page, names)
 
 
 def _commands() -> list[str]:

@@ -226,3 +226,25 @@ def test_what_a_challenge_may_not_take_about_the_packing_is_told(tmp_path):
     assert len(found) == (told is not None)
     assert told is None or told in found[0]
     assert submission.packing_doubts(path, FORMS['camera']) == []
+
+
+def test_hands_that_bend_the_other_way_are_told_where_nothing_else_is_wrong():
+  right = 0.03 * random_hands(1, 40, spread=10).joints + [0, 0, 0.6]
+  left = right * [-1, 1, 1]
+  (told,) = doubts.find(left, FORMS['freihand'])
+  assert told.startswith('40 of the 40 hands whose fingers tell their side')
+  assert not doubts.find(right, FORMS['freihand'])
+  assert not doubts.find(left, FORMS['camera']), 'it has hands of both sides'
+  sides = np.arange(40) % 2 > 0
+  mixed = np.where(sides[:, None, None], right, left)
+  assert not doubts.find_sides(mixed, sides) and doubts.find_sides(mixed, ~sides)
+
+
+def test_pixels_with_a_confidence_are_no_predictions(tmp_path):
+  points = random_hands(1, COUNT, spread=10).joints[..., :2] * 30 + 100
+  score = np.random.default_rng(0).uniform(0.3, 1, (COUNT, 21, 1))
+  content = [np.concatenate([points, score], axis=-1).tolist(), []]
+  path = tmp_path / 'pred.json'
+  path.write_text(json.dumps(content))
+  with pytest.raises(ValueError, match='pred.json: these are 2D points, whose third'):
+    submission.read_predictions(path, FORMS['camera'], COUNT)
