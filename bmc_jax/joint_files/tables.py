@@ -127,8 +127,8 @@ def _coordinate_columns(
   every = list(range(len(header)))
   coordinates = [_coordinate(name) for name in header]
   if not any(coordinates):
-    places = names_lib.number_places(header)
-    return places or every, None, None if places else _nameless(header)
+    by_number = names_lib.number_places(header)
+    return by_number or every, None, None if by_number else _nameless(header)
   spelling: dict[str, str] = {}
   places: dict[str, dict[str, int]] = {}
   for column, (name, coordinate) in enumerate(zip(header, coordinates, strict=True)):
