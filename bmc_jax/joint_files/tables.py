@@ -14,7 +14,9 @@ from bmc_jax.joint_files.arrays import SIDE_NAMES, Content, as_hands, is_side, s
 
 _AXES = 'xyz'
 _NUM_VALUES = 3 * skeleton.NUM_JOINTS
-# Columns that say whose hand it is; in lower case, without spaces and the like.
+# Columns that say whose hand it is, in lower case, without spaces and the like; the
+# latter may also count hands.
+_SIDE_COLUMNS = tuple(name.replace('_', '') for name in SIDE_NAMES)
 _HAND_COLUMNS = ('hand', 'side', 'handtype', 'handside')
 # Columns beside the joints that need no word of the user, but one to the user.
 _OTHER_COLUMNS = re.compile(
@@ -45,12 +47,16 @@ def read_csv(file: Path) -> Content:
       )
   if header is None:
     return _without_header(rows)
+  if sorted(name.lower() for name in header if len(name) == 1) == list(_AXES):
+    raise ValueError(
+      'each row is one joint; put the 21 joints of a hand into one row, with columns '
+      f'{skeleton.JOINT_NAMES[0]}_x, {skeleton.JOINT_NAMES[0]}_y...'
+    )
   sides, left_out = None, []
   for column in reversed(range(width)):
     name = re.sub(r'[\W_]', '', header[column].lower())
     cells = [row[column] for row in rows]
-    is_told = _plain(header[column]) in SIDE_NAMES
-    if is_told or name in _HAND_COLUMNS and all(map(is_side, cells)):
+    if name in _SIDE_COLUMNS or name in _HAND_COLUMNS and all(map(is_side, cells)):
       sides = [side(cell) for cell in cells]
     elif _OTHER_COLUMNS.fullmatch(name) or name in _HAND_COLUMNS:
       left_out.insert(0, header[column] or f'number {column + 1}')
@@ -63,10 +69,6 @@ def read_csv(file: Path) -> Content:
   columns, order, unclear = _coordinate_columns(header)
   hands = as_hands(numbers[:, columns])
   return Content(hands, sides, order, unclear, tuple(notes if left_out else ()))
-
-
-def _plain(name: str) -> str:
-  return name.strip().lower()
 
 
 def _is_header(cells: Sequence[str]) -> bool:

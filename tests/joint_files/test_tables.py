@@ -59,6 +59,13 @@ def test_names_that_do_not_tell_are_refused_unless_an_order_is_given(
   np.testing.assert_array_equal(read_joints(path, 'canonical').joints_3d, HANDS)
 
 
+def test_a_row_for_each_joint_is_refused(tmp_path):
+  rows = [[i, *joint] for hand in HANDS for i, joint in enumerate(hand)]
+  path = _write(tmp_path / 'hands.csv', ['joint', 'x', 'y', 'z'], rows)
+  with pytest.raises(ValueError, match='each row is one joint; put the 21 joints of'):
+    read_joints(path)
+
+
 def test_columns_that_count_or_name_the_row_are_left_out_and_told(tmp_path):
   path, rows = tmp_path / 'hands.csv', HANDS.reshape(6, 63)
   header = ['frame', *_flat(skeleton.JOINT_NAMES), 'hand', 'Score']
@@ -67,6 +74,9 @@ def test_columns_that_count_or_name_the_row_are_left_out_and_told(tmp_path):
   np.testing.assert_array_equal(found.joints_3d, HANDS)
   np.testing.assert_array_equal(found.is_right, [0, 1, 0, 1, 0, 1])
   assert found.notes == ('the columns frame, Score left out',)
+  header = ['isRight', *_flat(skeleton.JOINT_NAMES)]
+  found = read_joints(_write(path, header, [[i % 2, *r] for i, r in enumerate(rows)]))
+  np.testing.assert_array_equal(found.is_right, [0, 1, 0, 1, 0, 1])
   header = ['index', 'hand', *_flat(skeleton.JOINT_NAMES)]
   found = read_joints(_write(path, header, [[i, i, *r] for i, r in enumerate(rows)]))
   assert found.is_right is None and found.notes == ('the columns index, hand left out',)
