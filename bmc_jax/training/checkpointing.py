@@ -1,9 +1,14 @@
-"""Checkpoints of a training run: state, data iterator and log, kept by orbax."""
+"""Checkpoints of a training run: state, data iterator and log, kept by orbax.
+
+`Checkpointer` is for training, `read_checkpoint` for whatever else reads a run: it
+changes nothing there.
+"""
 
 import contextlib
 import dataclasses
-import errno
+import logging as std_logging
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +17,16 @@ import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
+from bmc_jax.console.outputs import is_full
 from bmc_jax.training import hosts
+from bmc_jax.training.checkpoint_checks import (
+  About,
+  UnreadableError,
+  check_about,
+  explain,
+)
 
-# Of a full disk, quota or file; tensorstore tells them in the text of its error.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ASIDE = 'damaged_'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Checkpointer:
         max_to_keep=keep, enable_async_checkpointing=True
       ),
     )
+    logging.get_absl_logger().addFilter(_is_told_once)
 
   @property
   def latest_step(self) -> int | None:
@@ -76,6 +88,7 @@ class Checkpointer:
       self._manager.save(
         step,
         args=ocp.args.Composite(
+          about=ocp.args.JsonSave(About.of(state)._asdict()),
           state=ocp.args.StandardSave(state),
           data=ocp.args.JsonSave(data.get_state()),  # the same on every host
           log=ocp.args.JsonSave(log),
@@ -85,7 +98,8 @@ class Checkpointer:
   def restore(self, like: Any) -> Saved | None:
     """Restores the newest checkpoint that is whole.
 
-    A damaged one is set aside, under another name, with a warning.
+    A damaged one is set aside, under another name, with a warning. What says nothing
+    about its bytes is no damage (see `checkpoint_checks`).
 
     Args:
       like: a tree like the saved one; shapes, types and shardings are taken from it.
@@ -94,44 +108,37 @@ class Checkpointer:
       What it holds; None if nothing was ever saved.
 
     Raises:
-      ValueError: there are checkpoints, but all are damaged.
+      ValueError: all checkpoints are damaged, or one holds another state.
+      OSError: the system lets nobody read one, now or here.
     """
     steps = sorted(self._manager.all_steps(), reverse=True)
     for step in steps:
       try:
-        restored = self._manager.restore(
-          step,
-          args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(like),
-            data=ocp.args.JsonRestore(),
-            log=ocp.args.JsonRestore(),
-          ),
-        )
-      except (MemoryError, jax.errors.JaxRuntimeError):
-        raise
-      except Exception as error:  # orbax has no type of its own for damage
+        return _restore(self._manager, step, like)
+      except UnreadableError as error:
         self._set_aside(step, error)
-      else:
-        return Saved(step, restored['state'], restored['data'], restored['log'])
-    if steps:
+    if steps or any(self._manager.directory.glob(f'{_ASIDE}*')):
       raise ValueError(
         f'All checkpoints in {self._manager.directory} are damaged (they are called '
         'damaged_STEP now): delete this folder to train anew.'
       )
     return None
 
-  def _set_aside(self, step: int, error: Exception) -> None:
-    folder = pathlib.Path(self._manager.directory) / str(step)
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
+  def _set_aside(self, step: int, reason: UnreadableError) -> None:
+    folder = _folder(self._manager, step)
+    name, number = folder.with_name(f'{_ASIDE}{step}'), 1
+    while name.exists():
+      number += 1
+      name = folder.with_name(f'{_ASIDE}{step}_{number}')
     logging.warning(
-      'The checkpoint %s is damaged and is skipped (%s); it is called damaged_%d now.',
+      'The checkpoint %s is damaged and is skipped (%s); it is called %s now.',
       folder,
       reason,
-      step,
+      name.name,
     )
     hosts.wait(f'damaged {step}')
     if hosts.is_first():
-      folder.rename(folder.with_name(f'damaged_{step}'))
+      folder.rename(name)
     hosts.wait(f'set aside {step}')
     self._manager.reload()
 
@@ -141,9 +148,7 @@ class Checkpointer:
     try:
       yield
     except Exception as error:
-      if getattr(error, 'errno', None) in _FULL or any(
-        f"os_error_code='{number}'" in str(error) for number in _FULL
-      ):
+      if is_full(error):
         raise OSError(
           f'There is no room for a checkpoint in {self._manager.directory}; those '
           'before are whole, so make room and run the same command again.'
@@ -152,6 +157,88 @@ class Checkpointer:
 
   def close(self) -> None:
     """Waits until everything is written."""
-    with self._told_if_full():
-      self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      with self._told_if_full():
+        self._manager.wait_until_finished()
+      self._manager.close()
+    finally:
+      logging.get_absl_logger().removeFilter(_is_told_once)
+
+
+def read_checkpoint(directory: pathlib.Path, step: int, like: Any) -> Saved:
+  """Reads a checkpoint, and changes nothing in its run.
+
+  Args:
+    directory: of the checkpoints.
+    step: of the checkpoint.
+    like: see `Checkpointer.restore`.
+
+  Raises:
+    ValueError: it is damaged, or holds another state.
+    OSError: the system lets nobody read it, now or here.
+  """
+  options = ocp.CheckpointManagerOptions(
+    read_only=True, create=False, save_interval_steps=0
+  )
+  with _quiet(), ocp.CheckpointManager(directory.resolve(), options=options) as manager:
+    try:
+      return _restore(manager, step, like)
+    except UnreadableError as error:
+      raise ValueError(
+        f'The checkpoint {_folder(manager, step)} is damaged ({error}): delete '
+        f'metrics.json in {directory.parent}, if it is there, and run the training '
+        'again, which goes on from the checkpoint before.'
+      ) from error
+
+
+def _restore(manager: ocp.CheckpointManager, step: int, like: Any) -> Saved:
+  """Restores a checkpoint; raises what `explain` says, or `check_about`."""
+  folder, here = _folder(manager, step), About.of(like)
+  json = ocp.args.JsonRestore
+  with _explained(folder):
+    about = manager.restore(step, args=ocp.args.Composite(about=json()))['about']
+  check_about(folder, about, here)
+  state = ocp.args.StandardRestore(like)
+  with _explained(folder):
+    found = manager.restore(
+      step, args=ocp.args.Composite(state=state, data=json(), log=json())
+    )
+  return Saved(step, found['state'], found['data'], found['log'])
+
+
+@contextlib.contextmanager
+def _explained(folder: pathlib.Path) -> Iterator[None]:
+  """Raises what `explain` says, without the tracebacks of reads that were given up."""
+  hook = sys.unraisablehook
+  sys.unraisablehook = lambda _: None
+  try:
+    yield
+  except (MemoryError, jax.errors.JaxRuntimeError):
+    raise
+  except Exception as error:  # orbax has no type of its own for damage
+    raise explain(folder, error) from error
+  finally:
+    sys.unraisablehook = hook
+
+
+def _folder(manager: ocp.CheckpointManager, step: int) -> pathlib.Path:
+  return manager.directory / str(step)  # pyright: ignore[reportReturnType]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Drops what orbax logs, as its warning that what it only reads is read only."""
+
+  def is_ours(record: std_logging.LogRecord) -> bool:
+    return 'orbax' not in record.pathname
+
+  logging.get_absl_logger().addFilter(is_ours)
+  try:
+    yield
+  finally:
+    logging.get_absl_logger().removeFilter(is_ours)
+
+
+def _is_told_once(record: std_logging.LogRecord) -> bool:
+  """Drops tracebacks that orbax's threads log: `save` and `close` raise them, too."""
+  return not (record.exc_info and 'orbax' in record.pathname)

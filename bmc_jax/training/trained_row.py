@@ -13,7 +13,7 @@ import ml_collections
 from bmc_jax.console.files import read_json, slug_of
 from bmc_jax.models import create_model
 from bmc_jax.training import sharding
-from bmc_jax.training.checkpointing import Checkpointer
+from bmc_jax.training.checkpointing import read_checkpoint
 from bmc_jax.training.config import Config
 from bmc_jax.training.loop import is_trained, model_options, variables_of
 from bmc_jax.training.optimizers import create_optimizer
@@ -38,7 +38,7 @@ class TrainedRow:
 
 
 def open_row(run: str | Path, row: str | None = None) -> TrainedRow:
-  """Reads a row's last checkpoint.
+  """Reads a row's last checkpoint; changes nothing there.
 
   Args:
     run: workdir of an experiment, or the folder of one row in it.
@@ -46,7 +46,8 @@ def open_row(run: str | Path, row: str | None = None) -> TrainedRow:
 
   Raises:
     ValueError: there is no such row, more than one to choose from, or its training has
-      not ended.
+      not ended, or its checkpoint is damaged or that of another state.
+    OSError: the checkpoint cannot be read.
   """
   folder = find_row(Path(run).expanduser(), row)
   config = load_row_config(folder)
@@ -60,11 +61,7 @@ def open_row(run: str | Path, row: str | None = None) -> TrainedRow:
     lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
     shapes,
   )
-  checkpoints = Checkpointer(folder / 'checkpoints', keep=config.checkpoint.keep)
-  saved = checkpoints.restore(like)
-  checkpoints.close()
-  if saved is None or saved.step != config.num_steps:
-    raise ValueError(f'{folder} holds no whole checkpoint of its last step.')
+  saved = read_checkpoint(folder / 'checkpoints', config.num_steps, like)
   return TrainedRow(folder, config, model, variables_of(saved.state))
 
 

@@ -4,6 +4,7 @@ import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from bmc_jax.experiments.rows import run_experiment
@@ -80,6 +81,27 @@ def test_stablehlo_gives_the_model_s_outputs_for_any_batch_and_says_what_it_take
   assert about['format'] == 'stablehlo'
   assert list(about['differences']) == list(signature.OUTPUTS)
   assert max(about['differences'].values()) < 1e-4
+
+
+def test_a_reader_leaves_a_run_of_another_optimizer_as_it_is(
+  network, monkeypatch, capsys, tmp_path
+):
+  create = trained_row.create_optimizer
+  monkeypatch.setattr(
+    trained_row,
+    'create_optimizer',
+    lambda *a: optax.chain(create(*a), optax.scale_by_schedule(lambda step: 1.0)),
+  )
+  before = sorted(network.folder.rglob('*'))
+  with pytest.raises(SystemExit) as error:
+    _export(network, '--format', 'stablehlo', '--out', tmp_path / 'x.stablehlo')
+  told = capsys.readouterr().err
+  assert error.value.code == 2 and told.count('\n') == 1
+  assert (
+    'holds a state of another structure' in told
+    and 'is float32[4] there and missing here' in told
+  )
+  assert sorted(network.folder.rglob('*')) == before
 
 
 def test_a_file_that_differs_is_not_kept(lifter, tmp_path, capsys, monkeypatch):
