@@ -5,8 +5,16 @@ NumPy, SciPy and jaxtyping; models, data and training need the `train` extra.
 """
 
 import pathlib
+import sys
 
 __version__ = '0.1.0'
+
+# Only for `python -m bmc_jax.COMMAND`, while that module is looked for: Ctrl-C while it
+# is imported ends in a sentence, too.
+if sys.argv[:1] == ['-m'] and any(arg.startswith('bmc_jax.') for arg in sys.orig_argv):
+  from bmc_jax.console import interrupts
+
+  interrupts.begin()
 
 # `bmc_jax.configs` and `bmc_jax.data_prep` lie inside an installed package, but at the
 # top of the repository, where people look for what they want to change.

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bmc_jax.console import interrupts
 from bmc_jax.console.errors import fail
 
 
@@ -37,6 +38,7 @@ COMMANDS = {
 }
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command that the first argument names.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from bmc_jax import configs  # pyright: ignore
+from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.outputs import write_text
 from bmc_jax.training.config_files import (
@@ -45,6 +46,7 @@ def parse_flags(argv: list[str]) -> list[str]:
   return rest
 
 
+@interrupts.told('the same command, run again, goes on from what is saved.')
 def main() -> None:
   """Runs the experiment that the flags of the process name."""
   if {'-h', '-help', '--help'} & set(sys.argv[1:]):  # absl's knows no console scripts

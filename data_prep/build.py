@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bmc_jax.console import compile_cache, outputs
+from bmc_jax.console import compile_cache, interrupts, outputs
 from bmc_jax.console.errors import USER_ERRORS
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.data import prepared, sources
@@ -28,7 +28,6 @@ from . import archives, cards, checks, contact_sheet, folders
 from .registry import DATASETS, FLAGS, parse_names
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130  # as shells say it
 CONTACT_SHEET = 'contact_sheet.png'
 CARD = 'README.md'
 # Of every dataset with original files.
@@ -192,6 +191,7 @@ def _flag(name: str) -> str:
   return '--' + name.replace('_', '-')
 
 
+@interrupts.told('the same command, run again, goes on.')
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code, 2 for bad input."""
   parser = _parser()
@@ -211,13 +211,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   compile_cache.enable()
   start = time.perf_counter()
   try:
-    path = build(name, **fixed, **options)
+    with interrupts.polite('what is under way is tidied up'):
+      path = build(name, **fixed, **options)
   except USER_ERRORS as error:
     print(f'error: {error}', file=sys.stderr)
     return EXIT_BAD_INPUT
-  except KeyboardInterrupt:
-    print('interrupted; the same command, run again, goes on.', file=sys.stderr)
-    return EXIT_INTERRUPTED
   print_summary(path, time.perf_counter() - start)
   return 0
 

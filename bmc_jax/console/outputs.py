@@ -19,6 +19,8 @@ _DENIED = (
   *(errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG),
 )
 
+_unfinished: set[Path] = set()
+
 
 @contextlib.contextmanager
 def replacing(
@@ -52,6 +54,7 @@ def replacing(
   target = _target(path)
   _check_replaceable(path, target, what, may_replace)
   partial = target.with_name(f'.partial_{secrets.token_hex(6)}{target.suffix}')
+  _unfinished.add(partial)
   try:
     with _told(path, target.parent, partial):
       target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,14 @@ def replacing(
         shutil.copymode(target, partial)
       partial.replace(target)
   finally:
+    with contextlib.suppress(OSError):
+      partial.unlink(missing_ok=True)
+    _unfinished.discard(partial)
+
+
+def discard() -> None:
+  """Removes what is being written, for a process that ends at once."""
+  for partial in list(_unfinished):
     with contextlib.suppress(OSError):
       partial.unlink(missing_ok=True)
 

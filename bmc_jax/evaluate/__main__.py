@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.files import write_json
 from bmc_jax.console.outputs import check_output
@@ -36,6 +37,7 @@ from bmc_jax.evaluate.scoring import (
 from bmc_jax.evaluate.subsets import ALL, read_subsets
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   flags = _parser().parse_args(argv)

@@ -14,15 +14,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.experiments import catalogue, results
 from bmc_jax.training import preemption
 
-_EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
-
+@interrupts.told('the same command, run again, goes on.')
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = _parser()
@@ -42,14 +41,14 @@ def main(argv: Sequence[str] | None = None) -> None:
       overrides=tuple(overrides),
       command=command,
     )
-    with preemption.raised():
+    with (
+      preemption.raised(),
+      interrupts.polite('the rows under way are saved, which takes a moment'),
+    ):
       results.run(request, names, at_once=flags.jobs)
   except preemption.Preempted:
     print('stopped by SIGTERM; the same command, run again, goes on.', file=sys.stderr)
     sys.exit(preemption.EXIT_PREEMPTED)
-  except KeyboardInterrupt:
-    print('\ninterrupted; the same command, run again, goes on.', file=sys.stderr)
-    sys.exit(_EXIT_INTERRUPTED)
   except USER_ERRORS as error:
     fail(str(error))
 

@@ -13,7 +13,7 @@ crops before it gets its name: the differences are printed, relative to 1 + |val
 from collections.abc import Sequence
 from pathlib import Path
 
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
@@ -21,6 +21,7 @@ from bmc_jax.export.writing import FORMATS, description_of, export_row, suffix_o
 from bmc_jax.training.trained_row import open_row
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = command_parser('export', __doc__)

@@ -16,6 +16,7 @@ import numpy as np
 
 from bmc_jax import kinematics
 from bmc_jax import limits as limits_lib
+from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
@@ -25,6 +26,7 @@ from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
 from bmc_jax.plausibility import violations
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   flags = _parser().parse_args(argv)

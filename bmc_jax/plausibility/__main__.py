@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bmc_jax import limits as limits_lib
+from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
@@ -25,6 +26,7 @@ _NUM_WORST = 12
 _NUM_PHRASES = 5
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = command_parser('plausibility', __doc__)

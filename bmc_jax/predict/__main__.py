@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import shorten
@@ -39,9 +39,8 @@ from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
 from bmc_jax.predict.recorder import Recorder, check_outputs
 from bmc_jax.predict.smoothing import OneEuroFilter
 
-_INTERRUPTED = 130  # what shells call a program that Ctrl-C ended
 
-
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   flags = _parser().parse_args(argv)
@@ -100,9 +99,14 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
       for part in _parts(media.read_frames(files), flags.batch_size):
         _predict_part(part, predict, cameras, find_hands, smooth, recorder)
         bar.update(len(part))
+        if recorder.num_frames == len(part):  # the first ones
+          stack.enter_context(interrupts.polite('what was predicted is written'))
   except KeyboardInterrupt:
     interrupted = True
-    warn('interrupted; what was predicted so far is written.')
+    warn(
+      'interrupted; what was predicted so far is written; the same command, run again, '
+      'begins anew.'
+    )
   recorder.close()
   source = 'given' if flags.bone_length else _of_test_set(predictor)
   print('\n'.join(recorder.write(limits, limits_name, source)))
@@ -115,7 +119,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     warn(f'{len(unseen)} frames are named that no video has: {shorten(unseen)}.')
   print(f'Written to {flags.out}: predictions.json, page.html, overlays.')
   if interrupted:
-    raise SystemExit(_INTERRUPTED)
+    raise SystemExit(interrupts.EXIT_INTERRUPTED)
 
 
 def _hand_finder(

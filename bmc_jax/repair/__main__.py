@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bmc_jax import skeleton
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
@@ -34,6 +34,7 @@ _BATCH = 512
 _WORST = 5
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   flags = _parser().parse_args(argv)

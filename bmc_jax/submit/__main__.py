@@ -17,7 +17,7 @@ valid files.
 import argparse
 from collections.abc import Sequence
 
-from bmc_jax.console import compile_cache
+from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.evaluate import doubts, submission
@@ -27,6 +27,7 @@ from bmc_jax.submit.predictions import predict_hands, to_metres
 from bmc_jax.training.trained_row import open_row
 
 
+@interrupts.told()
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = _parser()

@@ -53,6 +53,7 @@ def train(
     ValueError: a config value is wrong.
     FloatingPointError: the loss, its gradient or a parameter is not finite.
     preemption.Preempted: SIGTERM came; the last step is saved.
+    KeyboardInterrupt: so did Ctrl-C.
   """
   check_config(config)
   mesh = make_mesh(config)
@@ -80,10 +81,10 @@ def train(
   profiler = Profiler(workdir / 'profile' if config.profile else None, first + 1)
   with contextlib.ExitStack() as stack:
     # Closed on errors, too: a checkpoint that has been begun is finished.
+    watch = stack.enter_context(preemption.Watch())
     for part in (checkpoints, log, rates, profiler):
       stack.callback(part.close)
     stack.enter_context(bar)
-    watch = stack.enter_context(preemption.Watch())
     for step in range(first + 1, config.num_steps + 1):
       with profiler.step(step):
         state, terms = steps.take(step, state, step_fn, mesh)
@@ -112,7 +113,7 @@ def train(
         kept = {'sums': mean.state(), 'skipped': steps.skipped}
         checkpoints.save(step, state, data, kept)
       if stop and not last:
-        raise preemption.Preempted
+        watch.stop()
   return state
 
 

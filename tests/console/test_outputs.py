@@ -129,6 +129,8 @@ WRITERS |= {'savez', 'savez_compressed', 'shutil.copy'}
 
 def _bare_writes(text):
   """Lines that write a file outside of a block of `replacing`."""
+  if not any(word in text for word in (*WRITERS, "'w", "'x")):
+    return
   nodes = [(ast.parse(text), False)]
   while nodes:
     node, inside = nodes.pop()

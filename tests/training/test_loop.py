@@ -1,6 +1,7 @@
 """Training: it learns, starts from weights, stops when it diverges, and scales out."""
 
 import csv
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -182,9 +183,17 @@ def test_the_last_update_is_checked_before_it_is_saved(poses, tmp_path):
 @pytest.mark.slow
 def test_a_run_that_is_asked_to_end_saves_its_last_step(poses, tmp_path, monkeypatch):
   config = tiny_config.get_config(poses)
-  monkeypatch.setattr(preemption.Watch, 'requested', lambda self, step: step == 9)
-  with pytest.raises(preemption.Preempted):
-    train(config, tmp_path, None)
+  requested = preemption.Watch.requested
+
+  def signalled(watch, step):
+    if step == 9:
+      signal.raise_signal(signal.SIGINT)
+    return requested(watch, step)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(preemption.Watch, 'requested', signalled)
+    with pytest.raises(KeyboardInterrupt, match='step 9 is saved'):
+      train(config, tmp_path, None)
   assert '9' in {path.name for path in (tmp_path / 'checkpoints').iterdir()}
   state = train(config, tmp_path, None)  # from step 10 on
   assert int(state.step) == 20
