@@ -6,8 +6,10 @@ changes nothing there.
 
 import contextlib
 import dataclasses
+import functools
 import logging as std_logging
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -60,13 +62,13 @@ class Checkpointer:
       directory: is made if it does not exist.
       keep: how many of the newest checkpoints stay.
     """
+    _tell_once()
     self._manager = ocp.CheckpointManager(
       directory.resolve(),
       options=ocp.CheckpointManagerOptions(
         max_to_keep=keep, enable_async_checkpointing=True
       ),
     )
-    logging.get_absl_logger().addFilter(_is_told_once)
 
   @property
   def latest_step(self) -> int | None:
@@ -157,12 +159,9 @@ class Checkpointer:
 
   def close(self) -> None:
     """Waits until everything is written."""
-    try:
-      with self._told_if_full():
-        self._manager.wait_until_finished()
-      self._manager.close()
-    finally:
-      logging.get_absl_logger().removeFilter(_is_told_once)
+    with self._told_if_full():
+      self._manager.wait_until_finished()
+    self._manager.close()
 
 
 def read_checkpoint(directory: pathlib.Path, step: int, like: Any) -> Saved:
@@ -180,6 +179,7 @@ def read_checkpoint(directory: pathlib.Path, step: int, like: Any) -> Saved:
   options = ocp.CheckpointManagerOptions(
     read_only=True, create=False, save_interval_steps=0
   )
+  _tell_once()
   with _quiet(), ocp.CheckpointManager(directory.resolve(), options=options) as manager:
     try:
       return _restore(manager, step, like)
@@ -208,17 +208,12 @@ def _restore(manager: ocp.CheckpointManager, step: int, like: Any) -> Saved:
 
 @contextlib.contextmanager
 def _explained(folder: pathlib.Path) -> Iterator[None]:
-  """Raises what `explain` says, without the tracebacks of reads that were given up."""
-  hook = sys.unraisablehook
-  sys.unraisablehook = lambda _: None
   try:
     yield
   except (MemoryError, jax.errors.JaxRuntimeError):
     raise
   except Exception as error:  # orbax has no type of its own for damage
     raise explain(folder, error) from error
-  finally:
-    sys.unraisablehook = hook
 
 
 def _folder(manager: ocp.CheckpointManager, step: int) -> pathlib.Path:
@@ -241,4 +236,20 @@ def _quiet() -> Iterator[None]:
 
 def _is_told_once(record: std_logging.LogRecord) -> bool:
   """Drops tracebacks that orbax's threads log: `save` and `close` raise them, too."""
-  return not (record.exc_info and 'orbax' in record.pathname)
+  source = f'{record.pathname} {record.getMessage()}'
+  return not (record.exc_info and 'orbax' in source)
+
+
+@functools.cache
+def _tell_once() -> None:
+  """Lets errors of orbax's threads be told by our sentence alone, also at the exit."""
+  for logger in (logging.get_absl_logger(), std_logging.getLogger('asyncio')):
+    logger.addFilter(_is_told_once)
+  hook = sys.unraisablehook
+
+  def tell(unraisable) -> None:
+    # Of reads and writes that were given up, and event loops that could not start.
+    if not re.search('Event loop is closed|_ssock', str(unraisable.exc_value)):
+      hook(unraisable)
+
+  sys.unraisablehook = tell

@@ -163,7 +163,8 @@ def test_a_whole_checkpoint_that_does_not_fit_is_not_set_aside(folder, monkeypat
 
 
 def test_a_full_disk_is_told_and_earlier_checkpoints_stay_whole(tmp_path, capfd):
-  state = {'a': jax.random.normal(jax.random.key(0), (64, 1024))}
+  names = 'abcdefghijklmnopqrstuvwxyz'  # many writes fail at the same time
+  state = {name: jax.random.normal(jax.random.key(0), (64, 1024)) for name in names}
   checkpoints = checkpointing.Checkpointer(tmp_path, keep=9)
   checkpoints.save(1, state, _data(), {})
   checkpoints.close()
