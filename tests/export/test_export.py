@@ -98,8 +98,7 @@ def test_a_reader_leaves_a_run_of_another_optimizer_as_it_is(
   told = capsys.readouterr().err
   assert error.value.code == 2 and told.count('\n') == 1
   assert (
-    'holds a state of another structure' in told
-    and 'is float32[4] there and missing here' in told
+    'holds a state of another structure' in told and ' there and missing here' in told
   )
   assert sorted(network.folder.rglob('*')) == before
 
