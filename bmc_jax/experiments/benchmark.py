@@ -78,7 +78,16 @@ def _sizes(truth: GroundTruth, config: Config) -> tuple[np.ndarray | None, str]:
   if (has_bone | has_wrist).all():
     return None, 'from the labels'
   spec = config.limits.source
-  median = float(np.median(read_prepared(spec.path, spec.split).scale))
+  if 'path' not in spec:
+    raise ValueError(
+      'The size of some hands of the test set is not known: name a source with 3D '
+      'labels in limits.source, whose median bone they get.'
+    )
+  known = read_prepared(spec.path, spec.split)
+  sizes = known.scale[(known.visibility[:, list(config.reference)] > 0).all(axis=1)]
+  if not len(sizes):
+    raise ValueError(f'limits.source, {spec.path} {spec.split}, has no 3D labels.')
+  median = float(np.median(sizes))
   return (
     np.full(len(truth.names), median),
     f'all hands have the median bone of {Path(spec.path).name}, {1e3 * median:.1f} mm',

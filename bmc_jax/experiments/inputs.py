@@ -7,11 +7,19 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import logging
 
+from bmc_jax.console.errors import warn
 from bmc_jax.console.files import slug_of
 from bmc_jax.data import sources
-from bmc_jax.limits import HandLimits, fit_limits, load_limits, save_limits
+from bmc_jax.limits import (
+  HandLimits,
+  fit_limits,
+  load_limits,
+  open_limits,
+  save_limits,
+)
 from bmc_jax.models import create_model
 from bmc_jax.training import hosts
 from bmc_jax.training.config import Config
@@ -118,7 +126,7 @@ def _check_save_weights(config) -> None:
     raise ValueError(f'save_weights: {error}') from None
 
 
-def open_limits(
+def limits_of_rows(
   rows: Mapping[str, Config], workdir: Path, names: Container[str]
 ) -> dict[str, HandLimits]:
   """The limits of the rows with constraints: a file, or fitted on a source's 3D labels.
@@ -160,23 +168,40 @@ def _check_unit(limits: HandLimits, config) -> None:
 
 def _make_limits(config) -> HandLimits:
   if config.limits.path:
-    return load_limits(config.limits.path)
+    return open_limits(config.limits.path)
   spec = config.limits.source.to_dict()
   if not spec:
     raise ValueError(
-      'The constraints need limits: set limits.path to a file, or limits.source to a '
-      'source with 3D labels.'
+      'The constraints need limits: set limits.source to a source with 3D labels, or '
+      "limits.path to a file or to 'clinical'."
     )
   if spec.get('kind') == 'tfds':
     spec['with_image'] = False
-  source = sources.open_source(spec)
+  name = f'{spec["path"]} {spec.get("split", "")}'.strip()
   return fit_limits(
-    source.batch(range(len(source)))['joints_3d'],
+    _whole_hands(sources.open_source(spec), name),
     num_vertices=config.limits.num_vertices,
     coverage=config.limits.coverage,
     reference=tuple(config.reference),
-    source=f'{spec["path"]} {spec.get("split", "")}'.strip(),
+    source=name,
   )
+
+
+def _whole_hands(source: sources.Source, name: str) -> np.ndarray:
+  """The hands (N, 21, 3) of a source of which every joint has a 3D label."""
+  labels = source.batch(range(len(source)))
+  whole = (labels['has_joints_3d'] > 0) & (labels['visibility'] > 0).all(axis=1)
+  if not whole.any():
+    raise ValueError(
+      f'limits.source, {name}, has no hand with a 3D label of every joint to fit '
+      "limits on: name another source, or set limits.path to a file or to 'clinical'."
+    )
+  if not whole.all() and hosts.is_first():
+    warn(
+      f'limits are fitted on {whole.sum()} of the {len(whole)} hands of {name}; the '
+      'others have no 3D label of every joint.'
+    )
+  return labels['joints_3d'][whole]
 
 
 def _limits_paths(rows, workdir: Path) -> dict[str, Path]:

@@ -20,7 +20,7 @@ from bmc_jax.data import augment, sources
 from bmc_jax.experiments.inputs import (
   check_inputs,
   fingerprint,
-  open_limits,
+  limits_of_rows,
   with_eval_path,
 )
 from bmc_jax.experiments.workdir import (
@@ -128,7 +128,7 @@ def run_rows(
     trained = {name for name, value in hosts.from_first(begun).items() if value}
     check_inputs({name: rows[name] for name in todo}, trained)
     with locked(workdir):
-      limits = open_limits(rows, workdir, todo)
+      limits = limits_of_rows(rows, workdir, todo)
     records: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(config.run_rows, 1):
       last = number == len(config.run_rows)

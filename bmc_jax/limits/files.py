@@ -118,8 +118,8 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(
-      f'There is no limits file {path}; bmc_jax.limits.fit_limits and save_limits '
-      'make one.'
+      f'There is no limits file {path}: `bmc-jax limits fit JOINTS --out {path}` makes '
+      "one of 3D hands; 'clinical' names the limits from the literature."
     )
   try:
     content = json.loads(path.read_text(encoding='utf-8-sig'))
@@ -134,7 +134,8 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
 
 
 def open_limits(name: str) -> HandLimits:
-  """The limits that a command names: a file's path, or 'clinical' for the literature's.
+  """The limits that a command or a config names: a file's path, or 'clinical' for those
+  from the literature.
 
   Raises:
     FileNotFoundError, ValueError: see `load_limits`.

@@ -53,7 +53,7 @@ def get_config() -> Config:
   )
   c.bmc = _constraints()
 
-  # Limits: a file, or the source whose 3D labels they are computed from.
+  # Limits: a file or 'clinical', or the source whose 3D labels they are computed from.
   c.limits = ml_collections.ConfigDict(
     {'path': '', 'source': {}, 'num_vertices': 12, 'coverage': 0.999}
   )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bmc_jax import limits
+from bmc_jax.data import sources
 from bmc_jax.experiments import inputs
 from bmc_jax.experiments.rows import row_config, row_configs
 from bmc_jax.experiments.workdir import write_results
@@ -40,7 +41,7 @@ def test_original_files_are_prepared_once_and_anew_when_they_change(
 
 
 def _limits(config, workdir):
-  return inputs.open_limits({'+ BMC': config}, workdir, ['+ BMC'])['+ BMC']
+  return inputs.limits_of_rows({'+ BMC': config}, workdir, ['+ BMC'])['+ BMC']
 
 
 def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
@@ -67,9 +68,9 @@ def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
   # The names do not depend on which rows are run.
   config.run_rows = ('boxes',)
   rows = row_configs(config)
-  boxes = inputs.open_limits(rows, tmp_path, ['boxes'])
+  boxes = inputs.limits_of_rows(rows, tmp_path, ['boxes'])
   assert [path.name for path in tmp_path.iterdir()] == ['limits_boxes.json']
-  both = inputs.open_limits(rows, tmp_path, ['again', '+ BMC', 'boxes'])
+  both = inputs.limits_of_rows(rows, tmp_path, ['again', '+ BMC', 'boxes'])
   assert len(list(tmp_path.iterdir())) == 2
   assert both['boxes'] == boxes['boxes']
   assert both['+ BMC'] == both['again'] != both['boxes']
@@ -89,7 +90,7 @@ def test_constraints_without_limits_are_refused(poses, tmp_path):
   config = row_config(tiny_config.get_config(poses), '+ BMC')
   with config.unlocked():
     config.limits.source = type(config)()
-  with pytest.raises(ValueError, match='set limits.path to a file, or limits.source'):
+  with pytest.raises(ValueError, match="limits.path to a file or to 'clinical'"):
     _limits(config, tmp_path)
 
 
@@ -103,3 +104,33 @@ def test_sources_that_rows_share_are_opened_once(poses, monkeypatch):
   assert [spec['labels'] for spec in opened] == ['3d', '2d']
   inputs.check_inputs(rows, trained=rows)
   assert len(opened) == 3  # the test set alone
+
+
+def test_the_literatures_limits_are_named_in_a_config_as_on_the_command_line(
+  poses, tmp_path
+):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  config.limits.path = 'clinical'
+  given, known = _limits(config, tmp_path), limits.clinical_limits()
+  np.testing.assert_allclose(given.bone_lengths, known.bone_lengths, atol=1e-7)
+  assert given.metadata == known.metadata
+
+
+def test_limits_come_from_hands_with_all_3d_labels_and_the_others_are_counted(
+  poses, tmp_path, monkeypatch, capsys
+):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  with config.unlocked():
+    config.limits.source.labels = '2d'
+  with pytest.raises(ValueError, match=r'limits.source, .*poses.npy, has no hand with'):
+    _limits(config, tmp_path)
+  spec = tiny_config.get_config(poses).limits.source.to_dict()
+  arrays = sources.open_source(spec).batch(range(40))
+  arrays['has_joints_3d'][:4] = 0
+  arrays['joints_3d'][:4] = 0
+  arrays['visibility'][4, 20] = 0
+  monkeypatch.setattr(
+    inputs.sources, 'open_source', lambda spec: sources.ArraySource(arrays)
+  )
+  assert _limits(config, tmp_path).metadata.num_poses == 35
+  assert 'limits are fitted on 35 of the 40 hands' in capsys.readouterr().err

@@ -183,7 +183,7 @@ def test_bad_files_are_refused_in_a_sentence_that_names_the_file(sentence, tmp_p
 
 
 def test_missing_and_unreadable_files_are_refused_in_a_sentence(tmp_path):
-  with pytest.raises(FileNotFoundError, match='no limits file .*fit_limits and save'):
+  with pytest.raises(FileNotFoundError, match='no limits file .*bmc-jax limits fit'):
     limits.load_limits(tmp_path / 'none.json')
   path = tmp_path / 'broken.json'
   path.write_text('{"format": ')
