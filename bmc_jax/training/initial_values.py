@@ -17,11 +17,14 @@ def init_variables(
 ) -> Mapping[str, Any]:
   """A model's variables: random ones, or those of the weights in `init_from`.
 
-  Weights of torch fill the backbone alone; it is printed what was taken of them.
+  Weights of torch fill the backbone alone, and a model without a refiner starts from
+  weights with one; it is printed what was taken.
   """
   init, key = _initializer(model, image_size, seed)
   if init_from and not is_torch_file(init_from):
-    return load_weights(init_from, jax.eval_shape(init, key))
+    if hosts.is_first() and (unused := _unused_modules(model)):
+      print(f'{init_from} starts the model without its {", ".join(unused)}.')
+    return _load(model, init_from, jax.eval_shape(init, key))
   variables = jax.jit(init)(key)
   if init_from:
     variables, line = fill_backbone(variables, model, init_from)
@@ -36,7 +39,16 @@ def check_weights(model: nn.Module, image_size: int, init_from: str) -> None:
   if is_torch_file(init_from):
     fill_backbone(like, model, init_from)
   else:
-    load_weights(init_from, like)
+    _load(model, init_from, like)
+
+
+def _load(model: nn.Module, path: str, like) -> Mapping[str, Any]:
+  return load_weights(path, like, leave_out=_unused_modules(model))
+
+
+def _unused_modules(model: nn.Module) -> tuple[str, ...]:
+  """What weights of ours may hold beside the modules of a model."""
+  return () if getattr(model, 'refine', True) else ('refiner',)
 
 
 def _initializer(

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import flax.traverse_util
@@ -54,12 +54,15 @@ def _is_weights(path: pathlib.Path) -> bool:
     return False
 
 
-def load_weights(path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
+def load_weights(
+  path: str, like: Mapping[str, Any], *, leave_out: Collection[str] = ()
+) -> Mapping[str, Any]:
   """Reads variables written by `save_weights`.
 
   Args:
     path: a `.npz` file, or `package:NAME` for one that ships with the package.
     like: variables of the model; the file has to fit them.
+    leave_out: modules whose arrays are not taken, should the file have them.
 
   Returns:
     A tree like `like`, in its types.
@@ -76,7 +79,11 @@ def load_weights(path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
     raise FileNotFoundError(
       f'There are no weights {file}; configs/pretrain.py makes them.'
     )
-  saved = _read(file)
+  saved = {
+    name: value
+    for name, value in _read(file).items()
+    if not set(leave_out) & set(name.split('/'))
+  }
   wanted = flax.traverse_util.flatten_dict(like, sep='/')
   for name in sorted(wanted.keys() | saved.keys()):
     have, need = (getattr(tree.get(name), 'shape', None) for tree in (saved, wanted))

@@ -1,10 +1,14 @@
 """Weights files: half precision, no pickle, and a sentence for what does not fit."""
 
+import flax.traverse_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax.training import weights
+from bmc_jax import models
+from bmc_jax.configs.tables import procedural
+from bmc_jax.experiments import rows
+from bmc_jax.training import initial_values, loop, weights
 
 
 def _variables():
@@ -64,6 +68,23 @@ def test_weights_of_another_model_are_refused_in_a_sentence(tmp_path, change, me
   with pytest.raises(ValueError, match=message) as error:
     weights.load_weights(path, _variables() | change)
   assert '\n' not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_row_without_refiner_starts_from_packaged_weights_that_have_one(capsys):
+  config = rows.row_config(procedural.get_config(), 'full 3D, no refiner')
+  model = models.create_model(loop.model_options(config))
+  started = initial_values.init_variables(
+    model, config.image_size, init_from=config.init_from
+  )
+  assert 'starts the model without its refiner' in capsys.readouterr().out
+  with np.load(weights.PACKAGED / 'studio_64.npz') as saved:
+    names = {name for name in saved.files if 'refiner' not in name}
+    assert names < set(saved.files)
+    flat = flax.traverse_util.flatten_dict(started, sep='/')
+    assert set(flat) == names
+    for name in names:
+      np.testing.assert_array_equal(flat[name], saved[name])
 
 
 def test_a_missing_file_is_told_in_a_sentence(tmp_path):
