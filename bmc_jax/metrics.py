@@ -155,6 +155,12 @@ THRESHOLDS_MM = np.linspace(0, 50, 100)
 THRESHOLDS_FROM_20_MM = np.linspace(20, 50, 100)
 """The same number from 20 to 50 mm, the range of many papers on RGB images."""
 
+PCK_PX = (2, 5, 10)
+"""The distances in pixels for which PCK in the image is told as a number."""
+
+THRESHOLDS_PX = np.linspace(0, 30, 100)
+"""100 thresholds from 0 to 30 px, for its curve."""
+
 
 def pck(
   errors: Float[Array, '*b'],

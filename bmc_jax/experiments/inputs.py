@@ -29,7 +29,7 @@ from bmc_jax.training.objective import uses_limits
 from bmc_jax.training.weights import check_weights_output
 
 # What these sources are read for needs 3D labels.
-_LABELLED = ('data.full', 'data.val', 'data.test', 'limits.source')
+_LABELLED = ('data.full', 'limits.source')
 
 
 def with_eval_path(config: Config, workdir: Path) -> Config:
@@ -72,12 +72,16 @@ def fingerprint(path: Path) -> str:
   return hashlib.sha256(json.dumps([str(path), stamps]).encode()).hexdigest()[:8]
 
 
-def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
+def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> set[str]:
   """Opens everything that rows read, and tries where they write weights.
 
   Args:
     rows: {row: config} of the rows that are not finished.
     trained: those that only have to be tested: their training data are not opened.
+
+  Returns:
+    The rows that are tested or validated on examples of which the first can not be
+    measured in 3D.
 
   Raises:
     ValueError: a source, a weights file or a label is not what it should be.
@@ -95,12 +99,13 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
   def check_start(path: str, options: str, size: int) -> None:
     check_weights(create_model(json.loads(options)), size, path)
 
+  without_3d = set()
   for name, config in rows.items():
     _check_labels(config)
     tested = ['test', 'val'] if config.data.val and name not in trained else ['test']
     for key in tested:
-      if not open_source(source_spec(config, key))[0]['has_joints_3d'][0]:
-        raise ValueError(f'The examples of data.{key} have no 3D labels to test on.')
+      if not _is_measured(open_source(source_spec(config, key))[0], config):
+        without_3d.add(name)
     if config.save_weights:
       _check_save_weights(config)
     if name not in trained:
@@ -108,6 +113,13 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> None:
       if config.init_from:
         options = json.dumps(model_options(config))
         check_start(config.init_from, options, config.image_size)
+  return without_3d
+
+
+def _is_measured(example: Mapping[str, Any], config) -> bool:
+  """Whether root joint and reference bone have 3D labels, as evaluation needs them."""
+  needed = example['visibility'][[config.root, *config.reference]]
+  return bool(example['has_joints_3d'][0] > 0 and (needed > 0).all())
 
 
 def _check_labels(config) -> None:
@@ -127,9 +139,13 @@ def _check_save_weights(config) -> None:
 
 
 def limits_of_rows(
-  rows: Mapping[str, Config], workdir: Path, names: Container[str]
+  rows: Mapping[str, Config],
+  workdir: Path,
+  names: Container[str],
+  judged: Container[str] = (),
 ) -> dict[str, HandLimits]:
-  """The limits of the rows with constraints: a file, or fitted on a source's 3D labels.
+  """The limits of the rows with constraints, and of those that are judged by them: a
+  file, or fitted on a source's 3D labels.
 
   The paper computes them from the training set of the weakly labelled data. They are
   kept in the workdir and read from there when the experiment goes on.
@@ -138,15 +154,17 @@ def limits_of_rows(
     rows: {row: config} of all rows.
     workdir: of the experiment.
     names: the rows whose limits are needed.
+    judged: rows without constraints whose limits are needed, too, if they name some.
 
   Returns:
-    {row: limits}, without the rows that have no constraints.
+    {row: limits}, without the other rows that have no constraints.
 
   Raises:
     ValueError: there are none, or they are in another unit than the network.
     FileNotFoundError: a file is missing.
   """
-  paths = {k: path for k, path in _limits_paths(rows, workdir).items() if k in names}
+  paths = _limits_paths(rows, workdir, judged)
+  paths = {name: path for name, path in paths.items() if name in names}
   made = {}
   for name, path in paths.items():
     if path not in made:
@@ -204,13 +222,21 @@ def _whole_hands(source: sources.Source, name: str) -> np.ndarray:
   return labels['joints_3d'][whole]
 
 
-def _limits_paths(rows, workdir: Path) -> dict[str, Path]:
-  """The limits file of each row with constraints; equal limits share one."""
+def _limits_paths(rows, workdir: Path, judged: Container[str]) -> dict[str, Path]:
+  """The limits file of each row with constraints, or judged; equal limits share one.
+
+  The names of the former do not depend on the latter.
+  """
   files: dict[Any, Path] = {}
   paths = {}
-  for name, row in rows.items():
-    if uses_limits(row):
-      key = (row.limits.to_json(sort_keys=True), tuple(row.reference))
-      default = f'limits_{slug_of(name)}.json' if files else 'limits.json'
-      paths[name] = files.setdefault(key, workdir / default)
+  constrained = [name for name in rows if uses_limits(rows[name])]
+  others = [
+    k for k in rows if k in judged and (rows[k].limits.path or rows[k].limits.source)
+  ]
+  for name in dict.fromkeys(constrained + others):
+    row = rows[name]
+    key = (row.limits.to_json(sort_keys=True), tuple(row.reference))
+    own = f'limits_{slug_of(name)}.json'
+    default = 'limits.json' if name in constrained and not files else own
+    paths[name] = files.setdefault(key, workdir / default)
   return paths

@@ -44,12 +44,15 @@ def write_page(folder: Path, found: list[tuple[Table, dict[str, Any]]]) -> Path:
 def _section(folder, table: Table, results, images) -> tuple[str, str, str]:
   name = f'{results["table"]}-{results["data"]}'
   values = read_values(results)
+  table = summary.measured(table, values)
   stats = summary.statistics(values, table.metrics)
   parts = [
     f'<p>{html.escape(table.question)}</p>',
     document.facts(_facts(results)),
     document.table(summary.cells(table, stats)),
   ]
+  if missing := results.get('missing'):
+    parts.append(f'<p class="note">{html.escape(missing)}</p>')
   if results['claims']:
     items = ''.join(f'<li>{html.escape(text)}.</li>' for text in results['claims'])
     parts.append(f'<ul>{items}</ul>')

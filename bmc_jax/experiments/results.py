@@ -127,6 +127,7 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
       values[label][seed] = records[run_name]['metrics']
       seconds += schedule.seconds_of(workdir, run_name)
   scored = _score_benchmarks(request, table, by_seed, values)
+  shown = summary.measured(table, values)
   first = schedule.seed_dir(folder, request.seeds[0])
   about = read_json(first / 'experiment.json')
   found = {
@@ -144,16 +145,17 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
       label: {'row': run_name, 'seeds': values[label]}
       for label, run_name in table.rows.items()
     },
-    'statistics': summary.statistics(values, table.metrics),
+    'missing': about['missing'],
+    'statistics': summary.statistics(values, shown.metrics),
     'paper': {label: dict(row) for label, row in table.paper.items()},
     'claims': [str(claim) for claim in summary.claims(table, values)],
     'benchmarks': scored,
   }
   out = folder / name
   write_json(out / 'results.json', found)
-  for metric, element in page.draw(table, values, found['statistics'], name).items():
+  for metric, element in page.draw(shown, values, found['statistics'], name).items():
     write_text(out / f'{metric}.svg', figures.as_file(element))
-  text = _as_markdown(table, found)
+  text = _as_markdown(shown, found)
   write_text(out / 'table.md', text + '\n')
   return text
 
@@ -185,6 +187,7 @@ def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
     f'{found["seconds"] / 60:.0f} minutes of runs on {found["device"]}.',
     f'`{found["command"]}`',
     format_markdown(summary.cells(table, found['statistics'])),
+    found['missing'],
     '\n'.join(f'- {claim}.' for claim in found['claims']),
     *(format_markdown(rows) for rows in found['benchmarks']),
   ]

@@ -82,9 +82,7 @@ def run_experiment(
   results = {name: record['metrics'] for name, record in records.items()}
   if config.eval_path:  # the table of this call, whichever test set it was for
     write_json(workdir / 'results.json', results)
-  groups = {name: config.rows[name].group for name in records}
-  chance = {groups[name]: record['chance'] for name, record in records.items()}
-  print(format_results(results, chance, groups))
+  print(format_results(records, {name: config.rows[name].group for name in records}))
   if write_page:
     print(f'Report: {(_results_dir(tested, workdir) / "report.html").resolve()}')
   return results
@@ -126,9 +124,9 @@ def run_rows(
     todo = [name for name in config.run_rows if not done[name]]
     begun = {name: is_trained(rows[name], trained_in[name]) for name in rows}
     trained = {name for name, value in hosts.from_first(begun).items() if value}
-    check_inputs({name: rows[name] for name in todo}, trained)
+    judged = check_inputs({name: rows[name] for name in todo}, trained)
     with locked(workdir):
-      limits = limits_of_rows(rows, workdir, todo)
+      limits = limits_of_rows(rows, workdir, todo, judged)
     records: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(config.run_rows, 1):
       last = number == len(config.run_rows)
@@ -269,7 +267,7 @@ def _run_row(config, row_dir, out, limits, label) -> None:
   test = sources.open_source(source_spec(config, 'test'))
   state = train(config, row_dir, limits, label=label)
   model = create_model(model_options(config))
-  metrics, predictions = evaluate(config, model, variables_of(state), test)
+  metrics, predictions = evaluate(config, model, variables_of(state), test, limits)
   if hosts.is_first():
     if config.save_weights:
       weights.save_weights(config.save_weights, variables_of(state))
@@ -287,6 +285,7 @@ def _write_row(config, out, test, metrics, predictions) -> None:
     'metrics': metrics,
     'chance': chance(predictions, reference=tuple(config.reference)),
     'num_test': len(test),
+    'num_test_3d': int(np.sum(predictions['has_joints_3d'] > 0)),
     'test': _test_set(config),
   }
   write_json(out / 'metrics.json', record)

@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 
 from bmc_jax.experiments.catalogue import Table
+from bmc_jax.metrics import PCK_PX
 from bmc_jax.report.table import METRICS
 
+_WITHOUT_3D = (
+  'keypoints_2d_px',
+  *(f'pck_2d_{px}px' for px in PCK_PX),
+  *('hands_within_limits', 'broken_limits'),
+)
 Values = dict[str, dict[int, dict[str, float]]]
 """Label -> seed -> metric -> value."""
 
@@ -41,6 +47,20 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
   """Mean and sample standard deviation, which is 0 for one value."""
   spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
   return float(np.mean(values)), float(spread)
+
+
+def measured(table: Table, values: Values) -> Table:
+  """The table with the metrics that its rows have.
+
+  Where the test set has no 3D labels, these are those of the image and the limits; the
+  claims, which are about 3D, do not hold for them (`claims` of the whole table).
+  """
+  found = {name for seeds in values.values() for row in seeds.values() for name in row}
+  wanted = table.metrics
+  if found and not found & {name for name in wanted if name not in _WITHOUT_3D}:
+    wanted = _WITHOUT_3D
+  kept = tuple(name for name in wanted if name in found)
+  return dataclasses.replace(table, metrics=kept or table.metrics)
 
 
 def statistics(values: Values, metrics: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bmc_jax.console.files import read_json, write_json
 from bmc_jax.console.tables import format_markdown
+from bmc_jax.metrics import PCK_PX
 from bmc_jax.training import hosts
 from bmc_jax.training.config import Config, flatten
 
@@ -47,11 +48,34 @@ def write_results(
     'chance': {groups[name]: record['chance'] for name, record in records.items()},
     'test_set': _describe(config),
     'num_test': max(record['num_test'] for record in records.values()),
+    'missing': describe_missing(records.values()),
     'device': hosts.describe_devices(),
     'seed': config.seed,
   }
   write_json(workdir / 'results.json', results)
   write_json(workdir / 'experiment.json', about)
+
+
+def describe_missing(records: Iterable[Mapping[str, Any]]) -> str:
+  """What the labels of the test set did not let rows measure; '' if nothing is missing.
+
+  Args:
+    records: of rows (`metrics.json`).
+  """
+  partly = [each for each in records if each['num_test_3d'] < each['num_test']]
+  if not partly:
+    return ''
+  counts = {f'{each["num_test_3d"]} of {each["num_test"]}' for each in partly}
+  told = f'{" and ".join(sorted(counts))} test hands have 3D labels of root joint and '
+  if any(each['num_test_3d'] for each in partly):
+    return f'{told}reference bone: errors in 3D are those of these hands.'
+  told += 'reference bone: errors in 3D and chance can not be measured.'
+  if any('hands_within_limits' not in each['metrics'] for each in partly):
+    told += (
+      ' Broken limits are counted for rows that name limits (limits.source or '
+      'limits.path).'
+    )
+  return told
 
 
 @contextlib.contextmanager
@@ -173,24 +197,43 @@ def _describe(config) -> str:
 COLUMNS = {
   '2D px': ('keypoints_2d_px', '.2f'),
   '2D %': ('keypoints_2d_percent', '.1f'),
+  **{f'PCK {px} px %': (f'pck_2d_{px}px', '.1f') for px in PCK_PX},
   'depth mm': ('depth_mm', '.2f'),
   'EPE mm': ('epe_mm', '.2f'),
   'median': ('epe_median_mm', '.2f'),
   'PA-EPE': ('epe_pa_mm', '.2f'),
   'AUC 0-50': ('auc_0_50', '.3f'),
+  'in limits %': ('hands_within_limits', '.1f'),
+  'broken limits': ('broken_limits', '.2f'),
 }
 
 
-def format_results(results: Records, chance: Records, groups: Mapping[str, str]) -> str:
-  """The rows as a Markdown table, a line of chance under each group."""
-  lines = [['row', *COLUMNS]]
+def format_results(records: Records, groups: Mapping[str, str]) -> str:
+  """The rows as a Markdown table, a line of chance under each group that has one.
+
+  Columns of figures that no row has are left out, and below it stands why.
+
+  Args:
+    records: of the rows that are finished.
+    groups: of each row.
+  """
+  results = {name: record['metrics'] for name, record in records.items()}
+  chance = {groups[name]: record['chance'] for name, record in records.items()}
+  columns = {
+    heading: (key, spec)
+    for heading, (key, spec) in COLUMNS.items()
+    if any(key in row for row in results.values())
+  }
+  lines = [['row', *columns]]
   for group in dict.fromkeys(groups.values()):
     shown = {row: results[row] for row in results if groups[row] == group}
-    shown[f'chance ({group})'] = chance[group]
+    if chance[group]:
+      shown[f'chance ({group})'] = chance[group]
     for row, values in shown.items():
       cells = [
         '' if values.get(key) is None else format(values[key], spec)
-        for key, spec in COLUMNS.values()
+        for key, spec in columns.values()
       ]
       lines.append([row, *cells])
-  return format_markdown(lines)
+  missing = describe_missing(records.values())
+  return format_markdown(lines) + (f'\n\n{missing}' if missing else '')

@@ -14,12 +14,13 @@ class Framing:
 
   Attributes:
     crop_scale: side of the crop, in sizes of the box around the joints.
-    bone_length: metres, of the bone from the middle MCP to PIP.
-    count: of those hands.
+    bone_length: metres, of the bone from the middle MCP to PIP; None if none of those
+      hands has 3D labels.
+    count: of the hands with 3D labels.
   """
 
   crop_scale: float
-  bone_length: float
+  bone_length: float | None
   count: int
 
   @classmethod
@@ -38,10 +39,12 @@ class Framing:
     with np.load(path, allow_pickle=False) as saved:
       whole = saved['visibility'].min(axis=1) > 0
       keypoints = saved['keypoints_2d_true'][whole]
-      joints = saved['joints_3d_true'][whole]
-    if not len(joints):
+      joints = saved['joints_3d_true'][whole & (saved['has_joints_3d'] > 0)]
+    if not len(keypoints):
       raise ValueError(f'No hand in {path} has all joints labelled.')
     extent = np.ptp(keypoints, axis=1).max(axis=1)
-    bone = np.asarray(pose25d.scale_of(joints)) / 1e3  # from millimetres
+    bone = None
+    if len(joints):
+      bone = float(np.median(pose25d.scale_of(joints))) / 1e3  # from millimetres
     scale = row.config.image_size / np.median(extent)
-    return cls(float(max(scale, 1.0)), float(np.median(bone)), len(joints))
+    return cls(float(max(scale, 1.0)), bone, len(joints))

@@ -50,7 +50,7 @@ class HandPosePredictor:
 
     Raises:
       ValueError: the row's model needs keypoints in place of an image, or the bone
-        length is not that of a hand.
+        length is not that of a hand or not known.
     """
     if row.config.model.name != 'pose_network':
       raise ValueError(
@@ -63,9 +63,16 @@ class HandPosePredictor:
         f'A middle MCP->PIP bone of {bone_length} m is no hand: give metres, '
         f'{low} to {high}.'
       )
+    bone_length = bone_length or framing.bone_length
+    if bone_length is None:
+      raise ValueError(
+        'No hand of the test set has 3D labels, so that it is not known how large '
+        'hands are: give --bone-length, the middle MCP->PIP bone in metres (0.029 to '
+        '0.049 in public datasets).'
+      )
     self.row = row
     self.framing = framing
-    self.bone_length = bone_length or framing.bone_length
+    self.bone_length = bone_length
     self._size = row.config.image_size
 
   @classmethod

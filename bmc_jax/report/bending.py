@@ -47,6 +47,6 @@ def _viewed(group: load.Group) -> Iterator[ViewedHand]:
         joints_3d=predicted['joints_3d'][index] + root[index],
         image=image,
         intrinsics=camera,
-        truth_3d=row.truth('joints_3d', index),
-        notes=(f'mean error {error:.1f} mm', sample.title),
+        truth_3d=row.truth('joints_3d', index) if group.measured_3d else None,
+        notes=(f'mean error {error:.1f} {group.unit}', sample.title),
       )

@@ -12,33 +12,66 @@ _MAX_LOG_POINTS = 160
 _REST = 'wrist and mean'
 
 
-def pck_figure(group: load.Group, *, aligned: bool) -> str:
-  """Share of joints within a distance of the truth, one curve per row, as SVG.
+def pck_figures(group: load.Group) -> list[tuple[str, str]]:
+  """Share of joints within a distance of the truth, one curve per row.
 
-  Args:
-    group: its rows with predictions are drawn.
-    aligned: whether hands are Procrustes aligned first.
+  Returns:
+    (caption, SVG) of the root-relative and of the aligned distance in 3D; or, where no
+    hand has 3D labels, of that in the image.
   """
+  rows = group.predicted
+  if not group.measured_3d:
+    curves = [_pck(r.pixel_errors, r.visible, metrics.THRESHOLDS_PX) for r in rows]
+    name = f'{group.slug}-pck-2d'
+    return [('2D PCK', _draw_pck(group, curves, metrics.THRESHOLDS_PX, 'px', name))]
+  return [
+    (
+      caption,
+      _draw_pck(
+        group,
+        [_pck(errors(row), row.visible_3d) for row in rows],
+        metrics.THRESHOLDS_MM,
+        'mm',
+        f'{group.slug}-{name}',
+      ),
+    )
+    for caption, name, errors in (
+      ('3D PCK, root-relative', 'pck', lambda row: row.errors),
+      ('3D PCK after Procrustes alignment', 'pck-aligned', lambda r: r.aligned_errors),
+    )
+  ]
+
+
+def _draw_pck(
+  group: load.Group,
+  curves: list[np.ndarray],
+  thresholds: np.ndarray,
+  unit: str,
+  name: str,
+) -> str:
+  """Draws a curve (t,) of shares for each row with predictions."""
   with svg.figure_style():
     drawing, axes = svg.new_axes(4.4, 2.9)
-    for row in group.predicted:
-      errors = row.aligned_errors if aligned else row.errors
+    for row, curve in zip(group.predicted, curves, strict=True):
       axes.plot(
-        metrics.THRESHOLDS_MM,
-        100 * _pck(row, errors),
+        thresholds,
+        100 * curve,
         color=svg.series_color(row.color),
         gid=svg.series_class(row.color),
       )
-    axes.set(xlim=metrics.THRESHOLDS_MM[[0, -1]], ylim=(0, 101))
-    axes.set(xlabel='distance threshold (mm)', ylabel='joints within it (%)')
-    name = f'{group.slug}-pck{"-aligned" if aligned else ""}'
-    return svg.to_svg(drawing, name, '3D PCK curves')
+    axes.set(xlim=thresholds[[0, -1]], ylim=(0, 101))
+    axes.set(xlabel=f'distance threshold ({unit})', ylabel='joints within it (%)')
+    return svg.to_svg(drawing, name, 'PCK curves')
 
 
-def _pck(row: load.Row, errors: np.ndarray) -> np.ndarray:
-  """Shares of the visible joints within `metrics.THRESHOLDS_MM`."""
-  mask = jnp.asarray(row.visible, errors.dtype)
-  return np.asarray(metrics.pck(jnp.asarray(errors), mask=mask))
+def _pck(
+  errors: np.ndarray,
+  counted: np.ndarray,
+  thresholds: np.ndarray = metrics.THRESHOLDS_MM,
+) -> np.ndarray:
+  """Shares (t,) of the joints that count within thresholds (t,)."""
+  mask = jnp.asarray(counted, errors.dtype)
+  return np.asarray(metrics.pck(jnp.asarray(errors), thresholds, mask=mask))
 
 
 def auc_values(row: load.Row) -> tuple[float, float]:
@@ -51,18 +84,18 @@ def auc_values(row: load.Row) -> tuple[float, float]:
     if name in (row.metrics or {}):
       values.append(row.metrics[name])
     else:
-      values.append(float(metrics.auc(jnp.asarray(_pck(row, errors)))))
+      values.append(float(metrics.auc(jnp.asarray(_pck(errors, row.visible_3d)))))
   return values[0], values[1]
 
 
 def joint_error_figures(group: load.Group) -> list[tuple[str, str]]:
-  """Mean error of the 21 joints in millimetres, grouped bars.
+  """Mean error of the 21 joints in `group.unit`, grouped bars.
 
   Returns:
     (caption, SVG) of six panels that share one scale: the five fingers, and the wrist
     with the mean of all joints.
   """
-  errors = [(row, _mean_errors(row)) for row in group.predicted]
+  errors = [(row, _mean_errors(*group.errors_of(row))) for row in group.predicted]
   top = 1.08 * max(1.0, *(np.nan_to_num(values).max() for _, values in errors))
   panels = []
   for number, finger in enumerate((*skeleton.FINGERS, _REST)):
@@ -85,15 +118,15 @@ def joint_error_figures(group: load.Group) -> list[tuple[str, str]]:
   return panels
 
 
-def _mean_errors(row: load.Row) -> np.ndarray:
-  """Means of the visible errors: of the 21 joints, then of all, (22,) mm.
+def _mean_errors(errors: np.ndarray, counted: np.ndarray) -> np.ndarray:
+  """Means of the errors (N, 21) that count: of the 21 joints, then of all, (22,).
 
   NaN, which draws no bar, where an error is not finite.
   """
-  errors = np.where(np.isfinite(row.errors), row.errors, np.nan)
-  sums = np.where(row.visible, errors, 0).sum(axis=0)
-  joints = sums / np.maximum(row.visible.sum(axis=0), 1)
-  return np.append(joints, sums.sum() / max(row.visible.sum(), 1))
+  errors = np.where(np.isfinite(errors), errors, np.nan)
+  sums = np.where(counted, errors, 0).sum(axis=0)
+  joints = sums / np.maximum(counted.sum(axis=0), 1)
+  return np.append(joints, sums.sum() / max(counted.sum(), 1))
 
 
 def _draw_bars(

@@ -37,7 +37,7 @@ class Sample:
     title: why it was chosen, and among how many if not all; plain text.
     sample_id: its name in the dataset; any text.
     indices: its index in the predictions of each of `group.predicted`.
-    errors: (rows,) mean joint error in millimetres.
+    errors: (rows,) mean joint error in `group.unit`.
   """
 
   title: str
@@ -79,17 +79,20 @@ def choose_samples(group: load.Group) -> list[Sample]:
   """Picks samples spread over the quantiles of the error, and the worst.
 
   Rows with images can only show the first few of the test set, so the choice is among
-  those. The error is the mean over the rows of the group.
+  those; where some hands have 3D labels, among these. The error is the mean over the
+  rows of the group.
   """
   rows = group.predicted
   if not rows:
     return []
   index_of = []
   for row in rows:
-    count = len(row.errors) if row.images is None else len(row.images)
-    ids = row.predictions.get('sample_id', np.arange(len(row.errors)))
+    total = len(row.visible)
+    count = total if row.images is None else len(row.images)
+    ids = row.predictions.get('sample_id', np.arange(total))
+    usable = row.labelled_3d | (not group.measured_3d)
     # Reversed, so that the first of equal ids counts.
-    pairs = [(str(name), i) for i, name in enumerate(ids[:count])]
+    pairs = [(str(name), i) for i, name in enumerate(ids[:count]) if usable[i]]
     index_of.append(dict(reversed(pairs)))
   common = [name for name in index_of[0] if all(name in ids for ids in index_of)]
   common.sort(key=lambda name: index_of[0][name])
@@ -97,7 +100,7 @@ def choose_samples(group: load.Group) -> list[Sample]:
     return []
   errors = np.array(
     [
-      [_mean_error(row, ids[name]) for name in common]
+      [_mean_error(*group.errors_of(row), ids[name]) for name in common]
       for row, ids in zip(rows, index_of, strict=True)
     ]
   )
@@ -106,7 +109,7 @@ def choose_samples(group: load.Group) -> list[Sample]:
   for quantile, title in reversed(_QUANTILES.items()):
     place = int(order[round(quantile * (len(order) - 1))])
     chosen.setdefault(place, title)
-  some = len(common) < max(len(row.errors) for row in rows)
+  some = len(common) < max(len(row.visible) for row in rows)
   among = f' among the first {len(common)} samples' if some else ''
   return [
     Sample(
@@ -119,10 +122,10 @@ def choose_samples(group: load.Group) -> list[Sample]:
   ]
 
 
-def _mean_error(row: load.Row, index: int) -> float:
-  """Mean over the visible joints of one sample, mm."""
-  visible = row.visible[index]
-  return float(row.errors[index][visible].mean()) if visible.any() else 0.0
+def _mean_error(errors: np.ndarray, counted: np.ndarray, index: int) -> float:
+  """Mean over the joints of one sample that count."""
+  counted = counted[index]
+  return float(errors[index][counted].mean()) if counted.any() else 0.0
 
 
 def image_view(row: load.Row, index: int, images: ImageStore) -> str:

@@ -65,6 +65,27 @@ class Row:
     aligned = metrics.procrustes_align(predicted, true, visibility=visibility)
     return np.asarray(metrics.epe(aligned, true))
 
+  @functools.cached_property
+  def pixel_errors(self) -> np.ndarray:
+    """Distance of every keypoint to its true place in the image, (N, 21) px."""
+    assert self.predictions is not None
+    predicted, true = (self.predictions[f'keypoints_2d{end}'] for end in ('', '_true'))
+    return np.asarray(
+      metrics.keypoint_error_2d(jnp.asarray(predicted), jnp.asarray(true))
+    )
+
+  @property
+  def labelled_3d(self) -> np.ndarray:
+    """Which hands have 3D labels, (N,) bool."""
+    assert self.predictions is not None
+    every = np.ones(len(self.predictions['joints_3d']))
+    return self.predictions.get('has_joints_3d', every) > 0
+
+  @property
+  def visible_3d(self) -> np.ndarray:
+    """Which joints count in 3D, (N, 21) bool."""
+    return self.visible & self.labelled_3d[:, None]
+
   @property
   def visible(self) -> np.ndarray:
     """Which joints are labelled and count, (N, 21) bool."""
@@ -93,6 +114,22 @@ class Group:
   def predicted(self) -> list[Row]:
     """The rows that have predictions."""
     return [row for row in self.rows if row.predictions is not None]
+
+  @property
+  def measured_3d(self) -> bool:
+    """Whether any tested hand has 3D labels; otherwise errors are in pixels."""
+    return any(row.labelled_3d.any() for row in self.predicted)
+
+  @property
+  def unit(self) -> str:
+    """Of the errors that samples are chosen by."""
+    return 'mm' if self.measured_3d else 'px'
+
+  def errors_of(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
+    """Errors (N, 21) of a row in `unit`, and which of them count, (N, 21) bool."""
+    if self.measured_3d:
+      return row.errors, row.visible_3d
+    return row.pixel_errors, row.visible
 
 
 @dataclasses.dataclass(frozen=True)

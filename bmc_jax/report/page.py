@@ -36,7 +36,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
   experiment = load.load_experiment(workdir)
   sections = [
     ('results', 'Results', _results(experiment)),
-    ('accuracy', '3D accuracy', _accuracy(experiment)),
+    ('accuracy', 'Accuracy', _accuracy(experiment)),
     *_hands(experiment),
     *bending.bending(experiment),
     ('hulls', 'Joint angles', _hulls(experiment)),
@@ -105,6 +105,8 @@ def _results(experiment: load.Experiment) -> str:
     'length of the reference bone. Chance is one constant hand for all samples.'
     '</p>'
   )
+  if missing := experiment.about.get('missing'):
+    intro += f'<p class="note">{html.escape(str(missing))}</p>'
   tables = _blocks(experiment, table.results_table)
   return intro + tables + table.legend_of_metrics(experiment.groups)
 
@@ -113,17 +115,14 @@ def _accuracy(experiment: load.Experiment) -> str:
   def content(group: load.Group) -> str:
     if not group.predicted:
       return _NOT_RUN
-    values = {}
+    values = dict.fromkeys((row.name for row in group.predicted), '')
     for row in group.predicted:
-      plain, aligned = figures.auc_values(row)
-      values[row.name] = f'AUC {plain:.3f}, aligned {aligned:.3f}'
+      if row.labelled_3d.any():
+        plain, aligned = figures.auc_values(row)
+        values[row.name] = f'AUC {plain:.3f}, aligned {aligned:.3f}'
     curves = ''.join(
-      f'<figure class="panel"><figcaption>{caption}</figcaption>'
-      f'{figures.pck_figure(group, aligned=aligned)}</figure>'
-      for caption, aligned in (
-        ('3D PCK, root-relative', False),
-        ('3D PCK after Procrustes alignment', True),
-      )
+      f'<figure class="panel"><figcaption>{caption}</figcaption>{svg}</figure>'
+      for caption, svg in figures.pck_figures(group)
     )
     panels = ''.join(
       f'<figure class="panel"><figcaption>{_finger(number, name)}</figcaption>'
@@ -132,14 +131,15 @@ def _accuracy(experiment: load.Experiment) -> str:
     )
     return (
       f'{_legend(group, values)}<div class="panels curves">{curves}</div>'
-      f'<h4>Mean error of the joints (mm)</h4><div class="panels joints">{panels}</div>'
+      f'<h4>Mean error of the joints ({group.unit})</h4>'
+      f'<div class="panels joints">{panels}</div>'
     )
 
   return (
-    '<p class="soft">Distances are between root-relative joints: the predicted and '
-    'the true root joint are put on each other. AUC is the area under the curve from 0 '
-    'to 50 mm, at most 1. A click on a row hides it everywhere.</p>'
-    + _blocks(experiment, content)
+    '<p class="soft">Distances in mm are between root-relative joints: the predicted '
+    'and the true root joint are put on each other. AUC is the area under the curve '
+    'from 0 to 50 mm, at most 1. Without 3D labels distances are in pixels of the '
+    'crop. A click on a row hides it everywhere.</p>' + _blocks(experiment, content)
   )
 
 
@@ -185,7 +185,8 @@ def pictures(
     cells = ''.join(
       f'<div class="cell s{row.color % 8}">{hands.image_view(row, index, images)}'
       f'{hands.depth_views(row, index)}<p><i class="swatch c{row.color % 8}"></i>'
-      f'{html.escape(row.name)} <span class="soft">{_millimetres(error)}</span></p>'
+      f'{html.escape(row.name)} <span class="soft">{_amount(error, group.unit)}</span>'
+      '</p>'
       '</div>'
       for row, index, error in zip(
         group.predicted, sample.indices, sample.errors, strict=True
@@ -199,8 +200,8 @@ def pictures(
   return ''.join(cards) or _NOT_RUN
 
 
-def _millimetres(error: float) -> str:
-  return f'{error:.1f} mm' if np.isfinite(error) else 'not finite'
+def _amount(error: float, unit: str) -> str:
+  return f'{error:.1f} {unit}' if np.isfinite(error) else 'not finite'
 
 
 def _viewer(group: load.Group, samples: list[hands.Sample]) -> str:

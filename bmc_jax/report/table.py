@@ -4,6 +4,7 @@ import dataclasses
 import html
 import math
 
+from bmc_jax.metrics import PCK_PX
 from bmc_jax.report import load
 
 
@@ -58,6 +59,22 @@ METRICS = {
   ),
   'keypoints_2d_percent': Metric(
     '2D error', '% of crop', 2, False, "the same in percent of the crop's side"
+  ),
+  **{
+    f'pck_2d_{px}px': Metric(
+      f'2D PCK {px} px', '%', 1, True, f'keypoints within {px} px of their label'
+    )
+    for px in PCK_PX
+  },
+  'hands_within_limits': Metric(
+    'Hands in limits', '%', 1, True, 'hands that keep all limits'
+  ),
+  'broken_limits': Metric(
+    'Broken limits',
+    '',
+    2,
+    False,
+    'how many of the 43 limits a hand breaks, in the mean',
   ),
 }
 

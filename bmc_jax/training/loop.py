@@ -16,7 +16,7 @@ from bmc_jax.training import hosts, preemption, sharding
 from bmc_jax.training.checkpointing import Checkpointer
 from bmc_jax.training.config import Config, check_values
 from bmc_jax.training.logs import MetricLog, RunningMean
-from bmc_jax.training.objective import check_objective
+from bmc_jax.training.objective import check_objective, uses_limits
 from bmc_jax.training.optimizers import create_optimizer
 from bmc_jax.training.profiling import Profiler
 from bmc_jax.training.step import (
@@ -43,7 +43,8 @@ def train(
   Args:
     config: of the run.
     workdir: for checkpoints and logs.
-    limits: of the constraints, or None for a run without them.
+    limits: of the constraints; validation on hands without 3D labels counts how many
+      keep them. None for neither.
     label: stands before the progress bar.
 
   Returns:
@@ -76,7 +77,9 @@ def train(
     steps.skipped = saved.log['skipped']
   log = MetricLog(workdir, resume_at=first)
   rates = MetricLog(workdir, name='throughput', resume_at=first)
-  step_fn = make_train_step(config, model, optimizer, limits, shardings)
+  step_fn = make_train_step(
+    config, model, optimizer, limits if uses_limits(config) else None, shardings
+  )
   bar = _progress_bar(config.num_steps, first, label)
   profiler = Profiler(workdir / 'profile' if config.profile else None, first + 1)
   with contextlib.ExitStack() as stack:
@@ -105,7 +108,7 @@ def train(
         rates.write(step, speed)
         bar.set_postfix_str(_postfix(row, speed))
       if validation and (last or step % config.eval.every == 0):
-        metrics, _ = evaluate(config, model, variables_of(state), validation)
+        metrics, _ = evaluate(config, model, variables_of(state), validation, limits)
         row |= {f'eval/{name}': value for name, value in metrics.items()}
       if row:
         log.write(step, row)

@@ -27,5 +27,11 @@ def test_numbers_that_are_not_finite_are_null_in_json(tmp_path):
   write_json(tmp_path / 'x.json', content)
   text = (tmp_path / 'x.json').read_text()
   assert json.loads(text) == {'a': None, 'b': [1.5, None], 'c': {'d': None}}
-  table = format_results({'r': {'depth_mm': None}}, {'g': {}}, {'r': 'g'})
+  record = {
+    'metrics': {'depth_mm': None},
+    'chance': {},
+    'num_test': 1,
+    'num_test_3d': 1,
+  }
+  table = format_results({'r': record}, {'r': 'g'})
   assert 'None' not in table and 'nan' not in table

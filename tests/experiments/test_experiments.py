@@ -224,6 +224,27 @@ def test_a_page_shows_figures_and_unfinished_rows(tmp_path):
   assert '% of the labels AUC 0-50 mm is' in html
 
 
+def test_a_table_without_3d_labels_shows_the_image_and_the_limits_and_claims_nothing():
+  table = catalogue.fit_to(TABLES['table2'], _rows('photos'))
+  seen = {'keypoints_2d_px': 2.0, 'pck_2d_5px': 90.0, 'hands_within_limits': 10.0}
+  values = {label: {0: seen} for label in table.rows}
+  shown = summary.measured(table, values)
+  assert shown.metrics == tuple(seen)
+  assert summary.claims(table, values) == []
+  lines = summary.cells(shown, summary.statistics(values, shown.metrics))
+  assert lines[0] == [
+    'row',
+    '2D error px',
+    'paper',
+    '2D PCK 5 px %',
+    'Hands in limits %',
+  ]
+  assert all(cell for line in lines for cell in (line[1], line[3], line[4]))
+  whole = {label: {0: seen | {'depth_mm': 3.0}} for label in table.rows}
+  assert summary.measured(table, whole).metrics == ('depth_mm', 'keypoints_2d_px')
+  assert summary.measured(table, {}) == table
+
+
 def test_another_config_is_refused_where_all_is_finished(tmp_path, monkeypatch, capsys):
   flags = (*_flags('poses'), '--config.seed=0', '--config.num_steps=2')
   workdir = tmp_path / 'poses' / 'seed_0'

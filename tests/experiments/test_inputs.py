@@ -31,7 +31,7 @@ def test_original_files_are_prepared_once_and_anew_when_they_change(
   config.eval_path, config.eval_prepare = str(folder), 'hand_graph_cnn_real'
   tested = inputs.with_eval_path(config, tmp_path)
   assert inputs.with_eval_path(config, tmp_path).data.test == tested.data.test
-  record = {'metrics': {}, 'chance': {}, 'num_test': 1}
+  record = {'metrics': {}, 'chance': {}, 'num_test': 1, 'num_test_3d': 1}
   write_results(tmp_path, tested, ['+ BMC'], {'+ BMC': record})
   about = json.loads((tmp_path / 'experiment.json').read_text())
   assert about['test_set'] == 'photos all'

@@ -1,6 +1,7 @@
 """Experiments: what is written, what is not run again, and what is refused."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -194,6 +195,30 @@ def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_pat
   _run(config, tmp_path / 'run')
 
 
+@pytest.mark.slow
+def test_a_test_set_with_2d_labels_is_tested_in_the_image_and_by_limits(
+  finished, poses, tmp_path, capsys
+):
+  shutil.copytree(finished, tmp_path / 'run')
+  config = tiny_config.get_config(poses)
+  config.data.test.labels = '2d'
+  results = run_experiment(config, tmp_path / 'run')
+  told = '0 of 40 test hands have 3D labels'
+  assert told in capsys.readouterr().out
+  for row in results.values():
+    assert set(row) == {
+      *('keypoints_2d_px', 'keypoints_2d_percent', 'hands_within_limits'),
+      *('pck_2d_2px', 'pck_2d_5px', 'pck_2d_10px', 'broken_limits'),
+    }
+    assert np.isfinite(list(row.values())).all()
+  text = (tmp_path / 'run' / 'report.html').read_text()
+  assert told in text and '2D PCK' in text and '3D PCK' not in text
+  assert 'Mean error of the joints (px)' in text and '>chance<' not in text
+  drawings = ' '.join(re.findall(r' d="([^"]*)"', text))
+  data = ' '.join(re.findall(r'<script type="application/json">(.*?)</script>', text))
+  assert data and 'nan' not in drawings and 'NaN' not in data
+
+
 @pytest.mark.parametrize(
   'overrides, message',
   [
@@ -201,7 +226,6 @@ def test_a_workdir_in_which_nothing_was_made_takes_another_config(poses, tmp_pat
       {'bmc': {'weights': tiny_config.WEIGHTS}, 'limits': {'path': 'nope.json'}},
       'no limits file nope.json',
     ),
-    ({'data': {'test': {'labels': '2d'}}}, "data.test.labels is '2d'"),
     ({'data': {'full': {'labels': '2d'}}}, "data.full.labels is '2d'"),
     ({'data': {'weak': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),
     ({'data': {'val': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),

@@ -19,12 +19,41 @@ def test_a_row_is_run_by_one_process_at_a_time(tmp_path):
     pass
 
 
+def _record(metrics, chance, labelled=5):
+  return {
+    'metrics': metrics,
+    'chance': chance,
+    'num_test': 5,
+    'num_test_3d': labelled,
+  }
+
+
+def test_what_can_not_be_measured_has_no_column_and_is_told():
+  seen = {'keypoints_2d_px': 1.5, 'pck_2d_5px': 90.0}
+  text = format_results({'a': _record(seen, {}, 0)}, {'a': 'x'})
+  heading, _, row, _, told = text.splitlines()
+  cells = [[c.strip() for c in line.split('|')[1:-1]] for line in (heading, row)]
+  assert cells == [['row', '2D px', 'PCK 5 px %'], ['a', '1.50', '90.0']]
+  assert told.startswith('0 of 5 test hands have 3D labels') and 'limits.path' in told
+  judged = seen | {'hands_within_limits': 50.0, 'broken_limits': 2.0}
+  text = format_results({'a': _record(judged, {}, 0)}, {'a': 'x'})
+  assert 'limits.path' not in text and '| 2.00' in text
+  text = format_results(
+    {'a': _record({'depth_mm': 3.0}, {'depth_mm': 9.0}, 2)}, {'a': 'x'}
+  )
+  assert text.endswith(
+    '2 of 5 test hands have 3D labels of root joint and reference '
+    'bone: errors in 3D are those of these hands.'
+  )
+
+
 def test_the_table_has_a_line_of_chance_under_each_group():
-  lines = format_results(
-    {'a': {'depth_mm': 1.234, 'auc_0_50': 0.5}, 'b': {'depth_mm': 2}, 'c': {}},
-    {'x': {'depth_mm': 30}, 'y': {'depth_mm': 40}},
-    {'a': 'x', 'b': 'y', 'c': 'x'},
-  ).splitlines()
+  records = {
+    'a': _record({'depth_mm': 1.234, 'auc_0_50': 0.5}, {'depth_mm': 30}),
+    'b': _record({'depth_mm': 2}, {'depth_mm': 40}),
+    'c': _record({}, {'depth_mm': 30}),
+  }
+  lines = format_results(records, {'a': 'x', 'b': 'y', 'c': 'x'}).splitlines()
   assert [line.split('|')[1].strip() for line in lines[2:]] == [
     'a',
     'c',

@@ -221,3 +221,30 @@ def test_the_filter_keeps_still_hands_still_and_follows_moving_ones():
   moving = OneEuroFilter()
   followed = np.stack([moving(x, i / 30) for i, x in enumerate(ramp)])
   assert np.abs(followed[-1] - ramp[-1]).max() < 0.05  # less than 50 ms behind
+
+
+@pytest.mark.parametrize('labelled', [0, 2])
+def test_the_size_of_hands_is_that_of_tested_hands_with_3d_labels(labelled, tmp_path):
+  examples_ = [examples.make_example(i, size=SIZE) for i in range(4)]
+  truth = np.full((4, 21, 3), np.nan, np.float32)
+  for i in range(labelled):
+    truth[i] = 1000 * examples_[i]['joints_3d']
+  np.savez(
+    tmp_path / 'predictions.npz',
+    visibility=np.ones((4, 21)),
+    has_joints_3d=np.arange(4) < labelled,
+    joints_3d_true=truth,
+    keypoints_2d_true=np.stack([e['keypoints_2d'] for e in examples_]),
+  )
+  row = types.SimpleNamespace(config=CONFIG, folder=tmp_path)
+  framing = Framing.of(row)
+  assert framing.count == labelled and framing.crop_scale > 1
+  if labelled:
+    bones = [bone_of(e['joints_3d']) for e in examples_[:labelled]]
+    found = predictor.HandPosePredictor(row, framing).bone_length
+    assert found == pytest.approx(np.median(bones), rel=1e-5)
+  else:
+    with pytest.raises(ValueError, match='how large hands are: give --bone-length'):
+      predictor.HandPosePredictor(row, framing)
+    given = predictor.HandPosePredictor(row, framing, bone_length=0.03)
+    assert given.bone_length == 0.03

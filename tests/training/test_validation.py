@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax import models, pose25d
+from bmc_jax import limits, models, pose25d
 from bmc_jax.data import sources
 from bmc_jax.data.example import drop_joints_3d, stack_examples
 from bmc_jax.training import defaults, validation
@@ -35,6 +35,26 @@ class Oracle(nn.Module):
       root_depth_replaced=jnp.full(true.root_depth.shape, self.replaced),
       joints_3d=joints,
       conditioning=true.scale,
+    )
+
+
+class Blind(nn.Module):
+  """Sees 2D keypoints, 3 px off, and gives every hand the same depths."""
+
+  @nn.compact
+  def __call__(self, batch, train):
+    points = batch['keypoints_2d'] + jnp.array([[[3.0, 0.0]]])
+    depth = jnp.broadcast_to(jnp.linspace(0, 1, 21)[None], points.shape[:2])
+    root = jnp.full(len(points), 15.0)
+    joints = pose25d.lift(points, depth, root, batch['intrinsics'])
+    return models.PoseOutput(
+      keypoints_2d=points,
+      relative_depth=depth,
+      root_depth_calculated=root,
+      root_depth=root,
+      root_depth_replaced=root < 0,
+      joints_3d=joints,
+      conditioning=root,
     )
 
 
@@ -163,10 +183,45 @@ def test_chance_is_the_error_of_the_median_depths():
   assert chance(predictions) == {'depth_mm': pytest.approx(np.mean(errors), rel=1e-4)}
 
 
-def test_a_test_set_without_3d_labels_is_refused_in_a_sentence():
+@pytest.fixture(scope='module')
+def clinical():
+  return limits.clinical_limits()
+
+
+def test_2d_labels_alone_measure_the_image_and_the_limits(clinical):
   source = sources.ArraySource(drop_joints_3d(_arrays()))
-  with pytest.raises(ValueError, match="open it with labels='3d'"):
-    evaluate(_config(), Oracle(), {}, source)
+  with_3d, _ = evaluate(_config(), Blind(), {}, _source())
+  got, predictions = evaluate(_config(), Blind(), {}, source, clinical)
+  assert set(got) == {
+    *('keypoints_2d_px', 'keypoints_2d_percent'),
+    *('pck_2d_2px', 'pck_2d_5px', 'pck_2d_10px'),
+    *('hands_within_limits', 'broken_limits'),
+  }
+  assert got['keypoints_2d_px'] == pytest.approx(with_3d['keypoints_2d_px'])
+  assert [got[f'pck_2d_{px}px'] for px in (2, 5, 10)] == [0, 100, 100]
+  assert got['hands_within_limits'] == 0 and got['broken_limits'] >= 1
+  assert np.isnan(predictions['joints_3d_true']).all()
+  assert np.isfinite(predictions['joints_3d']).all()
+  assert chance(predictions) == {}
+  without, _ = evaluate(_config(), Blind(), {}, source)
+  assert set(got) - set(without) == {'hands_within_limits', 'broken_limits'}
+
+
+def test_errors_in_3d_are_those_of_the_hands_that_have_3d_labels():
+  arrays = _arrays()
+  keep = np.arange(13) % 2 == 0
+  mixed = drop_joints_3d(arrays, keep)
+  mixed['visibility'] = arrays['visibility'].copy()
+  mixed['visibility'][2, 10] = 0  # without its reference bone a hand has no size
+  keep[2] = False
+  part = sources.ArraySource({name: value[keep] for name, value in mixed.items()})
+  wanted, _ = evaluate(_config(), Blind(), {}, part)
+  got, predictions = evaluate(_config(), Blind(), {}, sources.ArraySource(mixed))
+  assert predictions['has_joints_3d'].tolist() == keep.tolist()
+  for name in ('depth_mm', 'epe_pa_mm', 'auc_0_50'):
+    assert got[name] == pytest.approx(wanted[name], rel=1e-5), name
+  assert np.isfinite(list(got.values())).all() and 'pck_2d_5px' in got
+  assert np.isfinite(chance(predictions)['depth_mm'])
 
 
 def test_evaluating_again_does_not_compile_again():

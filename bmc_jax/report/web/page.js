@@ -88,7 +88,7 @@ function startViewer(viewer) {
     const fingers = [0, 1, 2, 3, 4].map((finger) => variable('--f' + finger));
     const sample = samples[select.selectedIndex];
     const truth = triples(sample.true);
-    const frame = frameOf(truth);
+    const frame = frameOf(truth.some(Boolean) ? truth : triples(sample.rows[0]));
     canvases.forEach((canvas, row) => {
       const side = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
       if (!side) return;
