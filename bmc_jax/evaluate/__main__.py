@@ -4,12 +4,15 @@ r"""Scores a prediction file by the protocol of a benchmark.
         --protocol freihand
     bmc-jax evaluate --predictions pred.json --ground-truth HO3D_v2 \
         --protocol ho3d --subset EXTRAP=extrap.txt --subset INTERP=interp.txt
+    bmc-jax evaluate --predictions pred.json --ground-truth data/tfds/my_hands \
+        --protocol 2d --limits clinical
 
 Prints a table; writes the figures as PRED_scores.json and the PCK curves as
 PRED_pck.png beside the predictions. docs/evaluation.md defines the protocols, and
 `bmc_jax.evaluate.submission` the form of the files. What looks wrong about the hands,
 such as another joint order or axes that would fit far better, is printed as a warning;
-they are scored all the same.
+they are scored all the same. `--protocol 2d` is for images with 2D labels only: errors
+in the image and, with --limits, broken limits.
 """
 
 import argparse
@@ -25,16 +28,18 @@ from bmc_jax.console.files import write_json
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
-from bmc_jax.evaluate import submission
+from bmc_jax.evaluate import doubts, image_scores, submission
 from bmc_jax.evaluate.ground_truth import read_ground_truth
 from bmc_jax.evaluate.protocols import PROTOCOLS
 from bmc_jax.evaluate.scoring import (
   draw_curves,
+  draw_pck,
   find_doubts,
   score_subsets,
   tables,
 )
 from bmc_jax.evaluate.subsets import ALL, read_subsets
+from bmc_jax.limits import open_limits
 
 
 @interrupts.told()
@@ -53,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     '--ground-truth', required=True, help='folder of original files, or a prepared one'
   )
-  parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
+  parser.add_argument(
+    '--protocol', required=True, choices=[*PROTOCOLS, image_scores.PROTOCOL]
+  )
   parser.add_argument(
     '--split', help='of the ground truth (see bmc_jax.evaluate.ground_truth)'
   )
@@ -69,18 +76,24 @@ def _parser() -> argparse.ArgumentParser:
     action='store_true',
     help='let the Procrustes alignment mirror hands, as the public code does',
   )
+  parser.add_argument(
+    '--limits', help="limits file, or 'clinical', that hands should keep (protocol 2d)"
+  )
   parser.add_argument('--out', help='folder to write to; else beside the predictions')
   return parser
 
 
 def _run(flags: argparse.Namespace) -> None:
+  if flags.protocol == image_scores.PROTOCOL:
+    _run_in_image(flags)
+    return
+  if flags.limits:
+    raise ValueError(
+      f'--limits is for --protocol {image_scores.PROTOCOL}; `bmc-jax plausibility` '
+      'compares any hands with limits.'
+    )
   protocol = PROTOCOLS[flags.protocol]
-  path = Path(flags.predictions).expanduser()
-  out = Path(flags.out).expanduser() if flags.out else path.parent
-  scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
-  lists = [text.partition('=')[2] for text in flags.subset]
-  for file in (scores, curves):
-    check_output(file, inputs=[path, flags.ground_truth, *lists])
+  scores, curves = _outputs(flags)
   if flags.allow_reflection:
     protocol = protocol.with_reflections()
   truth = read_ground_truth(flags.ground_truth, flags.protocol, flags.split)
@@ -90,18 +103,62 @@ def _run(flags: argparse.Namespace) -> None:
   for doubt in find_doubts(joints, truth, protocol):
     warn(f'{flags.predictions}: {doubt}.')
   results = score_subsets(joints, truth, protocol, subsets)
-  print(f'{protocol.title}, {flags.predictions}')
-  for table in tables(results, protocol):
+  _print_tables(flags, protocol.title, tables(results, protocol), results)
+  _write_scores(scores, flags, results)
+  draw_curves(curves, results[ALL], protocol)
+  print(curves)
+
+
+def _run_in_image(flags: argparse.Namespace) -> None:
+  """Scores by 2D labels."""
+  if flags.allow_reflection:
+    raise ValueError('--allow-reflection has no meaning where hands are not aligned.')
+  scores, curves = _outputs(flags)
+  limits = open_limits(flags.limits) if flags.limits else None
+  truth = image_scores.read_image_truth(flags.ground_truth, flags.split)
+  subsets = {ALL: np.arange(len(truth.names))} | read_subsets(flags.subset, truth.names)
+  form = submission.FORMS[image_scores.FORM]
+  joints = submission.read_predictions(flags.predictions, form, len(truth.names))
+  found = doubts.find(joints, form) or doubts.find_sides(joints, truth.is_right)
+  for doubt in found:
+    warn(f'{flags.predictions}: {doubt}.')
+  results = image_scores.score_in_image(joints, truth, subsets, limits)
+  _print_tables(flags, image_scores.TITLE, [image_scores.table(results)], results)
+  _write_scores(scores, flags, results)
+  if curve := results[ALL].get('curve'):
+    drawn = curve['thresholds_px'], curve['pck']
+    draw_pck(curves, {'projected': drawn}, 'px', image_scores.TITLE)
+    print(curves)
+
+
+def _outputs(flags: argparse.Namespace) -> tuple[Path, Path]:
+  """The files of figures and of curves, if they can be written."""
+  path = Path(flags.predictions).expanduser()
+  out = Path(flags.out).expanduser() if flags.out else path.parent
+  scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
+  lists = [text.partition('=')[2] for text in flags.subset]
+  for file in (scores, curves):
+    check_output(file, inputs=[path, flags.ground_truth, flags.limits, *lists])
+  return scores, curves
+
+
+def _print_tables(flags: argparse.Namespace, title: str, shown, results) -> None:
+  print(f'{title}, {flags.predictions}')
+  for table in shown:
     print(f'\n{format_table(table)}')
   _warn_of_left_out(results)
+
+
+def _write_scores(path: Path, flags: argparse.Namespace, results) -> None:
   about = {
     'protocol': flags.protocol,
     'predictions': flags.predictions,
     'ground_truth': flags.ground_truth,
   }
-  write_json(scores, about | {'results': results})
-  draw_curves(curves, results[ALL], protocol)
-  print(f'\n{scores}\n{curves}')
+  if flags.limits:
+    about['limits'] = flags.limits
+  write_json(path, about | {'results': results})
+  print(f'\n{path}')
 
 
 def _warn_of_left_out(results: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def read_ground_truth(
     if missing:
       raise ValueError(
         f'{folder}: {missing} of {len(truth.names)} examples have no 3D labels to '
-        'score against.'
+        'score against; --protocol 2d scores hands by 2D labels.'
       )
     return truth
   if protocol not in readers:

@@ -1,6 +1,6 @@
 """Figures of predictions by the protocol of a benchmark: numbers, text and curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,18 +151,33 @@ def tables(results: Mapping[str, Any], protocol: Protocol) -> list[list[list[str
 
 def draw_curves(path: Path, result: Mapping[str, Any], protocol: Protocol) -> None:
   """Writes a PNG with the PCK curve of each alignment, of the protocol's first area."""
+  area = next(iter(protocol.thresholds))
+  curves = {
+    f'{ALIGNMENTS[name].title} ({score[area]:.3f})': (
+      protocol.thresholds[area],
+      score['curves'][area]['pck'],
+    )
+    for name, score in result['alignments'].items()
+  }
+  draw_pck(path, curves, 'mm', f'{protocol.title}: {_COLUMNS[area][0]}')
+
+
+def draw_pck(
+  path: Path,
+  curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  unit: str,
+  title: str,
+) -> None:
+  """Writes a PNG of PCK curves: what each is called -> thresholds (t,), shares (t,)."""
   from matplotlib import figure
 
-  area = next(iter(protocol.thresholds))
   drawing = figure.Figure(figsize=(5, 3.6), layout='constrained')
   axes = drawing.add_subplot()
-  for name, score in result['alignments'].items():
-    curve = score['curves'][area]
-    label = f'{ALIGNMENTS[name].title} ({score[area]:.3f})'
-    axes.plot(curve['thresholds_mm'], 100 * np.array(curve['pck']), label=label)
-  axes.set(xlabel='distance threshold (mm)', ylabel='joints within it (%)')
-  axes.set(title=f'{protocol.title}: {_COLUMNS[area][0]}', ylim=(0, 101))
-  axes.set(xlim=np.array(protocol.thresholds[area])[[0, -1]])
+  for label, (thresholds, shares) in curves.items():
+    axes.plot(thresholds, 100 * np.array(shares), label=label)
+    axes.set(xlim=np.array(thresholds)[[0, -1]])
+  axes.set(xlabel=f'distance threshold ({unit})', ylabel='joints within it (%)')
+  axes.set(title=title, ylim=(0, 101))
   axes.grid(alpha=0.3)
   axes.legend(fontsize='small')
   with replacing(path, '.png') as partial:
