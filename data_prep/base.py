@@ -16,7 +16,8 @@ A dataset is a module `data_prep/<name>.py` with two functions and a small class
       read_records = staticmethod(read_records)
       read_example = staticmethod(read_example)
 
-and an entry of `data_prep.registry.DATASETS`. Both functions raise a ValueError or an
+and an entry of `data_prep.registry.DATASETS`, or, outside of the library, the flag
+`--module MODULE:CLASS` (`data_prep.plugins`). Both functions raise a ValueError or an
 OSError of one sentence that names the file and the remedy. Whatever concerns every
 dataset is done here: each example is checked (`data_prep.checks`), and the shards are
 written one by one (`data_prep.shards`), in several processes if need be.

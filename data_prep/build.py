@@ -4,11 +4,13 @@ r"""Prepares a dataset: reads its original files and writes ArrayRecord through 
     bmc-jax build rhd --source RHD_v1-1.zip --out ~/data --workers 8
     bmc-jax build procedural_hands --out ~/data --image-size 80 \
         --examples studio_train=4000,studio_test=500
+    bmc-jax build --module my_hands:MyHands --source DIR --out ~/data
 
 The result lies in OUT/<dataset>/<version>, with a contact sheet of some examples and a
 card beside the data. What is already there is not built again. The folder gets its name
 at the very end, so a build that was interrupted never looks complete; the next one goes
-on with the files that it had finished. docs/data.md lists the datasets and the checks.
+on with the files that it had finished. docs/data.md lists the datasets and the checks,
+and says how a module of yours builds another one.
 """
 
 import argparse
@@ -24,8 +26,8 @@ from bmc_jax.console.errors import USER_ERRORS
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.data import prepared, sources
 
-from . import archives, cards, checks, contact_sheet, folders
-from .registry import DATASETS, FLAGS, parse_names
+from . import archives, cards, checks, contact_sheet, folders, plugins
+from .registry import DATASETS, FLAGS, Dataset, parse_names
 
 EXIT_BAD_INPUT = 2
 CONTACT_SHEET = 'contact_sheet.png'
@@ -45,7 +47,7 @@ def build(
   """Builds one dataset, unless it is already there.
 
   Args:
-    name: a key of `registry.DATASETS`.
+    name: a key of `registry.DATASETS`, or MODULE:CLASS of a builder elsewhere.
     out: the folder that holds prepared datasets.
     source: the folder, or a .zip or .tar archive, of the dataset's original files.
     num_shards: files per split; None leaves it to the builder (TFDS's choice, one for
@@ -62,7 +64,7 @@ def build(
   """
   if num_shards is not None and num_shards < 1:
     raise ValueError(f'There are to be {num_shards} files per split; one is the least.')
-  dataset = DATASETS[name]
+  dataset = _find(name)
   if dataset.has_source:
     if source is None:
       raise ValueError(
@@ -77,9 +79,10 @@ def build(
   out = Path(out).expanduser().resolve()
   if any(folder.is_file() for folder in (out, *out.parents)):
     raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
-  for info in sorted((out / name).glob('[0-9]*/dataset_info.json')):
+  make = dataset.load()
+  for info in sorted((out / make.name).glob('[0-9]*/dataset_info.json')):
     prepared.read_builder(info.parent)  # which the builder reads again, if it can
-  builder = dataset.load()(data_dir=str(out), file_format='array_record', **options)
+  builder = make(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
   with folders.exclusive(path.parent, path.name):
     if path.exists():
@@ -90,6 +93,10 @@ def build(
       _prepare(builder, source, num_shards)
     _write_extras(path)
   return path
+
+
+def _find(name: str) -> Dataset:
+  return DATASETS[name] if name in DATASETS else plugins.find(name)
 
 
 def _not_applied(info, num_shards: int | None, max_bad: int | None) -> str:
@@ -160,7 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     __doc__,
     allow_abbrev=False,  # an abbreviation might be a flag of Beam
   )
-  parser.add_argument('dataset', choices=sorted(DATASETS))
+  parser.add_argument(
+    'dataset', nargs='?', choices=sorted(DATASETS), help='one of the library, or:'
+  )
+  parser.add_argument(
+    '--module', metavar='MODULE:CLASS', help='the builder of one of yours'
+  )
   parser.add_argument('--source', help='folder, .zip or .tar of the original files')
   parser.add_argument('--out', required=True, help='folder of prepared datasets')
   parser.add_argument('--num-shards', type=int, help='files per split')
@@ -201,18 +213,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     args['beam'] = unknown
   elif unknown:
     parser.error(f'unrecognized arguments: {" ".join(unknown)}')
-  name = args.pop('dataset')
+  name, module = args.pop('dataset'), args.pop('module')
+  if (name is None) == (module is None):
+    parser.error('name a dataset, or --module MODULE:CLASS for one of yours.')
+  try:
+    dataset = _find(name or module)
+  except ValueError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return EXIT_BAD_INPUT
   fixed = {key: args.pop(key) for key in ('out', 'source', 'num_shards')}
   options = {key: value for key, value in args.items() if value is not None}
-  known = DATASETS[name].flags + (READING_FLAGS if DATASETS[name].has_source else ())
+  known = dataset.flags + (READING_FLAGS if dataset.has_source else ())
   for key in options:
     if key not in known:
-      parser.error(f'{name} has no flag {_flag(key)}.')
+      parser.error(f'{name or module} has no flag {_flag(key)}.')
   compile_cache.enable()
   start = time.perf_counter()
   try:
     with interrupts.polite('what is under way is tidied up'):
-      path = build(name, **fixed, **options)
+      path = build(name or module, **fixed, **options)
   except USER_ERRORS as error:
     print(f'error: {error}', file=sys.stderr)
     return EXIT_BAD_INPUT

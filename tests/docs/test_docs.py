@@ -14,7 +14,6 @@ import pytest
 from absl import flags
 
 from bmc_jax import cli
-from bmc_jax.data_prep import registry
 from bmc_jax.training.config_files import config_from_flags
 from tests.fixtures.hands import as_users_call
 from tests.fixtures.session import ROOT
@@ -120,8 +119,6 @@ def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
     assert '--workdir' in names
     assert all(name.removeprefix('--') in flags.FLAGS for name in names)
     return
-  mine = registry.Dataset('my_hands', 'MyHands')  # of docs/data.md
-  monkeypatch.setitem(registry.DATASETS, 'my_hands', mine)
   monkeypatch.setattr(sys, 'argv', [program, *arguments])
   with pytest.MonkeyPatch.context() as patch:
     for name in ('parse_args', 'parse_known_args'):

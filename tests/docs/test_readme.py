@@ -1,6 +1,7 @@
 """The Python examples of README.md and docs/data.md do what they say."""
 
 import re
+import sys
 
 import cv2
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import sources
-from bmc_jax.data_prep import build, registry
+from bmc_jax.data_prep import build
 from tests.fixtures.examples import make_example
 from tests.fixtures.hands import degenerate_hands, random_hands
 from tests.fixtures.session import ROOT
@@ -36,19 +37,19 @@ def test_a_degenerate_prediction_does_not_spoil_the_loss_of_the_others():
 
 
 @pytest.fixture(scope='module')
-def _my_hands(tmp_path_factory):
-  """The builder of docs/data.md as one of the datasets that can be built."""
-  folder = tmp_path_factory.mktemp('modules')
+def my_hands(tmp_path_factory):
+  """A newcomer's folder with the module of docs/data.md."""
+  folder = tmp_path_factory.mktemp('newcomer')
   (folder / 'my_hands.py').write_text(example('docs/data.md', 'Your own images'))
-  with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(folder)
-    patch.setitem(build.DATASETS, 'my_hands', registry.Dataset('my_hands', 'MyHands'))
-    yield
+  yield folder
+  sys.modules.pop('my_hands', None)
+  sys.path[:] = [path for path in sys.path if path != str(folder)]
 
 
 @pytest.fixture
-def source(_my_hands, tmp_path):
+def source(my_hands, tmp_path, monkeypatch):
   """Two hands in each of the folders that the builder reads, labels in float64."""
+  monkeypatch.chdir(my_hands)
   for split in ('train', 'test'):
     folder = tmp_path / 'source' / split
     folder.mkdir(parents=True)
@@ -62,7 +63,8 @@ def source(_my_hands, tmp_path):
 
 def _build(source) -> int:
   out = source.parent / 'out'
-  return build.main(['my_hands', '--source', str(source), '--out', str(out)])
+  where = ['--source', str(source), '--out', str(out)]
+  return build.main(['--module', 'my_hands:MyHands', *where])
 
 
 def test_the_builder_makes_a_dataset(source):
