@@ -15,8 +15,11 @@ else:
   Config = ml_collections.ConfigDict
 
 # Subtrees whose keys are not those of the base config: `open_source` checks the keys of
-# sources, and rows have names.
-_FREE = ('data.full', 'data.weak', 'data.val', 'data.test', 'limits.source', 'rows')
+# sources, and rows and terms have names.
+_FREE = (
+  *('data.full', 'data.weak', 'data.val', 'data.test', 'limits.source', 'rows'),
+  'extra_terms',
+)
 
 # Conditions, and the values (or subtrees of values) that have to meet them.
 _CONDITIONS = (

@@ -1,4 +1,5 @@
-"""Values that every experiment starts from, and how rows are added to its table.
+"""Values that every experiment starts from, and how rows are added to its table,
+and terms to its loss.
 
 The model and the schedule are the paper's (ResNet-50, 128 px, SGD, step decay); the
 experiments in `configs/` override what they need.
@@ -52,6 +53,8 @@ def get_config() -> Config:
     {'keypoints_2d': 1.0, 'heatmap': 0.0, 'relative_depth': 5.0, 'root_depth': 1.0}
   )
   c.bmc = _constraints()
+  # Terms of the loss that are not of this library: `add_term` adds one.
+  c.extra_terms = ml_collections.ConfigDict()
 
   # Limits: a file or 'clinical', or the source whose 3D labels they are computed from.
   c.limits = ml_collections.ConfigDict(
@@ -200,3 +203,29 @@ def add_row(c: Config, name: str, overrides: dict, *, group: str = 'network') ->
     raise ValueError(f'The name of the row {name!r} holds a dot: leave it out.')
   c.rows[name] = ml_collections.ConfigDict({'group': group, 'overrides': overrides})
   c.run_rows = (*c.run_rows, name)
+
+
+def add_term(
+  c: Config, name: str, function: str, *, weight: float = 1.0, examples: str = 'all'
+) -> None:
+  """Adds a term to the loss, without a change to the library.
+
+  Args:
+    c: the experiment's config.
+    name: of the term; it is logged as `train/extra_NAME`.
+    function: 'MODULE:NAME' of a function of a prediction (`models.PoseOutput`) and the
+      augmented batch of b examples it was made for, that gives (b,) losses. It runs
+      under `jax.jit` and `jax.grad`; what it gives for other examples is not read.
+    weight: of the term's mean in the loss; a row may override
+      `extra_terms.NAME.weight`, and 0 leaves the term out.
+    examples: over which the mean is: 'all', those with '3d' labels, or those with '2d'
+      labels alone.
+
+  Raises:
+    ValueError: the name is no word.
+  """
+  if not name.isidentifier():
+    raise ValueError(f'The name of a term is {name!r}; it must be a word, as in fist.')
+  c.extra_terms[name] = ml_collections.ConfigDict(
+    {'function': function, 'weight': float(weight), 'examples': examples}
+  )

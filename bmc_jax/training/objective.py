@@ -13,6 +13,11 @@ from bmc_jax.models import PoseOutput
 from bmc_jax.skeleton import Array
 from bmc_jax.training import losses
 from bmc_jax.training.config import Config
+from bmc_jax.training.extra_terms import (
+  check_extra_terms,
+  compute_extra,
+  extra_weights,
+)
 
 JOINTS_FOR_BMC = ('refined', 'calculated', 'labelled')
 SHAPES = ('hull', 'box')
@@ -29,7 +34,7 @@ def trains_refiner_apart(config: Config) -> bool:
 
 
 def check_objective(config: Config) -> None:
-  """Raises ValueError if a value of `bmc` has no meaning."""
+  """Raises ValueError if a value of `bmc` or a term of the loss has no meaning."""
   bmc = config.bmc
   if bmc.joints not in JOINTS_FOR_BMC:
     raise ValueError(f'bmc.joints is {bmc.joints!r}; choose one of {JOINTS_FOR_BMC}.')
@@ -51,6 +56,7 @@ def check_objective(config: Config) -> None:
       f'bmc.ramp_start and bmc.ramp_end are {bmc.ramp_start} and {bmc.ramp_end}; they '
       'are shares of the run, 0 <= ramp_start <= ramp_end <= 1.'
     )
+  check_extra_terms(config)
 
 
 def ramp(progress: jax.Array, start: float, end: float) -> jax.Array:
@@ -65,7 +71,8 @@ def term_weights(config: Config, progress: jax.Array) -> dict:
   constraints = bmc.weights.to_dict() | {'mirror': bmc.mirror}
   if trains_refiner_apart(config):
     constraints['root_depth'] = config.loss.root_depth
-  return config.loss.to_dict() | {f'bmc_{k}': gate * v for k, v in constraints.items()}
+  constraints = {f'bmc_{k}': gate * v for k, v in constraints.items()}
+  return config.loss.to_dict() | constraints | extra_weights(config)
 
 
 def compute_losses(
@@ -120,7 +127,7 @@ def compute_losses(
     )
   if limits is not None:
     terms |= compute_bmc(output, batch, limits, config)
-  return terms
+  return terms | compute_extra(output, batch, config)
 
 
 def compute_bmc(

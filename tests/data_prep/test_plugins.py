@@ -33,12 +33,12 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ('name', 'message'),
   [
-    ('my_hands', "'my_hands' names no dataset; one of yours is MODULE:CLASS"),
-    ('my_hands.py:MyHands', 'my_hands:MyHands for the class MyHands in my_hands.py'),
+    ('my_hands', "There is no dataset 'my_hands'; there are coco_hands, dexter"),
+    ('my_hands.py:MyHands', 'my_hands:MyHands for MyHands in my_hands.py'),
     ('nowhere:Hands', 'There is no module nowhere, neither in the current folder'),
     ('plugin_fails:Hands', "The module plugin_fails fails: KeyError: 'x'"),
     ('plugin_imports:Hands', "plugin_imports fails: No module named 'nowhere_to_be"),
-    ('plugin_empty:Nope', 'There is no class Nope of the module plugin_empty'),
+    ('plugin_empty:Nope', 'plugin_empty.py) has no Nope'),
     ('plugin_empty:Hands', 'is no builder: derive it from bmc_jax.data_prep.base'),
     ('plugin_half:HalfHands', 'lacks VERSION, LICENSE, read_records, read_example'),
   ],
