@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import fail
+from bmc_jax.console.installation import how_to_add
 
 
 class Command(NamedTuple):
@@ -76,7 +77,7 @@ def _load(name: str):
       fail(str(error))
     fail(
       f'bmc-jax {name} needs a library that is missing ({error}): '
-      f"pip install 'bmc_jax[{command.extra}]'."
+      f'{how_to_add(command.extra)}.'
     )
 
 

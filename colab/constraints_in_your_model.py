@@ -13,6 +13,8 @@
 # %% [markdown]
 # # The constraints in your own model
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/)
+#
 # Your joints have their own order and unit, your model its own library. This notebook
 # makes limits from such joints and puts the loss into plain JAX, Equinox and Flax NNX.
 
@@ -27,16 +29,30 @@ import pathlib
 import subprocess
 import sys
 
-if importlib.util.find_spec('bmc_jax') is None:
+EXTRA = 'train'
+NEEDED = (
+  *('bmc_jax', 'PIL', 'absl', 'array_record', 'cv2', 'flatbuffers', 'flax', 'grain'),
+  *('importlib_resources', 'matplotlib', 'ml_collections', 'optax', 'orbax'),
+  *('safetensors', 'simplejpeg', 'tensorboardX', 'tensorflow_datasets', 'tqdm'),
+)
+missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+if missing:
   source = os.environ.get('BMC_JAX_REPOSITORY', REPOSITORY) or '..'
   if pathlib.Path(source, 'pyproject.toml').exists():  # a clone, such as this one
-    package = f'{pathlib.Path(source).resolve()}[train]'
+    package = [f'{pathlib.Path(source).resolve()}[{EXTRA}]']
   elif source != '..':
-    package = f'bmc_jax[train] @ git+{source}'
+    package = [f'bmc_jax[{EXTRA}] @ git+{source}']
+  elif 'bmc_jax' not in missing:  # from where it was installed
+    from bmc_jax.console import installation
+
+    package = installation.pip_arguments(EXTRA)
   else:
+    package = []
+  if not package:
     raise ValueError('Fill in REPOSITORY: the address of your copy of bmc_jax.')
+  print('Missing:', ', '.join(missing))
   # Keeps the JAX that a GPU or TPU runtime has.
-  subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', package], check=True)
+  subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', *package], check=True)
 
 REDUCED = os.environ.get('BMC_JAX_NOTEBOOKS') == 'reduced'  # for a quick check
 

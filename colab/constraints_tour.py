@@ -13,6 +13,8 @@
 # %% [markdown]
 # # A tour of the biomechanical constraints
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/)
+#
 # `bmc_jax.constraints` tells how far a 3D hand is from being one: the lengths of its
 # bones, the shape of its palm, the angles of its joints (Spurr et al., ECCV 2020,
 # section 3.1). Everything is a pure function that you can `jit`, `vmap` and
@@ -30,16 +32,26 @@ import pathlib
 import subprocess
 import sys
 
-if importlib.util.find_spec('bmc_jax') is None:
+EXTRA = 'viz,repair'
+NEEDED = ('bmc_jax', 'matplotlib', 'optax')
+missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+if missing:
   source = os.environ.get('BMC_JAX_REPOSITORY', REPOSITORY) or '..'
   if pathlib.Path(source, 'pyproject.toml').exists():  # a clone, such as this one
-    package = f'{pathlib.Path(source).resolve()}[viz,repair]'
+    package = [f'{pathlib.Path(source).resolve()}[{EXTRA}]']
   elif source != '..':
-    package = f'bmc_jax[viz,repair] @ git+{source}'
+    package = [f'bmc_jax[{EXTRA}] @ git+{source}']
+  elif 'bmc_jax' not in missing:  # from where it was installed
+    from bmc_jax.console import installation
+
+    package = installation.pip_arguments(EXTRA)
   else:
+    package = []
+  if not package:
     raise ValueError('Fill in REPOSITORY: the address of your copy of bmc_jax.')
+  print('Missing:', ', '.join(missing))
   # Keeps the JAX that a GPU or TPU runtime has.
-  subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', package], check=True)
+  subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', *package], check=True)
 
 REDUCED = os.environ.get('BMC_JAX_NOTEBOOKS') == 'reduced'  # for a quick check
 

@@ -9,6 +9,8 @@ the same paths, as on a shared disk.
 from collections.abc import Sequence
 from pathlib import Path
 
+from bmc_jax.console.installation import how_to_add
+
 from . import shards as shards_lib
 
 
@@ -35,7 +37,7 @@ def write_all(
     )
   except ImportError as error:
     raise ValueError(
-      f'Apache Beam is not installed ({error}); pip install "bmc_jax[beam]".'
+      f'Apache Beam is not installed ({error}): {how_to_add("beam")}.'
     ) from error
   with beam.Pipeline(options=pipeline_options.PipelineOptions(list(flags))) as pipeline:
     elements = pipeline | 'Shards' >> beam.Create(shards)

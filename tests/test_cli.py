@@ -12,6 +12,7 @@ import pytest
 
 import bmc_jax
 from bmc_jax import cli
+from bmc_jax.console.installation import how_to_add
 from tests.fixtures.hands import random_hands
 from tests.fixtures.session import ROOT
 
@@ -107,4 +108,4 @@ def test_a_missing_library_is_told_with_its_extra(
   monkeypatch.setitem(sys.modules, library, None)
   status, _, err = _run(capsys, name, '--help')
   assert status == 2 and err.count('\n') == 1
-  assert f"pip install 'bmc_jax[{extra}]'" in err and library in err
+  assert f'{how_to_add(extra)}.' in err and f'[{extra}]' in err and library in err

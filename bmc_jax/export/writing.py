@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bmc_jax import __version__
 from bmc_jax.console.files import write_json
+from bmc_jax.console.installation import how_to_add
 from bmc_jax.console.outputs import replacing
 from bmc_jax.export import parity, signature
 from bmc_jax.training.trained_row import TrainedRow
@@ -50,8 +51,8 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
       write_json(description_of(out), about)
   except ImportError as error:
     raise ValueError(
-      f'The format {form} needs a library that is missing ({error}): pip install '
-      f"'bmc_jax[{form}]', best in an environment of its own (docs/export.md)."
+      f'The format {form} needs a library that is missing ({error}): '
+      f'{how_to_add(form)}, best in an environment of its own (docs/export.md).'
     ) from None
   return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax.console.errors import warn
+from bmc_jax.console.installation import how_to_add
 from bmc_jax.limits.evidence import MIN_BEND, palm_bend
 from bmc_jax.predict.boxes import Hand
 
@@ -79,7 +80,7 @@ class HandDetector:
       )
     except ImportError as error:
       raise ValueError(
-        f"The detector needs MediaPipe ({error}): pip install 'bmc_jax[detector]'."
+        f'The detector needs MediaPipe ({error}): {how_to_add("detector")}.'
       ) from None
     options = vision.HandLandmarkerOptions(
       base_options=BaseOptions(model_asset_path=str(file)), num_hands=MAX_HANDS

@@ -3,7 +3,7 @@
     repair = jax.jit(bmc_jax.repair.repair, static_argnames=('keep', 'num_steps'))
     joints_3d = repair(joints_3d, hand_limits).joints
 
-Not part of the pure core, since it needs optax: `pip install 'bmc_jax[repair]'`.
+Not part of the pure core, since it needs optax (the extra `repair`).
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bmc_jax import constraints, geometry
+from bmc_jax.console.installation import how_to_add
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.scale_fit import fit_scale
 from bmc_jax.skeleton import Array, as_float, check_joints
@@ -21,7 +22,7 @@ try:
   import optax
 except ImportError as error:
   raise ImportError(
-    "bmc_jax.repair needs optax, which is not installed: pip install 'bmc_jax[repair]'."
+    f'bmc_jax.repair needs optax, which is not installed: {how_to_add("repair")}.'
   ) from error
 
 KEEP = ('nothing', 'projection')

@@ -3,14 +3,18 @@
 `make notebooks` runs them.
 """
 
+import importlib.metadata
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import tomllib
 
 import jupytext
 import pytest
 
+from bmc_jax.console import installation
 from tests.fixtures.session import ROOT
 
 FOLDER = ROOT / 'colab'
@@ -69,6 +73,51 @@ def test_the_first_cell_installs_from_an_address_a_path_or_its_own_clone(
   assert given[0].startswith(clone)
   with pytest.raises(ValueError, match='Fill in REPOSITORY'):
     _installed(name, monkeypatch)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_single_library_that_is_missing_is_installed(name, monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)  # no clone: from where the library was installed
+  calls = []
+  monkeypatch.setattr(subprocess, 'run', lambda command, check: calls.append(command))
+  monkeypatch.delenv('BMC_JAX_REPOSITORY', raising=False)
+  found = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util, 'find_spec', lambda name: None if name == 'optax' else found(name)
+  )
+  kept = ['bmc_jax[some] @ git+https://example.org/bmc_jax']
+  monkeypatch.setattr(installation, 'pip_arguments', lambda extra: kept)
+  exec(code_cells(name)[0], {})
+  assert [command[5:] for command in calls] == [kept]
+  monkeypatch.setattr(installation, 'pip_arguments', lambda extra: [])
+  with pytest.raises(ValueError, match='Fill in REPOSITORY'):
+    exec(code_cells(name)[0], {})
+
+
+def _libraries(extras: str) -> set[str]:
+  """The distributions of extras, as pyproject.toml names them."""
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+  found = set()
+  for extra in extras.split(','):
+    for requirement in project['optional-dependencies'][extra]:
+      name, inner = re.match(r'([\w-]+)(?:\[(.*?)\])?', requirement).groups()
+      found |= _libraries(inner) if name == 'bmc_jax' else {name}
+  return found
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_first_cell_looks_for_all_libraries_of_its_extra(name, monkeypatch):
+  variables: dict = {}
+  monkeypatch.setattr(subprocess, 'run', lambda *_, **__: None)
+  exec(code_cells(name)[0], variables)
+  modules: dict[str, set[str]] = {}
+  for module, names in importlib.metadata.packages_distributions().items():
+    for each in names:
+      modules.setdefault(each.lower().replace('_', '-'), set()).add(module)
+  for library in _libraries(variables['EXTRA']):
+    assert modules[library.lower().replace('_', '-')] & set(variables['NEEDED']), (
+      library
+    )
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from bmc_jax.console.installation import how_to_add
 from bmc_jax.data_prep import build as build_lib
 from bmc_jax.data_prep import registry
 from tests.fixtures import toy_dataset
@@ -52,7 +53,7 @@ def test_what_a_pipeline_finds_wrong_is_one_sentence(source, tmp_path, capsys):
 def test_without_beam_the_remedy_is_named(source, tmp_path, monkeypatch, capsys):
   monkeypatch.setitem(sys.modules, 'apache_beam', None)
   assert _build(source, tmp_path / 'out', '--beam') == 2
-  assert 'pip install "bmc_jax[beam]"' in capsys.readouterr().err
+  assert how_to_add('beam') in capsys.readouterr().err
 
 
 def test_flags_of_beam_are_refused_without_it(source, tmp_path, capsys):

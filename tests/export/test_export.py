@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from bmc_jax.console.installation import how_to_add
 from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.export import onnx, parity, signature, stablehlo, tflite
 from bmc_jax.export.__main__ import main
@@ -158,7 +159,7 @@ def test_a_missing_library_is_told_with_its_extra(
     monkeypatch.setitem(__import__('sys').modules, name, None)
   with pytest.raises(SystemExit):
     _export(network, '--format', form, '--out', tmp_path / f'x.{form}')
-  assert f"pip install 'bmc_jax[{form}]'" in capsys.readouterr().err
+  assert f'{how_to_add(form)}, best in an environment' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
