@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import fail
 from bmc_jax.console.installation import how_to_add
+from bmc_jax.console.parsing import did_you_mean
 
 
 class Command(NamedTuple):
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv: the arguments; None takes those of the process.
   """
   argv = list(sys.argv[1:] if argv is None else argv)
+  if argv[:1] == ['help'] and len(argv) > 1:
+    argv = [argv[1], '--help']
   if not argv or argv[0] in ('-h', '--help', 'help'):
     print(_help())
     return
@@ -57,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     return
   name, *rest = argv
   if name not in COMMANDS:
-    fail(f'there is no command {name!r}; bmc-jax has {", ".join(COMMANDS)}.')
+    question = did_you_mean(name, COMMANDS)
+    fail(f'there is no command {name!r}; bmc-jax has {", ".join(COMMANDS)}.{question}')
   sys.argv = [f'bmc-jax {name}', *rest]  # what the command reads, and writes down
   sys.exit(_load(name)())
 
@@ -92,8 +96,8 @@ def _help() -> str:
       '',
       *lines,
       '',
-      'bmc-jax COMMAND --help tells more. python -m bmc_jax.COMMAND does the same; for',
-      'train it is bmc_jax.main, for build bmc_jax.data_prep.build.',
+      'bmc-jax COMMAND --help (or bmc-jax help COMMAND) tells more. python -m',
+      'bmc_jax.COMMAND is the same; for train it is bmc_jax.main, for build bmc_jax.data_prep.build.',
     ]
   )
 

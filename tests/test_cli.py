@@ -73,7 +73,17 @@ def test_an_unknown_command_is_told_with_those_there_are(capsys):
   status, _, err = _run(capsys, 'trian')
   assert status == 2
   assert err.startswith("error: there is no command 'trian'; bmc-jax has build, train,")
-  assert err.count('\n') == 1
+  assert err.endswith('report. Did you mean train?\n') and err.count('\n') == 1
+
+
+def test_help_of_a_command_is_that_of_its_flag(capsys):
+  told = []
+  for arguments in (('help', 'plausibility'), ('plausibility', '--help')):
+    with pytest.raises(SystemExit) as end:
+      cli.main(arguments)
+    assert end.value.code == 0
+    told.append(capsys.readouterr().out)
+  assert told[0] == told[1] and told[0].startswith('usage: bmc-jax plausibility')
 
 
 def test_commands_end_with_their_own_exit_status(capsys, tmp_path):

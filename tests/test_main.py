@@ -138,6 +138,16 @@ def test_a_wrong_key_or_value_of_the_config_is_named(poses, arguments, message):
   assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize(
+  ('name', 'question'),
+  [('quickstrat', 'Did you mean quickstart?'), ('tables/phtos', 'mean tables/photos')],
+)
+def test_a_config_that_is_almost_named_is_asked_for(name, question):
+  shipped = ROOT / 'configs'
+  with pytest.raises(ValueError, match=f'nor does one of that name ship.*{question}'):
+    config_files.with_shipped(['main', f'--config={name}'], shipped)
+
+
 def _parse(poses, *arguments):
   """The config that a command line gives."""
   return config_files.config_from_flags([f'--config={TINY}:{poses}', *arguments])

@@ -1,6 +1,8 @@
 """How commands read their flags."""
 
 import argparse
+import difflib
+from collections.abc import Iterable
 
 
 def command_parser(name: str, about: str | None, **options) -> argparse.ArgumentParser:
@@ -17,3 +19,9 @@ def command_parser(name: str, about: str | None, **options) -> argparse.Argument
     formatter_class=argparse.RawDescriptionHelpFormatter,
     **options,
   )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+  """A question after the sentence that a name is unknown; '' if nothing is close."""
+  close = difflib.get_close_matches(name, list(known))
+  return f' Did you mean {" or ".join(close)}?' if close else ''

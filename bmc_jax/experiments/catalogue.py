@@ -10,6 +10,7 @@ from typing import Any
 
 from bmc_jax.configs.tables import study  # pyright: ignore
 from bmc_jax.configs.tables.rows import LABELLED, labelled  # pyright: ignore
+from bmc_jax.console.parsing import did_you_mean
 
 DATA = ('paper', 'procedural', 'poses', 'stb', 'photos', 'study')
 """The modules of `configs.tables`."""
@@ -282,6 +283,7 @@ def select(names: Sequence[str], data: str) -> list[str]:
     if name != 'all' and name not in TABLES:
       raise ValueError(
         f'There is no experiment {name!r}; there are {", ".join(TABLES)}, and all.'
+        + did_you_mean(name, TABLES)
       )
     if name != 'all' and data not in TABLES[name].data:
       raise ValueError(

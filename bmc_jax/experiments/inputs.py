@@ -109,7 +109,13 @@ def check_inputs(rows: Mapping[str, Config], trained: Container[str]) -> set[str
     if config.save_weights:
       _check_save_weights(config)
     if name not in trained:
-      next(open_train_batches(config, open_source, num_threads=0))
+      batch = next(open_train_batches(config, open_source, num_threads=0))
+      # Of a batch that is mixed the fully labelled source has half.
+      if not np.any(batch['has_joints_3d']) and hosts.is_first():
+        warn(
+          f'row {name!r}: no example of its first batch has 3D labels, from which '
+          'depth is learned: look at data.full.'
+        )
       if config.init_from:
         options = json.dumps(model_options(config))
         check_start(config.init_from, options, config.image_size)

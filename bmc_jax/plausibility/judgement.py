@@ -101,9 +101,15 @@ class Judgement:
     within = int(np.sum(self.found.judged & ~self.broken.any(axis=1)))
     without = int(np.sum(self.poses.complete & ~self.found.judged))
     verb = 'is' if without == 1 else 'are'
-    flat = f' {without} of no size {verb} not judged.' if without else ''
+    flat = (
+      f' {without} of no size (all joints at one place) {verb} not judged.'
+      if without
+      else ''
+    )
     share = f' ({within / judged:.1%})' if judged else ''
     kept = f'{within} of {judged} hands{share} keep all limits.'
+    if not judged:
+      kept = 'No hand could be judged.'
     return f'{self.poses.describe()}{flat} {kept}'
 
 

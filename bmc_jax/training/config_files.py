@@ -10,6 +10,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from bmc_jax.console.parsing import did_you_mean
 from bmc_jax.training import defaults
 from bmc_jax.training.config import Config, check_keys, check_known, override_rows
 
@@ -92,9 +93,12 @@ def _find(value: str, shipped: Path) -> str:
     return value
   if not file.is_file() or file.name.startswith('_'):
     known = sorted(path.stem for path in shipped.glob('[a-z]*.py'))
+    tables = [f'tables/{path.stem}' for path in shipped.glob('tables/[a-z]*.py')]
+    here = [str(path) for path in Path(name).parent.glob('*.py')]
     raise ValueError(
       f'There is no config file {name!r}, nor does one of that name ship; there are '
       f'{", ".join(known)}, and tables/NAME.'
+      + did_you_mean(name, [*known, *tables, *here])
     )
   return f'{file}{colon}{rest}'
 

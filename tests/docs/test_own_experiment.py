@@ -63,11 +63,15 @@ def test_the_recipe_for_your_own_photos_trains_and_is_tested(newcomer, capsys):
     assert row.init_from and row.augment.rotation > 0, name
   # The pretrained weights fit, there are batches, and a test set.
   assert inputs.check_inputs(rows, trained=()) == set(rows)
-  results = run_experiment(
-    config_from_flags([CONFIG, *SMALL]), 'runs/mine', write_page=False
-  )
+  config = config_from_flags([CONFIG, *SMALL])
+  with config.unlocked():
+    config.data.val = config.data.test
+  results = run_experiment(config, 'runs/mine', write_page=False)
   assert set(results) == {'2D only'}
   found = results['2D only']
   assert np.isfinite(list(found.values())).all()
   assert {'keypoints_2d_px', 'pck_2d_5px', 'hands_within_limits'} < set(found)
+  log = (newcomer / 'runs/mine/rows/2d_only/metrics.csv').read_text()
+  assert {f'eval/{name}' for name in found} < set(log.splitlines()[0].split(','))
+  assert 'eval/depth_mm' not in log and 'nan' not in log
   assert '0 of 2 test hands have 3D labels' in capsys.readouterr().out

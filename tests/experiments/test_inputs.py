@@ -134,3 +134,16 @@ def test_limits_come_from_hands_with_all_3d_labels_and_the_others_are_counted(
   )
   assert _limits(config, tmp_path).metadata.num_poses == 35
   assert 'limits are fitted on 35 of the 40 hands' in capsys.readouterr().err
+
+
+def test_rows_without_any_3d_label_are_told(poses, monkeypatch, capsys):
+  rows = row_configs(tiny_config.get_config(poses))
+  inputs.check_inputs(rows, trained=())
+  assert not capsys.readouterr().err
+  open_source = inputs.sources.open_source
+  monkeypatch.setattr(
+    inputs.sources, 'open_source', lambda spec: open_source({**spec, 'labels': '2d'})
+  )
+  assert inputs.check_inputs(rows, trained=()) == set(rows)
+  told = capsys.readouterr().err.splitlines()
+  assert len(told) == 2 and 'no example of its first batch has 3D labels' in told[0]

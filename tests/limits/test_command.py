@@ -128,7 +128,7 @@ def test_plausibility_names_what_is_wrong_with_a_hand(folder, capsys):
   plausibility_main(f'{command} --out all.json --out all.csv'.split())
   text = capsys.readouterr().out
   assert '30 hands, 1 of them with missing joints, left out' in text
-  assert '1 of no size is not judged. 27 of 28 hands' in text
+  assert '(all joints at one place) is not judged. 27 of 28 hands' in text
   found = re.search(r'hand 4: index DIP-tip length \+([\d.]+) mm', text)
   scale = np.linalg.norm(hands[4, 10] - hands[4, 9])
   length = np.linalg.norm(hands[4, 8] - hands[4, 7]) / scale
@@ -204,7 +204,10 @@ def test_hands_of_no_size_are_told_and_need_no_figure(folder, capsys):
   np.save('points.npy', np.zeros((3, 21, 3)))
   plausibility_main('points.npy --limits clinical --out page.html'.split())
   text = capsys.readouterr().out
-  assert '3 of no size are not judged. 0 of 0 hands keep all limits.' in text
+  assert (
+    '3 of no size (all joints at one place) are not judged. No hand could be judged.'
+    in text
+  )
   assert 'limit  ' not in text, 'no table without rows'
   limits_main('show clinical --poses points.npy --out page.html'.split())
 
