@@ -96,8 +96,9 @@ def _help() -> str:
       '',
       *lines,
       '',
-      'bmc-jax COMMAND --help (or bmc-jax help COMMAND) tells more. python -m',
-      'bmc_jax.COMMAND is the same; for train it is bmc_jax.main, for build bmc_jax.data_prep.build.',
+      'bmc-jax COMMAND --help tells more, as does bmc-jax help COMMAND. The same is',
+      'python -m bmc_jax.COMMAND; for train it is bmc_jax.main, for build',
+      'bmc_jax.data_prep.build.',
     ]
   )
 
