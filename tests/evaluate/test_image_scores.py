@@ -42,6 +42,7 @@ def _score(photos, folder, joints, *more):
   return json.loads((folder / 'pred_scores.json').read_text())['results']
 
 
+@pytest.mark.slow
 def test_hands_of_any_size_that_project_onto_their_labels_have_no_error(
   photos, tmp_path, capsys
 ):
