@@ -67,9 +67,8 @@ _LEVELS = np.arange(1, 21).reshape(5, 4).T
 
 
 def bones(joints: Float[Array, '*b 21 3']) -> Bones:
-  """Child minus parent, in float32 at least."""
+  """Child minus parent."""
   joints = as_float(joints)
-  joints = joints.astype(jnp.promote_types(joints.dtype, jnp.float32))
   check_joints(joints)
   joints = Vector(*jnp.moveaxis(joints, (-1, -2), (0, 1)))
   return Bones(

@@ -10,6 +10,8 @@ Cameras have OpenCV axes (x right, y down, z forward). `intrinsics` are (3, 3) w
 the last row (0, 0, 1); pixel centres lie at integers.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,7 +109,9 @@ def _atan2(y, x):
     return jnp.arctan2(y, x)
   width, height = jnp.abs(x), jnp.abs(y)
   slope = jnp.minimum(width, height) / jnp.maximum(width, height)
-  angle = slope * jnp.polyval(jnp.array(_ATAN, slope.dtype), slope * slope)
+  square = slope * slope
+  # Unrolled Horner: the carry of a scan would have to be sharded as the slope is.
+  angle = slope * functools.reduce(lambda value, a: value * square + a, _ATAN)
   angle = jnp.where(height > width, jnp.pi / 2 - angle, angle)
   angle = jnp.where(x < 0, jnp.pi - angle, angle)
   return jnp.copysign(angle, y)
@@ -125,7 +129,8 @@ def _atan_polynomial(degree):
   interpolant = np.polynomial.Chebyshev.interpolate(
     lambda square: np.arctan(square**0.5) / square**0.5, degree, domain=[0, 1]
   )
-  return interpolant.convert(domain=[-1, 1], kind=np.polynomial.Polynomial).coef[::-1]
+  polynomial = interpolant.convert(domain=[-1, 1], kind=np.polynomial.Polynomial)
+  return polynomial.coef[::-1].tolist()
 
 
 _ATAN = _atan_polynomial(10)
@@ -223,9 +228,6 @@ def pixels_to_rays(
   offsets, intrinsics = as_float(offsets), as_float(intrinsics)
   check_points(offsets, 'offsets', 2, intrinsics)
   linear = intrinsics[..., None, :2, :2]  # the same for all pixels
-  # Both in focal lengths, about: the product of two would overflow in float16.
-  size = jax.lax.stop_gradient(jnp.abs(linear).max((-2, -1), keepdims=True))
-  linear, offsets = safe_divide(linear, size), safe_divide(offsets, size[..., 0])
   fx, skew_x = linear[..., 0, 0], linear[..., 0, 1]
   skew_y, fy = linear[..., 1, 0], linear[..., 1, 1]
   u, v = offsets[..., 0], offsets[..., 1]

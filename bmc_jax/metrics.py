@@ -5,6 +5,8 @@ choose what to average, mask or accumulate. Which of them a benchmark reports is
 by `bmc_jax.evaluate.protocols`.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,32 +119,57 @@ def procrustes_align(
       public evaluation code of FreiHAND and HO3D does.
 
   Returns:
-    (*b, n, 3) aligned joints, at least in float32. A hand shrunk to a point goes to
-    the true centre. The gradient is not always finite: that of the singular value
-    decomposition is undefined where singular values coincide.
+    (*b, n, 3) aligned joints. A hand shrunk to a point goes to the true centre. No
+    gradient flows through a rotation about an axis that the joints leave open: those
+    on one line, say.
   """
   x, y, weight, centre_true = _centred(joints, joints_true, visibility)
   covariance = jnp.einsum('...ni,...nj->...ij', x * weight, y)
-  u, s, vt = jnp.linalg.svd(covariance)
-  flip = jnp.ones_like(s)
-  if not allow_reflection:
-    # A reflection would turn a right hand into a left one: flip the weakest axis.
-    sign = jnp.where(jnp.linalg.det(u) * jnp.linalg.det(vt) < 0, -1.0, 1.0)
-    flip = flip.at[..., 2].set(sign)
-  rotation = jnp.einsum('...ik,...k,...kj->...ij', u, flip, vt)
+  rotation = _rotation(covariance, allow_reflection)
   spread = (x * x * weight).sum((-1, -2))
-  scale = geometry.safe_divide((s * flip).sum(-1), spread)
+  scale = geometry.safe_divide((covariance * rotation).sum((-1, -2)), spread)
   aligned = jnp.einsum('...ni,...ij->...nj', x, rotation)
   return scale[..., None, None] * aligned + centre_true
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _rotation(covariance, allow_reflection):
+  """The rotation R (*b, 3, 3) of which `sum R * covariance` is largest."""
+  u, _, vt = _signed_svd(covariance, allow_reflection)
+  return u @ vt
+
+
+def _signed_svd(covariance, allow_reflection):
+  """A singular value decomposition u, s, vt of which u vt is the rotation sought."""
+  u, s, vt = jnp.linalg.svd(covariance)
+  if allow_reflection:
+    return u, s, vt
+  # A reflection would turn a right hand into a left one: flip the weakest axis.
+  mirrors = jnp.linalg.det(u) * jnp.linalg.det(vt) < 0
+  is_weakest = jnp.broadcast_to(np.arange(3) == 2, s.shape)
+  flip = jnp.where(mirrors[..., None] & is_weakest, -1.0, 1.0)
+  return u * flip[..., None, :], s * flip, vt
+
+
+@_rotation.defjvp
+def _rotation_jvp(allow_reflection, primals, tangents):
+  """R w with (s_i + s_j) w_ij = n_ij - n_ji in the axes of the decomposition.
+
+  That of the decomposition itself is infinite where singular values coincide.
+  """
+  u, s, vt = _signed_svd(*primals, allow_reflection)
+  turn = u.mT @ tangents[0] @ vt.mT
+  turn = geometry.safe_divide(turn - turn.mT, s[..., :, None] + s[..., None, :])
+  return u @ vt, u @ turn @ vt
 
 
 def _centred(joints, joints_true, visibility):
   """Joints about the centres of the visible ones, their weights, the true centre."""
   _check_same_shape(joints, joints_true)
-  joints, joints_true = _at_least_float32(joints), _at_least_float32(joints_true)
+  joints, joints_true = as_float(joints), as_float(joints_true)
   if visibility is None:
     visibility = jnp.ones(joints.shape[:-1], joints.dtype)
-  weight = _at_least_float32(visibility)[..., None]
+  weight = as_float(visibility)[..., None]
   total = jnp.maximum(weight.sum(-2, keepdims=True), 1e-12)
   centre = (joints * weight).sum(-2, keepdims=True) / total
   centre_true = (joints_true * weight).sum(-2, keepdims=True) / total
@@ -177,10 +204,8 @@ def pck(
   Returns:
     (t,) shares in [0, 1]; NaN if no error counts.
   """
-  errors = jnp.ravel(_at_least_float32(errors))
-  weights = (
-    jnp.ones_like(errors) if mask is None else jnp.ravel(_at_least_float32(mask))
-  )
+  errors = jnp.ravel(as_float(errors))
+  weights = jnp.ones_like(errors) if mask is None else jnp.ravel(as_float(mask))
   within = errors[:, None] <= jnp.asarray(thresholds, errors.dtype)[None]
   return jnp.where(within, weights[:, None], 0).sum(0) / weights.sum()
 
@@ -193,7 +218,7 @@ def auc(
   Raises:
     ValueError: as many thresholds as values of the curve are needed.
   """
-  pck_curve = _at_least_float32(pck_curve)
+  pck_curve = as_float(pck_curve)
   thresholds = jnp.asarray(thresholds, pck_curve.dtype)
   if pck_curve.shape != thresholds.shape:
     raise ValueError(
@@ -226,12 +251,6 @@ def joint_mean_pck(
   curves = jax.vmap(pck, in_axes=(1, None, 1))(as_float(errors), thresholds, mask)
   labelled = (jnp.asarray(mask) > 0).any(axis=0)
   return jnp.mean(curves, axis=0, where=labelled[:, None])
-
-
-def _at_least_float32(x):
-  """For sums over many joints, and decompositions: both are too much for 16 bits."""
-  x = as_float(x)
-  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _difference(a, b):

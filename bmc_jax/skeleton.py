@@ -63,9 +63,31 @@ CAMERA_AXES: dict[str, tuple[int, int, int]] = {
 
 
 def as_float(x: ArrayLike) -> jax.Array:
-  """A JAX array of floats: integers and nested lists become the default float."""
+  """A JAX array of floats, float32 at least: what the pure functions compute in.
+
+  Integers and nested lists become the default float. In float16 squares under 6e-8
+  and over 65,504 are lost: those of bones in metres, and of pixels.
+  """
   x = jnp.asarray(x)
-  return x.astype(jnp.result_type(x, float))
+  if x.dtype == jnp.float16:
+    return _from_float16(x)
+  return x.astype(jnp.promote_types(jnp.result_type(x, float), jnp.float32))
+
+
+@jax.custom_vjp
+def _from_float16(x):
+  """To float32; on the way back a gradient beyond 65,504 is cut to that, or it would
+  become infinite. JAX has no forward mode for that, so float16 has none here.
+  """
+  return x.astype(jnp.float32)
+
+
+def _to_float16(_, gradient):
+  limit = float(jnp.finfo(jnp.float16).max)
+  return (jnp.clip(gradient, -limit, limit).astype(jnp.float16),)
+
+
+_from_float16.defvjp(lambda x: (x.astype(jnp.float32), None), _to_float16)
 
 
 def check_joints(joints: Array, name: str = 'joints', last: int | None = 3) -> None:

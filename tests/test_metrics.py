@@ -154,6 +154,7 @@ def test_alignments_of_degenerate_hands_are_finite_with_their_gradients():
     'size': lambda x, y: metrics.rescale(x, np.asarray(3, np.float32)),
     'centroid': metrics.centroid_align,
     'scale': lambda x, y: metrics.centroid_align(x, y, with_scale=True),
+    'procrustes': metrics.procrustes_align,
   }
   for hand in (np.zeros((21, 3)), np.ones((21, 3)), true * [1, 0, 0], true):
     hand = hand.astype(np.float32)
@@ -165,6 +166,20 @@ def test_alignments_of_degenerate_hands_are_finite_with_their_gradients():
   broken[3] = np.nan
   for align in alignments.values():
     assert np.isnan(align(broken, true)[3]).all()
+
+
+def test_the_gradient_of_the_alignment_matches_central_differences(x64):
+  noisy, true = _pairs(11, 2)
+  noisy[1] *= [-1, 1, 1]  # a left hand, which is not mirrored
+
+  @jax.jit
+  def error(x):
+    return (metrics.epe(metrics.procrustes_align(x, true), true) ** 3).sum()
+
+  direction, step = np.random.default_rng(12).normal(size=noisy.shape), 1e-5
+  slope = (error(noisy + step * direction) - error(noisy - step * direction)) / step
+  gradient = jax.grad(error)(noisy)
+  np.testing.assert_allclose((gradient * direction).sum(), slope / 2, rtol=1e-6)
 
 
 def test_means_over_joints_weigh_joints_alike_and_leave_unlabelled_ones_out():

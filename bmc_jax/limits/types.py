@@ -195,4 +195,4 @@ def as_boxes(limits: HandLimits) -> HandLimits:
   low, high = low[..., None, :], high[..., None, :]
   is_high = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
   is_high = is_high.reshape((1,) * (low.ndim - 2) + is_high.shape)
-  return dataclasses.replace(limits, hulls=low + is_high * (high - low))
+  return dataclasses.replace(limits, hulls=low * (1 - is_high) + high * is_high)

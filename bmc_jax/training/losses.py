@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bmc_jax import constraints, pose25d
 from bmc_jax.limits import HandLimits
-from bmc_jax.skeleton import Array
+from bmc_jax.skeleton import Array, as_float
 
 
 def keypoints_2d_loss(
@@ -32,6 +32,7 @@ def keypoints_2d_loss(
   Returns:
     (*b,), 0 where no keypoint is visible.
   """
+  keypoints_2d, target, visibility = map(as_float, (keypoints_2d, target, visibility))
   target = jnp.where(visibility[..., None] > 0, target, keypoints_2d)
   error = jnp.abs(keypoints_2d - target).mean(-1) * (2 / image_size)
   return _mean_of_visible(error, visibility)
@@ -57,6 +58,7 @@ def heatmap_loss(
   Returns:
     (b,) nats, mean over the keypoints that count.
   """
+  logits, target, visibility = map(as_float, (logits, target, visibility))
   cells = logits.shape[1]
   place = (target + 0.5) * (cells / image_size) - 0.5  # in cells
   grid = jnp.arange(cells, dtype=logits.dtype)[None, :, None]
@@ -84,6 +86,9 @@ def relative_depth_loss(
   Returns:
     (*b,) reference bones, 0 where no joint is visible.
   """
+  relative_depth, target, visibility = map(
+    as_float, (relative_depth, target, visibility)
+  )
   target = jnp.where(visibility > 0, target, relative_depth)
   return _mean_of_visible(jnp.abs(relative_depth - target), visibility)
 
@@ -92,7 +97,7 @@ def root_depth_loss(
   root_depth: Float[Array, '*b'], target: Float[Array, '*b']
 ) -> Float[Array, '*b']:
   """L1 error of the refined root depth: (*b,) and (*b,), both in reference bones."""
-  return jnp.abs(root_depth - target)
+  return jnp.abs(as_float(root_depth) - as_float(target))
 
 
 def root_depth_of_bones(
@@ -153,6 +158,7 @@ def mirrored_is_more_plausible(
   Returns:
     (*b,), 1 or 0.
   """
+  relative_depth = as_float(relative_depth)
 
   def loss(relative_depth):
     joints = lift_normalized(
@@ -178,6 +184,7 @@ def mirror_loss(
   Returns:
     (*b,) reference bones.
   """
+  relative_depth, mirrored = as_float(relative_depth), as_float(mirrored)
   target = jax.lax.stop_gradient(-relative_depth)
   return mirrored * jnp.abs(relative_depth - target).mean(-1)
 
@@ -198,6 +205,8 @@ def lift_normalized(
     intrinsics: (*b, 3, 3).
     reference, bounds: see `pose25d.solve_root_depth`.
   """
+  # Once: gradients in 16 bits are not to be added.
+  keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   root_depth = pose25d.solve_root_depth(
     keypoints_2d, relative_depth, intrinsics, reference=reference, bounds=bounds
   ).value
@@ -208,6 +217,7 @@ def masked_mean(values: Float[Array, '*b'], mask: Float[Array, '*b']) -> Array:
   """Mean over the examples in the mask; 0 if there is none. Values outside the mask
   may be anything, NaN included.
   """
+  values, mask = as_float(values), as_float(mask)
   values = jnp.where(mask > 0, values, 0)
   return (values * mask).sum() / jnp.maximum(mask.sum(), 1)
 
