@@ -96,7 +96,12 @@ def _select(corners, index):
   bones, fingers = (
     i.reshape(i.shape + (1,) * (index.ndim - 2)) for i in np.ogrid[:3, :5]
   )
-  return corners[0][index, bones, fingers], corners[1][index, bones, fingers]
+  # Explicitly sharded hands look them up in corners that every device has.
+  x, y = (
+    axis.at[index, bones, fingers].get(out_sharding=jax.typeof(index).sharding)
+    for axis in corners
+  )
+  return x, y
 
 
 def _nearest_edge(flexion, abduction, corners):

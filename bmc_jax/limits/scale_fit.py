@@ -1,5 +1,6 @@
 """How large a hand is, by all of its bones and the ranges of their lengths."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -35,10 +36,21 @@ def fit_scale(
   joints = as_float(joints)
   lengths = kinematics.bone_lengths(joints)
   quotients = [_quotient(lengths, bound) for bound in limits.bone_lengths]
-  ordered = jnp.sort(jnp.concatenate(quotients, axis=-1))
+  quotients = jnp.concatenate(quotients, axis=-1)
+  ordered = jnp.sort(jax.lax.stop_gradient(quotients))
+  lower, upper = (_of_value(quotients, ordered[..., i]) for i in (19, 20))
   reference = pose25d.scale_of(joints, limits.metadata.reference)
-  scale = jnp.clip(reference, ordered[..., 19], ordered[..., 20])
+  scale = jnp.clip(reference, lower, upper)
   return jnp.where(jnp.isnan(lengths).any(axis=(-1, -2)), jnp.nan, scale)
+
+
+def _of_value(quotients, value):
+  """(*b,) the value, with the gradient of the quotients (*b, 40) that have it.
+
+  JAX differentiates no sort of hands that are sharded explicitly.
+  """
+  found = quotients == value[..., None]
+  return jnp.max(quotients, axis=-1, where=found, initial=0)
 
 
 def _quotient(lengths, bound):

@@ -14,6 +14,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from bmc_jax import constraints, limits
+from tests.fixtures import core_functions
 from tests.fixtures.session import ROOT, xla_flags_for
 
 DOCUMENT = ROOT / 'docs' / 'interop.md'
@@ -143,6 +144,20 @@ def test_the_example_does_what_it_says(heading):
   CHECKS[heading](run_example(heading))
 
 
+def check_sharded_functions() -> None:
+  """Those that look things up, sort, loop or decompose: as without sharding."""
+  mesh = jax.make_mesh((4,), ('data',))
+  for name in ('fit_scale', 'procrustes_align', 'all_bones'):
+    case = core_functions.CASES[name]
+    function = jax.jit(jax.value_and_grad(core_functions.sum_of(case)))
+    arguments = [a.astype(np.float32) for a in case.arguments]
+    wanted = function(*arguments)
+    sharding = NamedSharding(mesh, P('data'))
+    got = function(*(jax.device_put(a, sharding) for a in arguments))
+    assert got[1].sharding.spec[0] == 'data'
+    _assert_same(got, jax.device_get(wanted), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_example_of_many_devices_does_on_four(tmp_path):
   program = (
@@ -150,6 +165,7 @@ def test_the_example_of_many_devices_does_on_four(tmp_path):
     'from tests.docs import test_interop as test\n'
     'result = test.run_example(test.DEVICES)\n'
     "assert len(result['automatic'][1].sharding.device_set) == 4\n"
+    'test.check_sharded_functions()\n'
     "names = ('noisy', 'automatic', 'manual')\n"
     "with open(sys.argv[1], 'wb') as file:\n"
     '  pickle.dump(jax.device_get({name: result[name] for name in names}), file)\n'
@@ -181,14 +197,3 @@ def test_shard_map_may_check_which_values_vary_over_devices():
   )
   joints = jax.ShapeDtypeStruct((4, 21, 3), np.float32)
   assert jax.eval_shape(mapped, joints).shape == (4,)
-
-
-@pytest.mark.xfail(reason='JAX gives the corners that hull_distance looks up no mesh')
-def test_the_loss_of_explicitly_sharded_hands_is_sharded_as_they_are():
-  mesh = jax.make_mesh((1,), ('data',), axis_types=(AxisType.Explicit,))
-  sharding = NamedSharding(mesh, P('data'))
-  joints = jax.device_put(np.ones((4, 21, 3), np.float32), sharding)
-  total, _ = jax.eval_shape(
-    lambda joints: constraints.bmc_loss(joints, limits.clinical_limits()), joints
-  )
-  assert total.sharding.spec == P('data')
