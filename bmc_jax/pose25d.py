@@ -16,7 +16,14 @@ from bmc_jax.root_depth import (
   check_reference,
   solve_root_depth,
 )
-from bmc_jax.skeleton import NUM_JOINTS, WRIST, Array, as_float, check_joints
+from bmc_jax.skeleton import (
+  NUM_JOINTS,
+  WRIST,
+  Array,
+  as_float,
+  check_before_camera,
+  check_joints,
+)
 
 __all__ = [
   'REFERENCE',
@@ -105,12 +112,14 @@ def to_pose25d(
     reference: the two joints of the reference bone.
 
   Raises:
-    ValueError: an argument of another shape, or a root or reference that is no joint.
+    ValueError: an argument of another shape, a root or reference that is no joint, or
+      (where values are known) joints that are not before the camera.
   """
   if root not in range(NUM_JOINTS):
     raise ValueError(f'root is {root}; it must be a joint, from 0 to 20.')
   joints_3d = as_float(joints_3d)
   scale = scale_of(joints_3d, reference)
+  check_before_camera(joints_3d, 'to_pose25d')
   depth = geometry.safe_divide(joints_3d[..., 2], scale[..., None])
   root_depth = depth[..., root]
   return Pose25D(

@@ -5,6 +5,8 @@ thumb to little, each finger from base to tip. In this order no index tables are
 needed: `joints[..., 1:, :].reshape(..., 5, 4, 3)` are the fingers.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +63,9 @@ CAMERA_AXES: dict[str, tuple[int, int, int]] = {
 `opencv` has x right, y down, z forward; `opengl` has x right, y up, z backward.
 """
 
+_MIN_DISTANCE = 0.1
+"""Of a hand's extent: nearer to the camera no joint of it can be."""
+
 
 def as_float(x: ArrayLike) -> jax.Array:
   """A JAX array of floats, float32 at least: what the pure functions compute in.
@@ -90,6 +95,13 @@ def _to_float16(_, gradient):
 _from_float16.defvjp(lambda x: (x.astype(jnp.float32), None), _to_float16)
 
 
+def is_concrete(x: Any) -> bool:
+  """Whether it is an array of numbers that this process can read."""
+  if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
+    return x.is_fully_addressable
+  return isinstance(x, np.ndarray)
+
+
 def check_joints(joints: Array, name: str = 'joints', last: int | None = 3) -> None:
   """Raises ValueError unless `joints` has the shape (*b, 21, last).
 
@@ -104,6 +116,29 @@ def check_joints(joints: Array, name: str = 'joints', last: int | None = 3) -> N
       f'{name} has the shape {shape}, but (..., 21, {last or "n"}) is needed: '
       '21 joints, wrist first, then thumb to little from base to tip '
       '(see bmc_jax.skeleton.reorder for other orders).'
+    )
+
+
+def check_before_camera(joints_3d: Array, purpose: str) -> None:
+  """Raises ValueError for hands that cannot be in the camera's frame.
+
+  Their nearest joint lies less before the camera than a tenth of their extent: as a
+  rule they are relative to the root. Traced joints pass, since nobody knows them yet.
+
+  Args:
+    joints_3d: (*b, 21, 3), any unit. NaN passes.
+    purpose: what needs the camera's frame.
+  """
+  if not is_concrete(joints_3d):
+    return
+  joints = np.asarray(joints_3d, np.float64)
+  depth, extent = joints[..., 2].min(-1), np.ptp(joints, axis=-2).max(-1)
+  wrong = depth <= _MIN_DISTANCE * extent
+  if wrong.any():
+    raise ValueError(
+      f'{purpose} needs joints in the frame of the camera, all at z > 0, but '
+      f'{wrong.sum()} of {wrong.size} hands have one at z = {depth[wrong].min():.3g}: '
+      'if they are relative to the root, add its place before the camera to them.'
     )
 
 

@@ -4,12 +4,11 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bmc_jax import pose25d
-from bmc_jax.skeleton import BONES, FINGERS
+from bmc_jax.skeleton import BONES, FINGERS, is_concrete
 
 PAIRS = tuple(f'{a}-{b}' for a, b in zip(FINGERS[:-1], FINGERS[1:], strict=True))
 """Neighbouring root bones."""
@@ -40,7 +39,7 @@ def check_leaves(leaves: Mapping[str, Any]) -> None:
   for name, leaf in leaves.items():
     if hasattr(leaf, 'shape'):
       leading[name] = _leading_axes(name, leaf.shape)
-      if _is_concrete(leaf):
+      if is_concrete(leaf):
         _check_values(name, leaf)
   if len(set(leading.values())) > 1:
     raise ValueError(f'The limits have different leading axes: {leading}.')
@@ -59,13 +58,6 @@ def _leading_axes(name, shape):
       f'{name} of the limits has the shape {shape}, but ({form}){corners} is needed.'
     )
   return shape[: -len(wanted)]
-
-
-def _is_concrete(leaf) -> bool:
-  """Whether it holds numbers that this process can read."""
-  if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer):
-    return leaf.is_fully_addressable
-  return isinstance(leaf, np.ndarray)
 
 
 def _check_values(name, leaf):

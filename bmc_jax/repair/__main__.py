@@ -87,13 +87,16 @@ def repair_all(
     Arrays (N, ...); NaN for hands with missing joints, but for `joints`.
 
   Raises:
-    ValueError: `weight` is negative or no number, or the limits are for other hands.
+    ValueError: `weight` is negative or no number, the limits are for other hands, or
+      hands whose projection is to be kept are not before the camera.
   """
   if not 0 <= weight < math.inf:
     raise ValueError(f'--weight is {weight}; it must be a number from 0 on.')
   run = jax.jit(functools.partial(repair, keep=keep, weight=weight))
   (complete,) = np.nonzero(poses.complete)
   hands = np.asarray(poses.joints_3d[complete], np.float32)
+  if keep == 'projection':
+    skeleton.check_before_camera(hands, '--keep projection')
   parts = []
   with tqdm(total=len(hands), unit='hand', dynamic_ncols=True) as bar:
     for start in range(0, len(hands), _BATCH):

@@ -16,7 +16,7 @@ from bmc_jax import constraints, geometry
 from bmc_jax.console.installation import how_to_add
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.scale_fit import fit_scale
-from bmc_jax.skeleton import Array, as_float, check_joints
+from bmc_jax.skeleton import Array, as_float, check_before_camera, check_joints
 
 try:
   import optax
@@ -92,7 +92,8 @@ def repair(
     limits: ranges and hulls.
     keep: `nothing` lets joints move freely; `projection` only along their viewing
       rays, from the origin through the joint, so that the hand looks the same to any
-      camera there. The joints must then be in the camera's frame.
+      camera there. The joints must then be in the camera's frame, all at z > 0. Under
+      `jit` nobody can see that they are not: relative to the root they hardly change.
     confidence: (*b, 21) weights w_k >= 0 of the joints, 1 if left out: proportional
       to the inverse variance of their noise, about 1 on average.
     scale: (*b,), or one for all: the length of the limits' unit (of the reference bone,
@@ -107,8 +108,9 @@ def repair(
     finite for degenerate hands; where a joint is NaN, it and the penalties stay NaN.
 
   Raises:
-    ValueError: an argument of another shape, an unknown `keep`, or limits for another
-      joint order, for left hands or not in reference bones.
+    ValueError: an argument of another shape, an unknown `keep`, limits for another
+      joint order, for left hands or not in reference bones, or (where values are known)
+      joints that are not before the camera whose projection is to be kept.
   """
   joints = as_float(joints)
   check_joints(joints)
@@ -119,6 +121,8 @@ def repair(
       f'The limits are in the unit {limits.metadata.unit!r}, but repair needs them in '
       'reference bones, as fit_limits gives them.'
     )
+  if keep == 'projection':
+    check_before_camera(joints, "keep='projection'")
   batch = joints.shape[:-2]
   confidence = 1 if confidence is None else confidence
   confidence = _broadcast('confidence', confidence, joints.shape[:-1], joints.dtype)

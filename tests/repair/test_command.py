@@ -79,6 +79,7 @@ def test_joints_stay_on_their_rays_if_asked(folder, capsys):
     ('none.npz --out x.npz', 'There is no file of joints'),
     ('hands.npz --weight -1 --out x.npz', '--weight is -1.0; it must be a number'),
     ('hands.npz --weight inf --out x.npz', '--weight is inf; it must be a number'),
+    ('hands.npz --keep projection --out x.npz', 'projection needs joints in the frame'),
     ('hands.npz --out hands.npz/x.npz', 'hands.npz/x.npz cannot be written'),
     ('hands.npz --unit m --out x.npz', 'looks like millimetres, not metres'),
   ],

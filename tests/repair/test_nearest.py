@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bmc_jax import constraints, geometry, kinematics, limits
+from bmc_jax import constraints, geometry, kinematics, limits, pose25d, skeleton
 from bmc_jax import repair as repair_lib
 from tests.fixtures.hands import (
   INTRINSICS,
@@ -16,6 +16,7 @@ from tests.fixtures.hands import (
   degenerate_hands,
   random_hands,
 )
+from tests.fixtures.whole_programs import plain
 
 COUNT = 40  # of all batches, so that few programs have to be compiled
 BONE = 0.035
@@ -103,6 +104,23 @@ def test_projection_is_kept(hands, hand_limits):
   pixels = [geometry.project(j, CAMERAS) for j in (noisy, repaired.joints)]
   np.testing.assert_allclose(*pixels, atol=0.01)
   assert np.median(repaired.displacement) > 1e-3
+
+
+def test_root_relative_joints_have_no_projection_to_keep(hands, hand_limits):
+  relative = hands - hands[:, :1]
+  for wrong in (relative, relative + [0, 0, 0.01], hands * [1, 1, -1]):
+    with pytest.raises(ValueError, match=r"^keep='projection' needs .* 40 of 40 hands"):
+      repair_lib.repair(wrong, hand_limits, keep='projection')
+  with pytest.raises(
+    ValueError, match='^to_pose25d needs .* 1 of 1 hands .* z = 0: if'
+  ):
+    with plain():
+      pose25d.to_pose25d(relative[0] * [1, 1, 0], CAMERAS[0])
+  # What is traced cannot be seen, and what is NaN is told by its result.
+  jax.eval_shape(
+    lambda x: repair_lib.repair(x, hand_limits, keep='projection'), relative
+  )
+  skeleton.check_before_camera(np.full((21, 3), np.nan), 'nothing')
 
 
 @pytest.mark.parametrize('keep', repair_lib.KEEP)
