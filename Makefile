@@ -9,6 +9,9 @@ PYTHON := $(shell $(VENV)/bin/python -c \
   'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
 endif
 WORKERS ?= 2
+# The version of the figures in docs/. On Linux it may be the build for CUDA: the one for
+# CPUs is smaller (TORCH='torch --index-url https://download.pytorch.org/whl/cpu').
+TORCH ?= torch==2.13.0
 RUN := $(VENV)/bin/python -m
 
 # Compiled programs outlive the process, so that a second run need not compile.
@@ -27,7 +30,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(IDENTITY))
 REMAKE := remake
 endif
 
-.PHONY: help venv test extras lint format notebooks docs figures dist quickstart constraints \
+.PHONY: help venv test extras torch lint format notebooks docs figures dist quickstart constraints \
   clean remake
 .DEFAULT_GOAL := help
 
@@ -68,6 +71,14 @@ extras: $(STAMP)  ## run the tests of beam, onnx and tflite, each in an environm
 	      --editable ".[train,$$extra]" beartype hypothesis pytest pytest-xdist \
 	    && .cache/$$extra/bin/python -m pytest -m "extra" -k "$$extra" $(ARGS) || exit 1; \
 	done
+
+torch: $(STAMP)  ## run what is compared with PyTorch, in an environment of its own
+	$(RUN) venv --clear .cache/torch
+	$(VENV)/bin/uv pip install --quiet --python .cache/torch/bin/python \
+	  --editable '.[train]' beartype hypothesis pytest pytest-xdist
+	.cache/torch/bin/python -m pip install --quiet $(TORCH)
+	.cache/torch/bin/python -m pytest -m "extra" -k "torch" $(ARGS)
+	.cache/torch/bin/python benchmarks/train_step.py --batch 2 --repeats 1
 
 lint: $(STAMP)  ## check style, formatting, the order of imports, and types
 	$(RUN) ruff check

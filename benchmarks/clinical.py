@@ -6,12 +6,10 @@ Prints the tables of docs/limits.md: bones and palm, then joints, each over all 
 STB and of DexYCB (left hands mirrored), and the shares of hands that keep all limits.
 """
 
-import os
-import pathlib
-
 import numpy as np
 
 from bmc_jax import limits, skeleton
+from bmc_jax.configs import SAMPLES
 from bmc_jax.joint_files.reading import read_joints
 from bmc_jax.plausibility import violations
 
@@ -19,8 +17,7 @@ POSES = {'STB': 'stb_train_joints.npy', 'DexYCB': 'dexycb_subjects01-08.npz'}
 
 
 def measure(name: str) -> violations.Violations:
-  folder = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared'))
-  file = read_joints(folder / 'data' / 'poses' / POSES[name])
+  file = read_joints(SAMPLES / 'poses' / POSES[name])
   joints = file.joints_3d
   if file.is_right is not None:
     right = file.is_right[:, None, None]

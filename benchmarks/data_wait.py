@@ -42,10 +42,10 @@ def write_dataset(folder: Path) -> str:
     image = np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
     return cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, 90))[1].tobytes()
 
-  examples = [
+  photos = [
     examples.make_example(i, size=SIDE) | {'image': photo()} for i in range(EXAMPLES)
   ]
-  return examples.prepare(folder, {'train': examples}, encoding='jpeg')
+  return examples.prepare(folder, {'train': photos}, encoding='jpeg')
 
 
 def open_batches(path: str, batch_size: int, threads: int):

@@ -13,16 +13,14 @@ spread out, once all together. Beside `fit_hull` stands trimming by depth: those
 are the most extreme in some direction.
 """
 
-import os
-import pathlib
-
 import jax
 import numpy as np
 import scipy.spatial
 
 from bmc_jax import hull, kinematics, skeleton
+from bmc_jax.configs import SAMPLES
 
-POSES = 'data/poses/dexycb_subjects01-08.npz'
+POSES = 'poses/dexycb_subjects01-08.npz'
 COUNTS = (3, 4, 6, 8, 12, 16, 24, 32, 64)
 COVERAGES = (0.999, 0.99, 0.95)
 NUM_VERTICES = 12
@@ -31,8 +29,7 @@ DISTANCE = jax.jit(hull.hull_distance)
 
 def load_angles() -> np.ndarray:
   """Joint angles (n, 5, 3, 2) of the poses, flexion within pi of its circular mean."""
-  path = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared')) / POSES
-  with np.load(path) as file:
+  with np.load(SAMPLES / POSES) as file:
     joints = skeleton.reorder(file['joints_ho3d'], 'ho3d')
     is_right = file['side_is_right'].astype(bool)[:, None, None]
   joints = np.where(is_right, joints, skeleton.mirror(joints)).astype(np.float32)

@@ -24,11 +24,11 @@ import cv2
 import jax
 import numpy as np
 
-from bmc_jax.configs import procedural
+from bmc_jax.configs import SAMPLES, procedural
 from bmc_jax.data import augment, pipeline, sources
 from bmc_jax.data_prep import build, hand_graph_cnn_real, shards, workers
 
-SOURCE = 'data/hand_graph_cnn_real/real_world_testset'
+SOURCE = 'hand_graph_cnn_real/real_world_testset'
 COPIES = 20  # of the 443 photos
 BATCH = 64
 NUM_BATCHES = 200  # for reading; those read ahead at the end are not counted
@@ -152,7 +152,7 @@ def read(source, threads: int) -> int:
 
 def main() -> None:
   cv2.setNumThreads(1)
-  folder = pathlib.Path(os.environ.get('BMC_JAX_TEST_DATA', '../shared')) / SOURCE
+  folder = SAMPLES / SOURCE
   splits = hand_graph_cnn_real.read_records(folder)
   records = [record for split in splits.values() for record in split]
   paths = [record['image'] for record in records]

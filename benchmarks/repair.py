@@ -18,9 +18,9 @@ import numpy as np
 
 from bmc_jax import limits, metrics
 from bmc_jax import repair as repair_lib
+from bmc_jax.configs import SAMPLES
 from bmc_jax.configs.lifter_rhd_to_dexycb import DEXYCB_CAMERA
 from bmc_jax.data import pose_files
-from bmc_jax.training import defaults
 
 STB_CAMERA = DEXYCB_CAMERA | {'fx': 607.92, 'fy': 607.88, 'cx': 324.22, 'cy': 236.42}
 NUM_HANDS = 1000
@@ -38,14 +38,14 @@ class Poses(NamedTuple):
 
 
 def load_dexycb() -> Poses:
-  path = str(defaults.TEST_DATA / 'poses' / 'dexycb_subjects01-08.npz')
+  path = str(SAMPLES / 'poses' / 'dexycb_subjects01-08.npz')
   load = functools.partial(pose_files.load_poses, path, camera=DEXYCB_CAMERA)
   others = load(subjects=(1, 2, 3, 4, 5, 6), every=5)['joints_3d']
   return Poses(spread(load(subjects=(7, 8))['joints_3d']), limits.fit_limits(others))
 
 
 def load_stb() -> Poses:
-  path = str(defaults.TEST_DATA / 'poses' / 'stb_train_joints.npy')
+  path = str(SAMPLES / 'poses' / 'stb_train_joints.npy')
   joints = pose_files.load_poses(path, camera=STB_CAMERA)['joints_3d']
   count = len(joints)
   earlier = limits.fit_limits(joints[: count // 2 : 5])

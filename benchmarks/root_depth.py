@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 from bmc_jax import limits, pose25d, root_depth
+from bmc_jax.configs import SAMPLES
 from bmc_jax.configs.lifter_rhd_to_dexycb import DEXYCB_CAMERA
 from bmc_jax.data import pose_files
-from bmc_jax.training import defaults
 
 STB_CAMERA = DEXYCB_CAMERA | {'fx': 607.92, 'fy': 607.88, 'cx': 324.22, 'cy': 236.42}
 BOUNDS = (3.0, 100.0)
@@ -33,7 +33,7 @@ class Poses:
 
 
 def load_dexycb() -> Poses:
-  path = str(defaults.TEST_DATA / 'poses' / 'dexycb_subjects01-08.npz')
+  path = str(SAMPLES / 'poses' / 'dexycb_subjects01-08.npz')
   load = functools.partial(pose_files.load_poses, path, camera=DEXYCB_CAMERA, every=5)
   others = load(subjects=(1, 2, 3, 4, 5, 6))['joints_3d']
   test = load(subjects=(7, 8))
@@ -42,7 +42,7 @@ def load_dexycb() -> Poses:
 
 
 def load_stb() -> Poses:
-  path = str(defaults.TEST_DATA / 'poses' / 'stb_train_joints.npy')
+  path = str(SAMPLES / 'poses' / 'stb_train_joints.npy')
   poses = pose_files.load_poses(path, camera=STB_CAMERA)
   count = len(poses['joints_3d'])
   ranges = limits.fit_limits(poses['joints_3d'][: count // 2 : 5]).bone_lengths
@@ -55,7 +55,7 @@ def load_foreign() -> Poses:
 
 
 def load_golden() -> Poses:
-  path = defaults.TEST_DATA.parent / 'golden' / 'constraints_golden.npz'
+  path = SAMPLES.parent / 'golden' / 'constraints_golden.npz'
   with np.load(path) as golden:
     names = 'joints_3d_m', 'intrinsics', 'limit_bone_lengths'
     return Poses(*(golden[name].astype(np.float32) for name in names))

@@ -19,6 +19,7 @@ from bmc_jax.training import defaults, dry_run
 IMAGES_PER_CHIP = 128
 UTILISATION = 0.2
 LATENCY = 5e-6
+DEVICES = 32
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -62,10 +63,10 @@ def ring_seconds(size: float, count: int, bandwidth: float) -> float:
 
 def main() -> None:
   config = defaults.get_config()
-  config.batch_size = 32 * IMAGES_PER_CHIP
+  config.batch_size = DEVICES * IMAGES_PER_CHIP
   config.model.pose_network.dtype = 'bfloat16'
   needs = dry_run.measure(config)
-  if needs.devices != 32:
+  if needs.devices != DEVICES:
     raise SystemExit(f'JAX sees {needs.devices} devices; set XLA_FLAGS as said above.')
   print(
     f'{IMAGES_PER_CHIP} images a chip: {needs.flops / 1e9:.0f} GFLOP and '

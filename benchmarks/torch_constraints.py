@@ -8,7 +8,7 @@ import math
 
 import torch
 
-WEIGHTS = (5.0, 0.5, 2.0)
+from bmc_jax.constraints import WEIGHTS
 
 
 def bmc_loss(joints, limits):
@@ -23,8 +23,12 @@ def bmc_loss(joints, limits):
   root = _outside(_curvatures(bones[:, :, 0], normals), curvatures)
   root = root + _outside(_root_angles(directions[:, :, 0]), root_angles)
   hull = _hull_distance(_joint_angles(directions, normals), hulls)
-  terms = (_outside(lengths, bone_lengths).mean(), root.mean(), hull.mean())
-  return sum(weight * term for weight, term in zip(WEIGHTS, terms, strict=True))
+  terms = {
+    'bone_length': _outside(lengths, bone_lengths),
+    'root_bone': root,
+    'joint_angle': hull,
+  }
+  return sum(weight * terms[name].mean() for name, weight in WEIGHTS.items())
 
 
 def _outside(x, bounds):

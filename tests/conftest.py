@@ -87,6 +87,7 @@ LIBRARIES = {
   'beam': ('apache_beam',),
   'onnx': ('jax2onnx', 'onnxruntime'),
   'tflite': ('ai_edge_litert', 'tensorflow'),
+  'torch': ('torch',),
 }
 
 # In the order in which they start; the others follow, by name.

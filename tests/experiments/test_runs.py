@@ -1,5 +1,6 @@
 """The paper's experiments start, are scored, and stop in good order."""
 
+import importlib
 import json
 import os
 import signal
@@ -101,6 +102,18 @@ def test_the_papers_experiments_start_and_are_scored(table8, capsys):
   assert {path: path.stat().st_mtime_ns for path in logs} == before
   text = (folder / 'paper' / 'table8' / 'table.md').read_text()
   assert text.strip() in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_depths_of_a_workdir_descend_the_constraints(table8, monkeypatch, capsys):
+  monkeypatch.syspath_prepend(ROOT / 'benchmarks')
+  basins = importlib.import_module('depth_basins')
+  monkeypatch.setattr(basins, 'STEPS', 2)
+  workdir = table8[1] / 'paper' / 'seed_3'
+  monkeypatch.setattr(sys, 'argv', ['depth_basins', str(workdir)])
+  basins.main()
+  _, _, *rows = capsys.readouterr().out.splitlines()
+  assert len(rows) == 5 and rows[0].startswith('| labels | 0.0 |')
 
 
 @pytest.mark.slow

@@ -1,0 +1,235 @@
+"""Every benchmark runs, over few and small inputs: none may fall behind the library."""
+
+import functools
+import importlib
+import pathlib
+import sys
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from bmc_jax import constraints, limits, repair, skeleton
+from bmc_jax.training import defaults
+from bmc_jax.training.config_files import config_from_flags
+from tests.fixtures import tiny_config
+from tests.fixtures.hands import INTRINSICS, random_hands, wild_hands
+from tests.fixtures.session import ROOT
+
+FOLDER = ROOT / 'benchmarks'
+HANDS = 40
+
+
+@pytest.fixture
+def load(monkeypatch):
+  """Imports a benchmark, without leaving its name to others."""
+  monkeypatch.syspath_prepend(FOLDER)
+  known = set(sys.modules)
+  yield lambda name, **constants: _with(
+    monkeypatch, importlib.import_module(name), constants
+  )
+  for name in set(sys.modules) - known:
+    if (FOLDER / f'{name}.py').exists():
+      del sys.modules[name]
+
+
+def _with(monkeypatch, module: types.ModuleType, constants) -> types.ModuleType:
+  monkeypatch.setattr(sys, 'argv', [module.__name__])
+  for name, value in constants.items():
+    monkeypatch.setattr(module, name, value)
+  return module
+
+
+@pytest.fixture
+def samples(tmp_path):
+  """Files of few hands, with the names and forms of the real ones."""
+  folder = tmp_path / 'data' / 'poses'
+  folder.mkdir(parents=True)
+  count = 8 * HANDS
+  joints = (0.03 * random_hands(0, count).joints + [0, 0, 0.6]).astype(np.float32)
+  np.save(folder / 'stb_train_joints.npy', joints)
+  in_ho3d = np.empty_like(joints)
+  in_ho3d[:, skeleton.JOINT_ORDERS['ho3d']] = joints
+  np.savez(
+    folder / 'dexycb_subjects01-08.npz',
+    joints_ho3d=in_ho3d,
+    side_is_right=np.ones(count, bool),
+    subject=np.repeat(np.arange(1, 9), HANDS),
+  )
+  golden = tmp_path / 'golden'
+  golden.mkdir()
+  np.savez(
+    golden / 'constraints_golden.npz',
+    joints_3d_m=joints[:HANDS],
+    intrinsics=np.broadcast_to(INTRINSICS, (HANDS, 3, 3)),
+    limit_bone_lengths=limits.fit_limits(joints).bone_lengths,
+  )
+  return tmp_path / 'data'
+
+
+def _rows(printed: str) -> list[list[str]]:
+  """The cells of the tables, without their headings."""
+  lines = [line for line in printed.splitlines() if line.startswith('|')]
+  rows = [[cell.strip() for cell in line.strip(' |').split('|')] for line in lines]
+  return [row for row in rows if any(cell[:1].isdigit() for cell in row)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('name', 'constants', 'rows'),
+  [
+    ('clinical', {}, 47),
+    ('hulls', {'COUNTS': (4, 8), 'COVERAGES': (0.95,)}, 5),
+    (
+      'repair',
+      {
+        'NUM_HANDS': HANDS,
+        'MANY_HANDS': HANDS,
+        'NOISE_MM': (5,),
+        'repair_lib': types.SimpleNamespace(KEEP=('projection',)),
+        'repair': jax.jit(
+          functools.partial(repair.repair, num_steps=2), static_argnames='keep'
+        ),
+      },
+      14,
+    ),
+    ('root_depth', {'NOISE': ((2, 0.1),)}, 4),
+  ],
+)
+def test_those_of_poses_print_their_tables(
+  name, constants, rows, load, samples, capsys
+):
+  load(name, SAMPLES=samples, **constants).main()
+  printed = _rows(capsys.readouterr().out)
+  assert len(printed) == rows
+  assert not any('nan' in cell for row in printed for cell in row)
+
+
+def test_every_benchmark_is_run_by_a_test():
+  text = pathlib.Path(__file__).read_text()
+  text += (ROOT / 'tests' / 'experiments' / 'test_runs.py').read_text()
+  text += (ROOT / 'Makefile').read_text()
+  names = {path.stem for path in FOLDER.glob('*.py')}
+  # Parts of others: the first needs a clone that is not ours to pass on.
+  names -= {'public_port', 'torch_train_step'}
+  run = {name for name in names if f"'{name}'" in text or f'/{name}.py' in text}
+  assert run == names
+
+
+def _tiny(monkeypatch, data):
+  config = tiny_config.get_config(data)
+  monkeypatch.setattr(defaults, 'get_config', config.copy_and_resolve_references)
+
+
+@pytest.mark.slow
+def test_waiting_for_data_is_measured(load, monkeypatch, capsys):
+  few = {'SIDE': 40, 'EXAMPLES': 32, 'BATCH': 8, 'RATES': (4000,), 'SECONDS': 0.1}
+  benchmark = load('data_wait', **few)
+  _tiny(monkeypatch, 'images')
+  benchmark.main()
+  pretended, network = _rows(capsys.readouterr().out)
+  assert 'pretended' in pretended[0] and float(network[1]) > 0
+
+
+@pytest.mark.slow
+def test_scaling_is_predicted(load, monkeypatch, capsys):
+  benchmark = load('scaling', DEVICES=1, IMAGES_PER_CHIP=8)
+  _tiny(monkeypatch, 'poses.npy')
+  benchmark.main()
+  rows = _rows(capsys.readouterr().out)
+  assert [int(row[0]) for row in rows] == list(benchmark.COUNTS)
+  assert rows[0][2] == '100%'
+
+
+@pytest.mark.slow
+def test_exported_formats_are_measured(load, tmp_path):
+  benchmark = load('export_latency', CALLS=1, WARM_UP=1, SIZE=32)
+  benchmark.MODELS['tiny'] = (10, 'regression')
+  assert benchmark.measure('stablehlo', 'tiny', tmp_path / 'tiny') > 0
+
+
+@pytest.mark.slow
+def test_the_first_step_is_waited_for(load, monkeypatch, capsys):
+  benchmark = load('first_step')
+
+  class Run:
+    """Reads its flags and writes its first row at once."""
+
+    def __init__(self, command, **_):
+      flags = [one for one in command if one.startswith('--config')]
+      assert '+ BMC' in config_from_flags(flags).run_rows
+      (workdir,) = (one for one in command if one.startswith('--workdir='))
+      log = pathlib.Path(workdir.partition('=')[2], 'rows', 'plus_bmc', 'metrics.csv')
+      log.parent.mkdir(parents=True)
+      log.write_text('step')
+
+    def poll(self):
+      return None
+
+    kill = wait = poll
+
+  monkeypatch.setattr(benchmark.subprocess, 'Popen', Run)
+  monkeypatch.chdir(ROOT)
+  benchmark.main()
+  table = capsys.readouterr().out
+  assert '| lifter | 0.' in table and '| ResNet-50 | 0.' in table
+
+
+@pytest.mark.slow
+def test_preparing_and_reading_is_measured(load, monkeypatch, capsys, test_data):
+  if not (test_data / 'data' / 'hand_graph_cnn_real').is_dir():
+    pytest.skip('no real samples: there are no photos of hand_graph_cnn_real')
+  few = {'REPEATS': 1, 'COPIES': 1, 'NUM_BATCHES': 1, 'BATCH': 8}
+  benchmark = load('input_pipeline', **few)
+  read, prepare = benchmark.hand_graph_cnn_real.read_records, benchmark.prepare
+  # Processes that load TensorFlow: tests/data_prep has them.
+  monkeypatch.setattr(
+    benchmark,
+    'decode_in_processes',
+    lambda paths, _: benchmark.decode_and_append(paths),
+  )
+  monkeypatch.setattr(
+    benchmark, 'prepare', lambda records, _, *shape: prepare(records, 1, *shape)
+  )
+  monkeypatch.setattr(
+    benchmark.hand_graph_cnn_real,
+    'read_records',
+    lambda folder: {'test': next(iter(read(folder).values()))[:8]},
+  )
+  benchmark.main()
+  assert capsys.readouterr().out.count('examples/s') == 12
+
+
+def test_the_constraints_are_timed(load):
+  benchmark = load('constraints')
+  hands, hand_limits = benchmark.noisy_hands(2)
+  assert constraints.bmc_loss(hands, hand_limits)[0].min() > 0.1
+  calls = []
+  times = benchmark.medians_ms([lambda: calls.append(0)], 1, in_a_row=2, warm_up=1)
+  assert len(times) == 1 and len(calls) == 6
+
+
+@pytest.mark.extra('torch')
+@pytest.mark.slow
+def test_torch_costs_hands_as_we_do(load):
+  import torch
+
+  theirs = load('torch_constraints')
+  hands, hand_limits = wild_hands(7, 8), limits.clinical_limits()
+  leaves = [
+    torch.tensor(np.asarray(getattr(hand_limits, name)))
+    for name in ('bone_lengths', 'curvatures', 'root_angles', 'hulls')
+  ]
+  wanted = constraints.bmc_loss(hands.astype(np.float32), hand_limits)[0].mean()
+  found = theirs.bmc_loss(torch.tensor(hands), leaves)
+  np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+@pytest.mark.extra('torch')
+@pytest.mark.slow
+def test_the_comparison_with_torch_ends_in_its_table(load, capsys):
+  benchmark = load('constraints', BATCHES=(64,))
+  benchmark.compare_with_torch(1, None)
+  ((hands, *_),) = _rows(capsys.readouterr().out)
+  assert hands == '64'
