@@ -64,12 +64,15 @@ $(STAMP): pyproject.toml constraints.txt $(REMAKE)
 test: $(STAMP)  ## run the tests (ARGS='-k hull' picks some, WORKERS=1 uses one process)
 	$(RUN) pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# Those of notebooks need what these environments lack.
+EXTRA := -m extra --ignore tests/colab
+
 extras: $(STAMP)  ## run the tests of beam, onnx and tflite, each in an environment of its own
 	for extra in beam onnx tflite; do \
 	  $(RUN) venv --clear .cache/$$extra \
 	    && $(VENV)/bin/uv pip install --quiet --python .cache/$$extra/bin/python \
 	      --editable ".[train,$$extra]" beartype hypothesis pytest pytest-xdist \
-	    && .cache/$$extra/bin/python -m pytest -m "extra" -k "$$extra" $(ARGS) || exit 1; \
+	    && .cache/$$extra/bin/python -m pytest $(EXTRA) -k "$$extra" $(ARGS) || exit 1; \
 	done
 
 torch: $(STAMP)  ## run what is compared with PyTorch, in an environment of its own
@@ -77,7 +80,7 @@ torch: $(STAMP)  ## run what is compared with PyTorch, in an environment of its 
 	$(VENV)/bin/uv pip install --quiet --python .cache/torch/bin/python \
 	  --editable '.[train]' beartype hypothesis pytest pytest-xdist
 	.cache/torch/bin/python -m pip install --quiet $(TORCH)
-	.cache/torch/bin/python -m pytest -m "extra" -k "torch" $(ARGS)
+	.cache/torch/bin/python -m pytest $(EXTRA) -k "torch" $(ARGS)
 	.cache/torch/bin/python benchmarks/train_step.py --batch 2 --repeats 1
 
 lint: $(STAMP)  ## check style, formatting, the order of imports, and types

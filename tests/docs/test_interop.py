@@ -147,7 +147,7 @@ def test_the_example_does_what_it_says(heading):
 def check_sharded_functions() -> None:
   """Those that look things up, sort, loop or decompose: as without sharding."""
   mesh = jax.make_mesh((4,), ('data',))
-  for name in ('fit_scale', 'procrustes_align', 'all_bones'):
+  for name in ('fit_scale', 'procrustes_align', 'solve_root_depth, all_bones'):
     case = core_functions.CASES[name]
     function = jax.jit(jax.value_and_grad(core_functions.sum_of(case)))
     arguments = [a.astype(np.float32) for a in case.arguments]
