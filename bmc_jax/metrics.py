@@ -157,8 +157,9 @@ def _rotation_jvp(allow_reflection, primals, tangents):
 
   That of the decomposition itself is infinite where singular values coincide.
   """
-  u, s, vt = _signed_svd(*primals, allow_reflection)
-  turn = u.mT @ tangents[0] @ vt.mT
+  (covariance,), (change,) = primals, tangents
+  u, s, vt = _signed_svd(covariance, allow_reflection)
+  turn = u.mT @ change @ vt.mT
   turn = geometry.safe_divide(turn - turn.mT, s[..., :, None] + s[..., None, :])
   return u @ vt, u @ turn @ vt
 
