@@ -36,10 +36,21 @@ def read_json(path: Path) -> dict[str, Any]:
   return value
 
 
-def write_json(path: Path, content: Any) -> None:
-  """Replaces a file as a whole; NaN and infinity become null. Errors: `replacing`."""
+def write_json(path: Path, content: Any, **options) -> None:
+  """Replaces a file as a whole; NaN and infinity become null.
+
+  Options and errors are those of `replacing`.
+  """
   text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
-  write_text(path, text + '\n', '.json')
+  write_text(path, text + '\n', '.json', **options)
+
+
+def has_keys(path: Path, *keys: str) -> bool:
+  """Whether there is a file of a JSON object with these keys."""
+  try:
+    return set(keys) <= read_json(path).keys()
+  except (OSError, ValueError):
+    return False
 
 
 def write_arrays(path: Path, arrays: Mapping[str, ArrayLike], **options) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
-from bmc_jax.console.files import write_json
+from bmc_jax.console.files import has_keys, write_json
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
@@ -138,7 +138,12 @@ def _outputs(flags: argparse.Namespace) -> tuple[Path, Path]:
   scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
   lists = [text.partition('=')[2] for text in flags.subset]
   for file in (scores, curves):
-    check_output(file, inputs=[path, flags.ground_truth, flags.limits, *lists])
+    check_output(
+      file,
+      what='scores of this command',
+      may_replace=lambda _: has_keys(scores, 'protocol', 'predictions', 'results'),
+      inputs=[path, flags.ground_truth, flags.limits, *lists],
+    )
   return scores, curves
 
 

@@ -15,9 +15,14 @@ from pathlib import Path
 
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
-from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
-from bmc_jax.export.writing import FORMATS, description_of, export_row, suffix_of
+from bmc_jax.export.writing import (
+  FORMATS,
+  check_export,
+  description_of,
+  export_row,
+  suffix_of,
+)
 from bmc_jax.training.trained_row import open_row
 
 
@@ -32,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = parser.parse_args(argv)
   compile_cache.enable()
   try:
-    suffix = suffix_of(flags.format)
-    if flags.out:
-      check_output(flags.out, suffix, what=f'{flags.format} files')
+    out = Path(flags.out).expanduser() if flags.out else None
+    if out:
+      check_export(out, flags.format)
     row = open_row(flags.checkpoint, flags.row)
-    out = Path(flags.out).expanduser() if flags.out else row.folder / f'model{suffix}'
+    out = out or row.folder / f'model{suffix_of(flags.format)}'
     found = export_row(row, flags.format, out)
   except USER_ERRORS as error:
     fail(str(error))

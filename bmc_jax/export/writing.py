@@ -2,11 +2,12 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 from bmc_jax import __version__
-from bmc_jax.console.files import write_json
+from bmc_jax.console.files import has_keys, write_json
 from bmc_jax.console.installation import how_to_add
-from bmc_jax.console.outputs import replacing
+from bmc_jax.console.outputs import check_output, replacing
 from bmc_jax.export import parity, signature
 from bmc_jax.training.trained_row import TrainedRow
 
@@ -32,7 +33,7 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
   inputs = signature.Signature.of(row)
   function = signature.crop_function(row.model, row.variables, inputs)
   try:
-    with replacing(out, module.SUFFIX, what=f'{form} files') as partial:
+    with replacing(out, module.SUFFIX, **_kind_of(form)) as partial:
       module.write(partial, function, inputs)
       found = parity.differences(
         function,
@@ -48,7 +49,7 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
         )
       about = signature.describe(row, inputs)
       about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
-      write_json(description_of(out), about)
+      write_json(description_of(out), about, **_DESCRIPTIONS)
   except ImportError as error:
     raise ValueError(
       f'The format {form} needs a library that is missing ({error}): '
@@ -60,6 +61,32 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
 def description_of(out: Path) -> Path:
   """The JSON file beside an exported one."""
   return out.with_name(f'{out.name}.json')
+
+
+def check_export(out: Path, form: str) -> None:
+  """Raises a ValueError if a model cannot be exported there; makes nothing.
+
+  Exports take the place of exports alone.
+  """
+  check_output(out, suffix_of(form), **_kind_of(form))
+  check_output(description_of(out), '.json', **_DESCRIPTIONS)
+
+
+def _kind_of(form: str) -> dict[str, Any]:
+  return {
+    'what': f'{form} files of this command',
+    'may_replace': lambda path: _is_description(description_of(path)),
+  }
+
+
+def _is_description(path: Path) -> bool:
+  return has_keys(path, 'format', 'bmc_jax', 'differences')
+
+
+_DESCRIPTIONS: dict[str, Any] = {
+  'what': 'descriptions of exported files',
+  'may_replace': _is_description,
+}
 
 
 def suffix_of(form: str) -> str:

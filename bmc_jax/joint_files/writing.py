@@ -12,9 +12,15 @@ import numpy as np
 
 from bmc_jax.console.files import to_lists
 from bmc_jax.console.outputs import check_output, replacing
-from bmc_jax.skeleton import JOINT_NAMES
+from bmc_jax.skeleton import JOINT_NAMES, NUM_JOINTS
 
 ENDINGS = ('.npz', '.npy', '.csv', '.json')
+_HEADER = [*(f'{joint}_{axis}' for joint in JOINT_NAMES for axis in 'xyz'), 'is_right']
+# What a file may hold that other hands take the place of.
+_NAMES = {
+  *('joints_canonical', 'joints', 'is_right'),
+  *('displacement', 'penalty_before', 'penalty_after'),
+}
 _DIGITS = 7
 
 
@@ -58,17 +64,23 @@ def check_joints(path: str | os.PathLike, *inputs: str | None) -> None:
 
 
 def _may_replace(path: Path) -> bool:
-  """Whether a file holds what `write_joints` writes, as far as its start tells."""
-  with path.open('rb') as file:
-    start = file.read(80)
-  if path.suffix.lower() == '.npz':
-    try:
-      with zipfile.ZipFile(path) as archive:
-        return 'joints_canonical.npy' in archive.namelist()
-    except zipfile.BadZipFile:
-      return False
-  begins = {'.npy': b'\x93NUMPY', '.csv': b'wrist_x,', '.json': b'[{"joints"'}
-  return start.startswith(begins[path.suffix.lower()])
+  """Whether a file holds hands as `write_joints` writes them, and nothing else."""
+  try:
+    match path.suffix.lower():
+      case '.npz':
+        with zipfile.ZipFile(path) as archive:
+          names = {Path(name).stem for name in archive.namelist()}
+        return 'joints_canonical' in names and names <= _NAMES
+      case '.npy':
+        return np.load(path, mmap_mode='r').shape[1:] == (NUM_JOINTS, 3)
+      case '.csv':
+        with path.open(encoding='utf-8') as file:
+          return file.readline().rstrip('\n').split(',') == _HEADER
+      case _:
+        hands = json.loads(path.read_text(encoding='utf-8'))
+        return all('joints' in hand and hand.keys() <= _NAMES for hand in hands)
+  except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+    return False
 
 
 def _npz(joints_3d, is_right, about) -> bytes:
@@ -86,8 +98,7 @@ def _npy(joints_3d) -> bytes:
 def _csv(joints_3d, is_right) -> str:
   buffer = io.StringIO()
   writer = csv.writer(buffer, lineterminator='\n')
-  names = [f'{joint}_{axis}' for joint in JOINT_NAMES for axis in 'xyz']
-  writer.writerow([*names, 'is_right'])
+  writer.writerow(_HEADER)
   for hand, right in zip(joints_3d, is_right, strict=True):
     cells = ['' if np.isnan(value) else f'{value:.9g}' for value in hand.ravel()]
     writer.writerow([*cells, int(right)])

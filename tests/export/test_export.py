@@ -137,10 +137,20 @@ def test_differences_are_those_of_the_worst_crop(lifter):
   assert found['root_depth'] == np.inf and found['joints_3d'] == 0
 
 
+def test_an_export_takes_the_place_of_an_export_alone(lifter, tmp_path, capsys):
+  for name in ('x.stablehlo', 'x.stablehlo.json'):
+    (tmp_path / name).write_text('{"of": "somebody"}')
+    with pytest.raises(SystemExit):
+      _export(lifter, '--format', 'stablehlo', '--out', tmp_path / 'x.stablehlo')
+    assert 'is there and holds something else than' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    (tmp_path / name).unlink()
+
+
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (['--format', 'stablehlo', '--out', 'x.bin'], 'its name must end in .stablehlo'),
+    (['--format', 'stablehlo', '--out', 'x.bin'], 'are written as .stablehlo;'),
     (['--format', 'stablehlo', '--row', 'other'], 'holds no row'),
   ],
 )

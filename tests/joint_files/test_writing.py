@@ -65,6 +65,25 @@ def test_a_file_is_whole_or_as_it_was(hands, tmp_path, monkeypatch):
   assert [file.name for file in tmp_path.iterdir()] == ['hands.npy']
 
 
+def test_arrays_and_tables_of_more_than_hands_stay(hands, tmp_path):
+  np.save(tmp_path / 'x.npy', np.arange(1000.0))
+  np.savez(tmp_path / 'x.npz', joints_canonical=hands, images=np.zeros(3))
+  write_joints(tmp_path / 'x.csv', hands, SIDES)
+  write_joints(tmp_path / 'x.json', hands, SIDES)
+  table = (tmp_path / 'x.csv').read_text().replace('is_right\n', 'is_right,subject\n')
+  (tmp_path / 'x.csv').write_text(table)
+  entries = json.loads((tmp_path / 'x.json').read_text())
+  (tmp_path / 'x.json').write_text(
+    json.dumps([e | {'image': 'a.jpg'} for e in entries])
+  )
+  for ending in ENDINGS:
+    path = tmp_path / f'x{ending}'
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match='holds something else than hands'):
+      write_joints(path, hands, SIDES)
+    assert path.read_bytes() == before
+
+
 def test_hands_take_the_place_of_hands_alone(hands, tmp_path):
   for ending in ENDINGS:
     path = tmp_path / f'x{ending}'
