@@ -100,6 +100,7 @@ def test_nan_predictions_get_no_finite_error_and_no_area():
     'keypoints_2d': np.repeat(POSE.keypoints_2d[None], count, axis=0),
     'keypoints_2d_true': np.repeat(POSE.keypoints_2d[None], count, axis=0),
     'visibility': np.ones((count, 21), np.float32),
+    'has_joints_3d': np.ones(count, np.float32),
   }
   perfect = summarize(predictions, 224)
   assert perfect['epe_mm'] == 0

@@ -159,7 +159,7 @@ def _predictions(kind) -> np.ndarray:
   [
     ('good', []),
     ('zeros', ['all joints of each hand lie at one place']),
-    ('mean pose', ['the bones are', 'may be in another order']),
+    ('mean pose', ['may be in another order']),
     ('noise', ['may be in another order']),
     ('another order', ['order interhand, which is probably the right one']),
     ('axes', ['no joint lies before the camera; the axes must be those of OpenCV']),
