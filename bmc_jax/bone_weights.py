@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmc_jax import geometry
-from bmc_jax.skeleton import NUM_JOINTS, WRIST, Array, as_float
+from bmc_jax.skeleton import NUM_JOINTS, WRIST, Array, as_float, check_not_negative
 
 SHAPES: Mapping[str, tuple[int, ...]] = {
   'bone_length': (5, 4),
@@ -49,7 +49,7 @@ _NEEDED: Mapping[str, np.ndarray] = {
 
 
 def check_bone_weights(bone_weights: Mapping[str, Array]) -> None:
-  """Raises ValueError for an unknown term or weights of another shape."""
+  """Raises ValueError for an unknown term, weights of another shape or below 0."""
   for term, weights in bone_weights.items():
     if term not in SHAPES:
       raise ValueError(f'Unknown bone_weights {term!r}; known are {sorted(SHAPES)}.')
@@ -58,15 +58,17 @@ def check_bone_weights(bone_weights: Mapping[str, Array]) -> None:
         f'bone_weights of {term!r} have the shape {np.shape(weights)}, but '
         f'{SHAPES[term]} is needed.'
       )
+    check_not_negative(weights, f'bone_weights of {term!r}')
 
 
 def check_confidence(confidence: Array, joints: Array) -> None:
-  """Raises ValueError unless there is one confidence for each joint."""
+  """Raises ValueError unless there is one confidence for each joint, 0 or more."""
   if np.shape(confidence) != np.shape(joints)[:-1]:
     raise ValueError(
       f'confidence has the shape {np.shape(confidence)}, but the joints call for '
       f'{np.shape(joints)[:-1]}.'
     )
+  check_not_negative(confidence, 'confidence')
 
 
 def mean_over_bones(

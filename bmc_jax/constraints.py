@@ -26,7 +26,7 @@ from bmc_jax.bone_weights import (
 )
 from bmc_jax.kinematics import batch_first
 from bmc_jax.limits import HandLimits
-from bmc_jax.skeleton import Array, as_float, check_joints
+from bmc_jax.skeleton import Array, as_float, check_joints, check_not_negative
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
   {'bone_length': 3.0, 'root_bone': 10.0, 'joint_angle': 4.0}
@@ -179,7 +179,8 @@ def bmc_loss(
   Raises:
     TypeError: the limits are none, but the path of a file, say.
     ValueError: joints, weights or confidences of another shape, an unknown weight or
-      option, or limits for another joint order, reference bone or for left hands.
+      option, limits for another joint order, reference bone or for left hands, or
+      (where values are known) weights or confidences below 0.
   """
   check_joints(joints)
   _check_limits(limits)
@@ -187,6 +188,8 @@ def bmc_loss(
   unknown = set(weights) - set(WEIGHTS)
   if unknown:
     raise ValueError(f'Unknown weights {sorted(unknown)}; known are {sorted(WEIGHTS)}.')
+  for name, weight in weights.items():
+    check_not_negative(weight, f'The weight of {name!r}')
   check_bone_weights(bone_weights)
   if confidence is not None:
     check_confidence(confidence, joints)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from bmc_jax.skeleton import Array, as_float
+from bmc_jax.skeleton import Array, as_float, check_intrinsics
 
 _MIN_DEPTH = 1e-12
 """Under it a point has no projection: gradients grow with its inverse squared."""
@@ -141,13 +141,15 @@ def check_points(
   points: Array, name: str, size: int, matrix: Array, matrix_name: str = 'intrinsics'
 ) -> None:
   """Raises ValueError unless the points are (*b, n, size) and for each set of them, or
-  for all, there is a matrix (3, 3).
+  for all, there is a matrix (3, 3). Intrinsics are looked at, too, unless traced.
   """
   if points.ndim < 2 or points.shape[-1] != size:
     raise ValueError(
       f'{name} has the shape {points.shape}, but (..., n, {size}) is needed.'
     )
   _check_matrix(matrix, matrix_name)
+  if matrix_name == 'intrinsics':
+    check_intrinsics(matrix)
   batch = points.shape[:-2]
   if matrix.shape[:-2] not in ((), batch):
     raise ValueError(
@@ -182,7 +184,7 @@ def project(
     (*b, n, 2) pixels. A point at z = 0 goes to the principal point.
 
   Raises:
-    ValueError: points or intrinsics of another shape.
+    ValueError: points or intrinsics of another shape, or what are no intrinsics.
   """
   joints_3d, intrinsics = as_float(joints_3d), as_float(intrinsics)
   check_points(joints_3d, 'joints_3d', 3, intrinsics)
@@ -203,7 +205,7 @@ def camera_rays(
     (*b, n, 2), in focal lengths.
 
   Raises:
-    ValueError: pixels or intrinsics of another shape.
+    ValueError: pixels or intrinsics of another shape, or what are no intrinsics.
   """
   keypoints_2d, intrinsics = as_float(keypoints_2d), as_float(intrinsics)
   check_points(keypoints_2d, 'keypoints_2d', 2, intrinsics)
@@ -223,7 +225,7 @@ def pixels_to_rays(
     (*b, n, 2), in focal lengths.
 
   Raises:
-    ValueError: offsets or intrinsics of another shape.
+    ValueError: offsets or intrinsics of another shape, or what are no intrinsics.
   """
   offsets, intrinsics = as_float(offsets), as_float(intrinsics)
   check_points(offsets, 'offsets', 2, intrinsics)
@@ -252,7 +254,8 @@ def backproject(
     (*b, n, 3) in the unit of `depth`.
 
   Raises:
-    ValueError: pixels, depths or intrinsics of another shape.
+    ValueError: pixels, depths or intrinsics of another shape, or what are no
+      intrinsics.
   """
   keypoints_2d, depth = as_float(keypoints_2d), as_float(depth)
   check_depth(depth, 'depth', keypoints_2d.shape[:-1])

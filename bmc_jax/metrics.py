@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from bmc_jax import geometry
-from bmc_jax.root_depth import REFERENCE
-from bmc_jax.skeleton import WRIST, Array, as_float
+from bmc_jax.root_depth import REFERENCE, check_reference
+from bmc_jax.skeleton import WRIST, Array, as_float, check_root
 
 
 def epe(
@@ -41,8 +41,13 @@ def depth_error(
 def root_relative(
   joints: Float[Array, '*b n 3'], root: int = WRIST
 ) -> Float[Array, '*b n 3']:
-  """Joints with the root joint at the origin."""
+  """Joints with the root joint at the origin.
+
+  Raises:
+    ValueError: a root that is none of the joints.
+  """
   joints = as_float(joints)
+  check_root(root, joints.shape[-2])
   return joints - joints[..., root : root + 1, :]
 
 
@@ -51,7 +56,11 @@ def root_align(
   joints_true: Float[Array, '*b n 3'],
   root: int = WRIST,
 ) -> Float[Array, '*b n 3']:
-  """Joints moved so that the root joint lies at its true place."""
+  """Joints moved so that the root joint lies at its true place.
+
+  Raises:
+    ValueError: joints of different shapes, or a root that is none of them.
+  """
   _check_same_shape(joints, joints_true)
   return root_relative(joints, root) + as_float(joints_true)[..., root : root + 1, :]
 
@@ -72,8 +81,12 @@ def rescale(
 
   Returns:
     (*b, n, 3) in the unit of `length`; 0 where the two joints coincide.
+
+  Raises:
+    ValueError: a reference that is no two of the joints.
   """
   joints = as_float(joints)
+  check_reference(reference, joints.shape[-2])
   start, end = reference
   found = geometry.safe_norm(joints[..., end, :] - joints[..., start, :])
   factor = geometry.safe_divide(as_float(length), found)

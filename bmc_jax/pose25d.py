@@ -17,12 +17,12 @@ from bmc_jax.root_depth import (
   solve_root_depth,
 )
 from bmc_jax.skeleton import (
-  NUM_JOINTS,
   WRIST,
   Array,
   as_float,
   check_before_camera,
   check_joints,
+  check_root,
 )
 
 __all__ = [
@@ -113,10 +113,10 @@ def to_pose25d(
 
   Raises:
     ValueError: an argument of another shape, a root or reference that is no joint, or
-      (where values are known) joints that are not before the camera.
+      (where values are known) joints that are not before the camera or intrinsics
+      that are none.
   """
-  if root not in range(NUM_JOINTS):
-    raise ValueError(f'root is {root}; it must be a joint, from 0 to 20.')
+  check_root(root)
   joints_3d = as_float(joints_3d)
   scale = scale_of(joints_3d, reference)
   check_before_camera(joints_3d, 'to_pose25d')
@@ -148,7 +148,8 @@ def lift(
     (*b, 21, 3) in the camera frame, in the unit of the depths.
 
   Raises:
-    ValueError: an argument of another shape.
+    ValueError: an argument of another shape, or (where values are known) intrinsics
+      that are none.
   """
   keypoints_2d, relative_depth = as_float(keypoints_2d), as_float(relative_depth)
   root_depth = as_float(root_depth)

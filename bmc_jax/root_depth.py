@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bmc_jax import geometry, kinematics
-from bmc_jax.skeleton import NUM_JOINTS, Array, as_float, check_joints
+from bmc_jax.skeleton import NUM_JOINTS, Array, as_float, check_joints, is_joint
 
 REFERENCE = (9, 10)
 """The reference bone: middle MCP -> PIP, the one of FreiHAND's `scale` files."""
@@ -49,10 +49,13 @@ class RootDepth(NamedTuple):
   conditioning: Float[Array, '*b']
 
 
-def check_reference(reference: tuple[int, ...]) -> None:
-  """Raises ValueError unless these are two different joints."""
-  if len(reference) != 2 or len(set(reference) & set(range(NUM_JOINTS))) != 2:
-    raise ValueError(f'reference is two different joints of 0 to 20, not {reference}.')
+def check_reference(reference: tuple[int, ...], count: int = NUM_JOINTS) -> None:
+  """Raises ValueError unless these are two different ones of `count` joints."""
+  are_joints = all(is_joint(joint, count) for joint in reference)
+  if not are_joints or len(reference) != 2 or reference[0] == reference[1]:
+    raise ValueError(
+      f'reference is two different joints of 0 to {count - 1}, not {reference}.'
+    )
 
 
 def solve_root_depth(

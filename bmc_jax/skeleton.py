@@ -5,6 +5,8 @@ thumb to little, each finger from base to tip. In this order no index tables are
 needed: `joints[..., 1:, :].reshape(..., 5, 4, 3)` are the fingers.
 """
 
+import numbers
+import operator
 from typing import Any
 
 import jax
@@ -63,6 +65,9 @@ CAMERA_AXES: dict[str, tuple[int, int, int]] = {
 `opencv` has x right, y down, z forward; `opengl` has x right, y up, z backward.
 """
 
+_MAX_OFF = 1e-3
+"""Of the last row of intrinsics: products and inverses round it."""
+
 _MIN_DISTANCE = 0.1
 """Of a hand's extent: nearer to the camera no joint of it can be."""
 
@@ -119,6 +124,35 @@ def check_joints(joints: Array, name: str = 'joints', last: int | None = 3) -> N
     )
 
 
+def is_joint(index: Any, count: int = NUM_JOINTS) -> bool:
+  """Whether it is a whole number from 0 on that one of `count` joints has."""
+  try:
+    return not isinstance(index, bool) and 0 <= operator.index(index) < count
+  except TypeError:
+    return False
+
+
+def check_root(root: int, count: int = NUM_JOINTS) -> None:
+  """Raises ValueError unless this is one of `count` joints."""
+  if not is_joint(root, count):
+    raise ValueError(f'root is {root}; it must be a joint, from 0 to {count - 1}.')
+
+
+def check_not_negative(value: Any, name: str) -> None:
+  """Raises ValueError for a number below 0. Traced ones pass, and so does NaN.
+
+  Args:
+    value: a number, an array, or a list of them.
+    name: what the message calls them.
+  """
+  for leaf in jax.tree.leaves(value):
+    if is_concrete(leaf) or isinstance(leaf, numbers.Real):
+      values = np.asarray(leaf, np.float64)
+      if (values < 0).any():
+        least = np.nanmin(values)
+        raise ValueError(f'{name} has the value {least:.3g}, but 0 or more is needed.')
+
+
 def check_before_camera(joints_3d: Array, purpose: str) -> None:
   """Raises ValueError for hands that cannot be in the camera's frame.
 
@@ -139,6 +173,23 @@ def check_before_camera(joints_3d: Array, purpose: str) -> None:
       f'{purpose} needs joints in the frame of the camera, all at z > 0, but '
       f'{wrong.sum()} of {wrong.size} hands have one at z = {depth[wrong].min():.3g}: '
       'if they are relative to the root, add its place before the camera to them.'
+    )
+
+
+def check_intrinsics(intrinsics: Array) -> None:
+  """Raises ValueError for matrices (*b, 3, 3) that are no camera's: an empty or a
+  transposed one. Traced ones pass, and so does NaN. A quarter turn has fx = fy = 0.
+  """
+  if not is_concrete(intrinsics):
+    return
+  k = np.asarray(intrinsics, np.float64)
+  determinant = k[..., 0, 0] * k[..., 1, 1] - k[..., 0, 1] * k[..., 1, 0]
+  off = np.abs(k[..., 2, :] - [0, 0, 1]).max(-1)
+  wrong = (determinant == 0) | (off > _MAX_OFF)
+  if wrong.any():
+    raise ValueError(
+      'intrinsics need focal lengths other than 0 and the last row 0, 0, 1, but '
+      f'{wrong.sum()} of {wrong.size} have not: they may be transposed.'
     )
 
 

@@ -17,6 +17,7 @@ from bmc_jax import (
   skeleton,
 )
 from tests.fixtures.hands import INTRINSICS, as_users_call, random_hands
+from tests.fixtures.whole_programs import plain
 
 HANDS = np.round(100 * random_hands(0, 8).joints + [0, 0, 900])
 PIXELS, DEPTHS = np.round(HANDS[..., :2]), HANDS[..., 2]
@@ -138,6 +139,60 @@ REFUSED = {
 def test_wrong_shapes_and_joints_are_refused_in_a_sentence(sentence):
   with as_users_call(), pytest.raises(ValueError, match=sentence):
     REFUSED[sentence]()
+
+
+@pytest.mark.parametrize('index', [21, -1, 1.0, True, None])
+def test_a_root_that_is_no_joint_is_refused_in_a_sentence(index):
+  functions = (
+    lambda: metrics.root_relative(HANDS, index),
+    lambda: metrics.root_align(HANDS, HANDS, index),
+    lambda: pose25d.to_pose25d(HANDS, CAMERAS, root=index),
+  )
+  with plain(), as_users_call():
+    for function in functions:
+      with pytest.raises(ValueError, match=f'^root is {index}; .* from 0 to 20'):
+        function()
+
+
+@pytest.mark.parametrize('pair', [(9, 99), (9, 9), (-1, 9), (9.0, 10), (9,), (1, 2, 2)])
+def test_a_reference_that_is_no_two_joints_is_refused_in_a_sentence(pair):
+  functions = (
+    lambda: metrics.rescale(HANDS, np.ones(8), pair),
+    lambda: pose25d.to_pose25d(HANDS, CAMERAS, reference=pair),
+    lambda: pose25d.solve_root_depth(PIXELS, DEPTHS, CAMERAS, reference=pair),
+  )
+  with plain(), as_users_call():
+    for function in functions:
+      with pytest.raises(ValueError, match='^reference is two .* joints of 0 to 20'):
+        function()
+
+
+def test_of_fewer_joints_there_are_fewer_roots_and_references():
+  with plain(), as_users_call():
+    with pytest.raises(ValueError, match='root is 16; .* from 0 to 15'):
+      metrics.root_relative(HANDS[:, :16], 16)
+    with pytest.raises(ValueError, match='joints of 0 to 15, not'):
+      metrics.rescale(HANDS[:, :16], np.ones(8), (9, 16))
+
+
+@pytest.mark.parametrize('wrong', [INTRINSICS.T, np.zeros((3, 3))])
+def test_what_are_no_intrinsics_is_refused_unless_traced(wrong):
+  cameras = np.stack([INTRINSICS] * 7 + [wrong])
+  functions = {
+    geometry.project: (HANDS,),
+    geometry.camera_rays: (PIXELS,),
+    geometry.pixels_to_rays: (PIXELS,),
+    geometry.backproject: (PIXELS, DEPTHS),
+    pose25d.to_pose25d: (HANDS,),
+    pose25d.lift: (PIXELS, DEPTHS, DEPTHS[:, 0]),
+    pose25d.solve_root_depth: (PIXELS, DEPTHS),
+  }
+  with plain(), as_users_call():
+    for function, arguments in functions.items():
+      with pytest.raises(ValueError, match=r'^intrinsics need .* 1 of 8 have not'):
+        function(*arguments, cameras)
+      jax.eval_shape(function, *arguments, cameras)
+  skeleton.check_intrinsics(np.full((3, 3), np.nan))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from bmc_jax import constraints, hull, kinematics, limits
 from tests.fixtures.hands import as_users_call, random_hands, wild_hands
+from tests.fixtures.whole_programs import plain
 
 LIMITS = limits.clinical_limits()
 PENALTIES = {
@@ -177,8 +178,24 @@ def test_wrong_weights_of_bones_are_refused_in_a_sentence():
       'bone_weights': {'root_bone': np.ones(5)}
     },
     r'confidence has the shape \(21,\), but .* \(1, 21\)': {'confidence': np.ones(21)},
+    "weight of 'root_bone' has the value -2, but 0 or": {'weights': {'root_bone': -2}},
+    "bone_weights of 'root_bone' has the value -1, but": {
+      'bone_weights': {'root_bone': [1, -1, np.nan, 0]}
+    },
+    'confidence has the value -0.5, but': {'confidence': np.full((1, 21), -0.5)},
   }
-  with as_users_call():
+  with plain(), as_users_call():
     for sentence, options in cases.items():
       with pytest.raises(ValueError, match=sentence):
         constraints.bmc_loss(hand, LIMITS, **options)
+
+
+def test_traced_weights_pass():
+  hand = wild_hands(8, 1).astype(np.float32)
+
+  def loss(weight, confidence):
+    weights = {'root_bone': weight}
+    return constraints.bmc_loss(hand, LIMITS, weights=weights, confidence=confidence)
+
+  with plain():
+    jax.eval_shape(loss, np.float32(-1), np.full((1, 21), -1, np.float32))

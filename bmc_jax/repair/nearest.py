@@ -16,7 +16,13 @@ from bmc_jax import constraints, geometry
 from bmc_jax.console.installation import how_to_add
 from bmc_jax.limits import HandLimits
 from bmc_jax.limits.scale_fit import fit_scale
-from bmc_jax.skeleton import Array, as_float, check_before_camera, check_joints
+from bmc_jax.skeleton import (
+  Array,
+  as_float,
+  check_before_camera,
+  check_joints,
+  check_not_negative,
+)
 
 try:
   import optax
@@ -101,21 +107,25 @@ def repair(
       with the hand.
     weight: of a violation (reference bones, radians), against squared displacements in
       reference bones. Less leaves violations, but trusts the joints more.
-    num_steps: of gradient descent.
+    num_steps: of gradient descent, 1 or more.
 
   Returns:
     `Repaired`. A hand that is plausible already comes back as it is. The result is
     finite for degenerate hands; where a joint is NaN, it and the penalties stay NaN.
 
   Raises:
-    ValueError: an argument of another shape, an unknown `keep`, limits for another
-      joint order, for left hands or not in reference bones, or (where values are known)
-      joints that are not before the camera whose projection is to be kept.
+    ValueError: an argument of another shape, an unknown `keep`, no steps, limits for
+      another joint order, for left hands or not in reference bones, or (where values
+      are known) a confidence, scale or weight below 0 or joints that are not before the
+      camera whose projection is to be kept.
   """
   joints = as_float(joints)
   check_joints(joints)
   if keep not in KEEP:
     raise ValueError(f'keep is {keep!r}; it must be one of {", ".join(KEEP)}.')
+  if num_steps < 1:
+    raise ValueError(f'num_steps is {num_steps}, but at least one step is needed.')
+  check_not_negative(weight, 'weight')
   if limits.metadata.unit_bone is None:
     raise ValueError(
       f'The limits are in the unit {limits.metadata.unit!r}, but repair needs them in '
@@ -174,6 +184,7 @@ class _Change(NamedTuple):
 
 
 def _broadcast(name, value, shape, dtype):
+  check_not_negative(value, name)
   value = jnp.asarray(value, dtype)
   if value.shape not in ((), shape):
     raise ValueError(f'{name} has the shape {value.shape}, but {shape} is needed.')

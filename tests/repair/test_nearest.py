@@ -242,6 +242,19 @@ def test_wrong_arguments_are_refused_in_a_sentence(hands, hand_limits):
       repair_lib.repair(hand, hand_limits, confidence=np.ones(20))
     with pytest.raises(ValueError, match=r'scale has the shape \(3,\), but \(\) is'):
       repair_lib.repair(hand, hand_limits, scale=np.ones(3))
+    for options in (
+      {'confidence': np.full(21, -1.0)},
+      {'scale': -1.0},
+      {'scale': np.array(-1)},
+      {'weight': -1.0},
+    ):
+      with (
+        plain(),
+        pytest.raises(ValueError, match='^[a-z]+ has the value -1, but'),
+      ):
+        repair_lib.repair(hand, hand_limits, **options)
+    with pytest.raises(ValueError, match='num_steps is 0, but at least one'):
+      repair_lib.repair(hand, hand_limits, num_steps=0)
 
 
 def test_a_missing_optax_is_named_together_with_its_extra(monkeypatch):
