@@ -197,5 +197,5 @@ def test_traced_weights_pass():
     weights = {'root_bone': weight}
     return constraints.bmc_loss(hand, LIMITS, weights=weights, confidence=confidence)
 
-  with plain():
+  with plain(), as_users_call():
     jax.eval_shape(loss, np.float32(-1), np.full((1, 21), -1, np.float32))
