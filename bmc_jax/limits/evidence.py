@@ -200,6 +200,30 @@ def doubt_depth(joints: np.ndarray) -> str | None:
   return None
 
 
+def stored_as_zero(joints: np.ndarray) -> np.ndarray:
+  """Which joints (N, 21) are missing ones that are stored as 0, 0, 0.
+
+  Those at exactly 0, 0, 0, but for the origin of hands that are relative to a joint:
+  the one joint that is there in all hands, or the wrist where it is there, too. A wrist
+  that is alone at 0, 0, 0 counts as an origin, and a hand of nothing but zeros tells
+  nothing.
+
+  Args:
+    joints: (N, 21, 3) canonical joints in any unit.
+  """
+  zero = (joints == 0).all(axis=-1)
+  blank = zero.all(axis=1)
+  size = np.abs(joints).max(axis=(1, 2), initial=0, where=np.isfinite(joints))
+  near = (np.abs(joints) <= 1e-6 * size[:, None, None]).all(axis=-1)
+  unknown = ~np.isfinite(joints).all(axis=-1)
+  always = (near | unknown | blank[:, None]).all(axis=0) & zero.any(axis=0)
+  missing = zero & ~blank[:, None]
+  if always[0] or always.sum() == 1:
+    missing[:, np.argmax(always)] = False
+  missing[zero.sum(axis=1) == 1, 0] = False
+  return missing
+
+
 def _is_confidence(hands: np.ndarray, size: np.ndarray) -> bool:
   """Whether the third numbers of hands (n, 21, 3) of sizes (n,) are confidences."""
   third = hands[..., 2]

@@ -42,7 +42,8 @@ def fit_limits(
       only warned of.
 
   Raises:
-    ValueError: wrong shapes, no pose, values that are not finite, a reference bone of
+    ValueError: wrong shapes, no pose, values that are not finite, missing
+      joints stored as 0, 0, 0, a reference bone of
       no length or of unknown joints, too few corners, a bad coverage, unknown frames;
       2D points, joints in another order, or hands of which more than a tenth are
       clearly of the other side (`limits.evidence`; of fewer a UserWarning tells).
@@ -60,6 +61,12 @@ def fit_limits(
   if not np.isfinite(joints).all():
     raise ValueError('joints_3d contains values that are not finite.')
   joints = reorder(joints, joint_order)
+  zeros = evidence.stored_as_zero(joints).any(axis=-1)
+  if zeros.any():
+    raise ValueError(
+      f'{zeros.sum()} of {len(joints)} poses have missing joints that are stored as '
+      '0, 0, 0: drop them.'
+    )
   is_right = _per_pose(is_right, joints)
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):

@@ -142,3 +142,16 @@ def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_
       assert evidence.doubt_depth(frames) is None, name
       assert evidence.doubt_order(frames, 'canonical') is None, name
       assert evidence.doubt_sides(frames, True) is None, name
+
+
+def test_zeros_are_missing_joints_but_for_the_origin():
+  hands = random_hands(0, 4).joints + [0, 0, 9]
+  hands[1, 7] = hands[2, 0] = 0  # a wrist alone may be an origin
+  hands[3] = 0  # tells nothing
+  found = evidence.stored_as_zero(hands)
+  assert np.argwhere(found).tolist() == [[1, 7]]
+  with pytest.raises(ValueError, match='1 of 2 poses have missing joints that are sto'):
+    _fit(hands[:2])
+  relative = hands[:1] - hands[:1, :1]
+  relative[:, 12] = 0
+  assert np.argwhere(evidence.stored_as_zero(relative)).tolist() == [[0, 12]]
