@@ -1,14 +1,15 @@
 """Hands and their sides out of what a file holds, whatever its form."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-SIDE_NAMES = ('is_right', 'side_is_right', 'handedness')
+MISSING = ('', 'na', 'n/a', '#n/a', '<na>', 'nan', 'null', 'none')
 _SIDES = {'right': 1.0, 'left': 0.0, 'r': 1.0, 'l': 0.0, 'true': 1.0, 'false': 0.0}
-_UNKNOWN = (None, '', [])
+_UNKNOWN = (None, [], *MISSING)
 
 
 class Content(NamedTuple):
@@ -20,6 +21,7 @@ class Content(NamedTuple):
     order: the joint order that the file names, or None.
     unclear: why nothing but a given order tells which joint is which, or None.
     notes: what of the file was left out, or guessed.
+    unit: m, cm or mm if the file tells it, or None.
   """
 
   joints: np.ndarray
@@ -27,6 +29,7 @@ class Content(NamedTuple):
   order: str | None = None
   unclear: str | None = None
   notes: tuple[str, ...] = ()
+  unit: str | None = None
 
 
 def as_hands(values: Any) -> np.ndarray:
@@ -67,7 +70,7 @@ def side(value: Any) -> float:
   while isinstance(inner, Mapping | list) and inner:
     inner = _category(inner) if isinstance(inner, Mapping) else inner[0]
   if isinstance(inner, str):
-    inner = _SIDES.get(inner.strip().lower(), inner.strip())
+    inner = _SIDES.get(inner.strip().lower(), inner.strip().lower())
   if inner in _UNKNOWN or inner != inner:
     return math.nan
   if str(inner) in ('0', '1', '0.0', '1.0', 'True', 'False'):
@@ -77,7 +80,7 @@ def side(value: Any) -> float:
 
 def is_side(cell: str) -> bool:
   """Whether a word tells a side; a number may count hands."""
-  return cell.strip().lower() in ('right', 'left', 'r', 'l', '')
+  return cell.strip().lower() in ('right', 'left', 'r', 'l', *MISSING)
 
 
 def _category(entry: Mapping) -> Any:
@@ -88,9 +91,19 @@ def _category(entry: Mapping) -> Any:
   raise ValueError(f'the side of a hand is {entry!r:.60}, expected right or left')
 
 
+def is_missing(cell: str) -> bool:
+  """Whether a cell stands for a value that is not there."""
+  return cell.strip().lower() in MISSING
+
+
 def plain_keys(entry: Mapping) -> dict[str, Any]:
   """An object whose keys are spelt alike, whichever language wrote it."""
-  return {key.lower().replace('_', ''): value for key, value in entry.items()}
+  return {plain(key): value for key, value in entry.items()}
+
+
+def plain(name: str) -> str:
+  """A name in lower case, without spaces, underscores and the like."""
+  return re.sub(r'[\W_]', '', name.lower())
 
 
 def as_sides(told: list[float] | None, complete: np.ndarray) -> np.ndarray | None:

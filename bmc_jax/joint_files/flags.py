@@ -48,10 +48,12 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
     '--order',
     choices=sorted(skeleton.JOINT_ORDERS),
     help='joint order, whatever the hands look like; without it that of an array '
-    'joints_<order> or of a header, or canonical',
+    'joints_<order>, of joint_order or of a header, or canonical',
   )
   parser.add_argument(
-    '--unit', choices=sorted(UNITS), help='of the joints; without it lengths are in %%'
+    '--unit',
+    choices=sorted(UNITS),
+    help='of the joints; without it that which the file tells, or lengths are in %%',
   )
   parser.add_argument(
     '--handedness',
@@ -82,17 +84,22 @@ def read_poses(
     warn(f'{path}: {doubt}; --order {flags.order} overrules that.')
   if not complete.any():
     raise ValueError(f'{path}: none of its {len(joints)} hands has all 21 joints.')
-  factor = 1.0
-  if flags.unit:
-    units.check_unit(joints[complete], path, UNITS[flags.unit])
-    factor = units.UNITS[UNITS[flags.unit]] * 1e3
+  if flags.unit and file.unit and flags.unit != file.unit:
+    raise ValueError(
+      f'{path} tells the unit {file.unit}, which contradicts --unit {flags.unit}.'
+    )
+  factor, unit = 1.0, flags.unit or file.unit
+  if unit:
+    units.check_unit(joints[complete], path, UNITS[unit])
+    factor = units.UNITS[UNITS[unit]] * 1e3
     joints = joints * factor
   is_right, note = _sides(path, file, flags.handedness, limits)
   strict = strict and not file.doubts  # in a wrong order nobody knows the sides
   _check_sides(path, joints, is_right, flags.handedness, strict)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
-  note = '; '.join([note, *file.notes])
-  return Poses(joints, is_right, complete, flags.unit is not None, note, factor)
+  told = [f'unit as the file tells: {unit}'] if unit and not flags.unit else []
+  note = '; '.join([note, *told, *file.notes])
+  return Poses(joints, is_right, complete, unit is not None, note, factor)
 
 
 def _sides(

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bmc_jax.joint_files.arrays import Content, as_hands, plain_keys, side
+from bmc_jax import skeleton
+from bmc_jax.joint_files import names as names_lib
+from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain_keys
 
 _AXES = 'xyz'
 # Of JSON objects, in lower case and without underscores; the first one found counts.
@@ -22,7 +25,7 @@ _HAND_KEYS = (
   'joints3d',
   'joints',
 )
-_SIDE_KEYS = ('handedness', 'multihandedness', 'isright', 'sideisright')
+_NAME_KEYS = ('name', 'id')
 
 
 def read_json(file: Path) -> Content:
@@ -40,14 +43,17 @@ def read_json(file: Path) -> Content:
 
 
 def _read_results(content: Any) -> Content:
-  order = None
+  outer: dict[str, Any] = {}
   if isinstance(content, Mapping) and isinstance(content.get('hands'), list):
-    order, content = content.get('joint_order'), content['hands']  # bmc_jax.predict's
+    outer, content = plain_keys(content), content['hands']  # bmc_jax.predict's
   results = content if isinstance(content, list) else [content]
+  points = _Points()
   if not any(_is_result(result) for result in results):
-    return Content(as_hands(_coordinates(content)))
+    hands = [as_hands(points.coordinates(content))]
+    return _content(hands, None, points, [outer])
   hands: list[np.ndarray] = []
   sides: list[float] = []
+  tellers = [outer]
   for number, result in enumerate(results):
     if not _is_result(result):
       raise ValueError(f'expected objects with landmarks, found {result!r:.40}')
@@ -58,37 +64,112 @@ def _read_results(content: Any) -> Content:
         f'expected an entry worldLandmarks, landmarks or joints, found '
         f'{", ".join(result) or "none"}'
       )
-    values = _coordinates(keys[key])
+    values = points.coordinates(keys[key])
     if values:  # an image without a hand has an empty list
       hands.append(as_hands(values))
       sides += _result_sides(keys, len(hands[-1]), number)
+      tellers.append(keys)
   if not hands:
     raise ValueError('it holds no hand')
-  return Content(np.concatenate(hands), sides, order)
+  return _content(hands, sides, points, tellers)
+
+
+def _content(
+  hands: list[np.ndarray],
+  sides: list[float] | None,
+  points: '_Points',
+  tellers: list[dict[str, Any]],
+) -> Content:
+  """What the file holds, with the order and unit that its objects tell."""
+  order, unclear = told_lib.order(_values(tellers, told_lib.ORDER_KEYS))
+  unit, notes = told_lib.unit(_values(tellers, told_lib.UNIT_KEYS))
+  named, nameless = points.order()
+  if named:  # where the points have been is of no matter
+    order, unclear = named, None
+  elif order:
+    nameless = None
+  joints = np.concatenate(hands)
+  return Content(joints, sides, order, unclear or nameless, notes, unit)
+
+
+def _values(tellers: list[dict[str, Any]], keys: tuple[str, ...]) -> list[Any]:
+  return [teller[key] for teller in tellers for key in keys if key in teller]
 
 
 def _result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:
   """The sides of the hands of one result; one alone is that of all its hands."""
-  told = next((keys[name] for name in _SIDE_KEYS if name in keys), None)
-  if not isinstance(told, list) or not told:
-    return [side(told)] * count
-  if len(told) != count:
-    raise ValueError(f'result {number} has {count} hands, but {len(told)} sides')
-  return [side(one) for one in told]
+  told: dict[str, list[float]] = {}
+  for key in told_lib.SIDE_KEYS:
+    if key not in keys:
+      continue
+    value = keys[key]
+    is_each = isinstance(value, list) and bool(value)
+    sides = told_lib.key_sides(key, value if is_each else [value] * count)
+    if sides is None:
+      continue
+    if len(sides) != count:
+      raise ValueError(f'result {number} has {count} hands, but {len(sides)} sides')
+    told[key] = sides
+  return told_lib.agreed_sides(told, count) or [math.nan] * count
 
 
 def _is_result(value: Any) -> bool:
   return isinstance(value, Mapping) and not {'x', 'y', 'z', 'landmark'} & set(value)
 
 
-def _coordinates(value: Any) -> Any:
-  """Nested lists of numbers: points {x, y, z} become [x, y, z], null becomes NaN."""
-  if isinstance(value, Mapping):
-    if set(value) == {'landmark'}:  # MediaPipe's older Python results
-      return _coordinates(value['landmark'])
-    if not set(_AXES) <= set(value):
-      raise ValueError(f'{dict(value)!r:.40} is no point with x, y and z')
-    value = [value[axis] for axis in _AXES]
-  if isinstance(value, list):
-    return [_coordinates(entry) for entry in value]
-  return math.nan if value is None else value
+class _Points:
+  """Reads points, and keeps in mind what their names tell."""
+
+  def __init__(self):
+    self._orders: set[str | None] = set()
+    self._unclear: str | None = None
+
+  def order(self) -> tuple[str | None, str | None]:
+    """The order that names gave the points, and why they tell nothing.
+
+    Raises:
+      ValueError: they tell it of some of the hands alone.
+    """
+    if len(self._orders) > 1:
+      raise ValueError('not all hands name their joints in the same way')
+    named = self._unclear is None and self._orders == {'canonical'}
+    return ('canonical' if named else None), self._unclear
+
+  def coordinates(self, value: Any) -> Any:
+    """Nested lists of numbers: points {x, y, z} become [x, y, z], null becomes NaN."""
+    if isinstance(value, Mapping):
+      if set(value) == {'landmark'}:  # MediaPipe's older Python results
+        return self.coordinates(value['landmark'])
+      if not set(_AXES) <= set(value):
+        raise ValueError(f'{dict(value)!r:.40} is no point with x, y and z')
+      value = [value[axis] for axis in _AXES]
+    if isinstance(value, list):
+      return [self.coordinates(entry) for entry in self._sorted(value)]
+    if isinstance(value, str) and is_missing(value):
+      return math.nan
+    return math.nan if value is None else value
+
+  def _sorted(self, points: list[Any]) -> list[Any]:
+    """The points of a hand by their names or numbers; other lists as they are."""
+    is_hand = len(points) == skeleton.NUM_JOINTS
+    if not is_hand or not all(isinstance(p, Mapping) and 'x' in p for p in points):
+      return points
+    troubles = []
+    for key in _NAME_KEYS:
+      names = [str(point[key]) for point in points if point.get(key) is not None]
+      if not names:
+        continue
+      if len(names) < len(points):
+        troubles.append(f'only {len(names)} of the {len(points)} points have a {key}')
+        continue
+      by_number = names_lib.number_places(names)
+      try:
+        places = by_number or names_lib.canonical_order(names)
+      except ValueError as error:
+        troubles.append(str(error))
+        continue
+      self._orders.add('numbers' if by_number else 'canonical')
+      return [points[place] for place in places]
+    self._orders.add(None)
+    self._unclear = self._unclear or next(iter(troubles), None)
+    return points

@@ -4,17 +4,21 @@
 | --- | --- |
 | `.npy` | (N, 21, 3), (N, 63), or one hand (21, 3) |
 | `.npz` | the same as the array `joints_<order>`, or the only array of such a shape; \
-with `is_right`, `side_is_right` or `handedness` (N,) |
+with one of the sides (N,) |
 | `.csv` | 63 columns x, y, z of joint after joint; or a header whose names tell joint \
 and axis (`wrist_x`, `PINKY_TIP_y`, `x0`), in any order of the columns; it may add one \
 of the sides, and some that are left out (`frame`, `index`, `score`...) |
-| `.json` | nested lists as in `.npy`, points also as {"x", "y", "z"}; or MediaPipe's \
+| `.json` | nested lists as in `.npy`, points also as {"x", "y", "z"}, whose \
+`name` or `id` tells the joint; or MediaPipe's \
 results, an object or a list of them, with `worldLandmarks`, `landmarks` or `joints`, \
-and `handedness` or `is_right` (with or without underscores); or predictions.json of \
+and one of the sides; or predictions.json of \
 `bmc_jax.predict` |
 
-`is_right` is 1 or 0, `handedness` right or left. A missing value (an empty cell, `nan`,
-`null`) is NaN; no hand is left out.
+The sides are `handedness` (right or left), `is_right` or `is_left` (1 or 0), or `hand`,
+`side` or `hand_type` where they are words, with or without underscores. `joint_order`
+or `order`, and `unit` (m, cm or mm) beside the joints are listened to. A missing value
+(an empty cell, `nan`, `NA`, `null`) is NaN, and so is a joint at exactly 0, 0, 0 that
+is not the origin of the hands; no hand is left out.
 """
 
 import os
@@ -27,7 +31,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.joint_files.arrays import SIDE_NAMES, Content, as_hands, as_sides, side
+from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, plain_keys
 from bmc_jax.joint_files.json_text import read_json
 from bmc_jax.joint_files.tables import read_csv
 from bmc_jax.limits import evidence
@@ -52,12 +57,14 @@ class JointFile(NamedTuple):
     is_right: (N,) bool, or None if the file does not tell.
     notes: what of the file was left out.
     doubts: what the hands contradict, in sentences without a full stop.
+    unit: m, cm or mm if the file tells it, or None.
   """
 
   joints_3d: np.ndarray
   is_right: np.ndarray | None
   notes: tuple[str, ...] = ()
   doubts: tuple[str, ...] = ()
+  unit: str | None = None
 
   @property
   def complete(self) -> np.ndarray:
@@ -91,9 +98,12 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     agreed = _agreed_order(order, content.order)
     if content.unclear and order is None:
       raise ValueError(f'{content.unclear}, or tell their order with --order')
-    found = JointFile(skeleton.reorder(content.joints, agreed), None, content.notes)
+    joints, note = _without_zeros(skeleton.reorder(content.joints, agreed))
+    notes = (*content.notes, *note)
+    found = JointFile(joints, None, notes, unit=content.unit)
     found = found._replace(is_right=as_sides(content.sides, found.complete))
-    if doubt := evidence.doubt_depth(found.joints_3d):
+    seen = found.joints_3d if found.complete.any() else content.joints
+    if doubt := evidence.doubt_depth(seen):
       raise ValueError(doubt)
   except ValueError as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error
@@ -103,6 +113,19 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
   if doubt and order is None:
     raise ValueError(f'{path}: {doubt}; name it with --order.')
   return found._replace(doubts=(doubt,) if doubt else ())
+
+
+def _without_zeros(joints: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Joints (N, 21, 3) with NaN for those stored as 0, 0, 0, and a note of them."""
+  missing = evidence.stored_as_zero(joints)
+  count, hands = int(missing.sum()), int(missing.any(axis=1).sum())
+  if not count:
+    return joints, ()
+  note = (
+    f'{count} joint{"s" * (count > 1)} at exactly 0, 0, 0 in {hands} '
+    f'hand{"s" * (hands > 1)} taken as missing'
+  )
+  return np.where(missing[..., None], np.nan, joints), (note,)
 
 
 def _agreed_order(order: str | None, named: str | None) -> str:
@@ -149,11 +172,28 @@ def _read_npz(file: Path) -> Content:
       f'expected one array of joints, found {", ".join(names) or "none"}; call it '
       'joints_<order>, such as joints_mediapipe'
     )
-  joints, sides = as_hands(arrays[names[0]]), None
-  for name in SIDE_NAMES:
-    if name in arrays:
-      told = arrays[name].ravel().tolist()
-      sides = [side(one) for one in told] * (len(joints) if len(told) == 1 else 1)
+  joints = as_hands(arrays[names[0]])
+  telling = (*told_lib.SIDE_KEYS, *told_lib.ORDER_KEYS, *told_lib.UNIT_KEYS)
+  keys = plain_keys(arrays)
+  values = {key: keys[key].ravel().tolist() for key in telling if key in keys}
+  sides: dict[str, list[float]] = {}
+  for name in told_lib.SIDE_KEYS:
+    told = told_lib.key_sides(name, values[name]) if name in values else None
+    if told is not None:
+      sides[name] = told * (len(joints) if len(told) == 1 else 1)
+  orders = [one for name in told_lib.ORDER_KEYS for one in values.get(name, ())]
+  units = [one for name in told_lib.UNIT_KEYS for one in values.get(name, ())]
   named = names[0].lower().removeprefix('joints_')
   plain = not names[0].startswith('joints_') or named in _PLAIN_NAMES
-  return Content(joints, sides, None if plain else named)
+  if not plain and named in skeleton.JOINT_ORDERS:
+    orders.append(named)
+  order, unclear = told_lib.order(orders)
+  unit, notes = told_lib.unit(units)
+  return Content(
+    joints,
+    told_lib.agreed_sides(sides, len(joints)),
+    order or (None if plain else named),
+    unclear,
+    notes,
+    unit,
+  )

@@ -10,19 +10,21 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.joint_files import names as names_lib
-from bmc_jax.joint_files.arrays import SIDE_NAMES, Content, as_hands, is_side, side
+from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain
 
 _AXES = 'xyz'
 _NUM_VALUES = 3 * skeleton.NUM_JOINTS
-# Columns that say whose hand it is, in lower case, without spaces and the like; the
-# latter may also count hands.
-_SIDE_COLUMNS = tuple(name.replace('_', '') for name in SIDE_NAMES)
-_HAND_COLUMNS = ('hand', 'side', 'handtype', 'handside')
+_MANY_COLUMNS = 8
+_WORD_COLUMNS = (*told_lib.ORDER_KEYS, *told_lib.UNIT_KEYS)
+_KNOWN_COLUMNS = (*_WORD_COLUMNS, *told_lib.WORD_KEYS)
+_TRUST = 'visibility|visible|confidence|presence|score|likelihood'
 # Columns beside the joints that need no word of the user, but one to the user.
 _OTHER_COLUMNS = re.compile(
   r'|index|idx|id|no|nr|row|unnamed\d*|(frame|image|sample|hand|subject|video|file)'
   r'(id|idx|index|no|nr|num|number|name|path)?|time(stamp)?(ms|us|ns|s)?|date|path|name|'
-  r'sequence|seq|split|label|score|confidence|(hand|handedness)(score|confidence)'
+  r'sequence|seq|split|label|'
+  rf'({_TRUST})[a-z0-9]*|[a-z0-9]*({_TRUST})'
 )
 
 
@@ -52,23 +54,50 @@ def read_csv(file: Path) -> Content:
       'each row is one joint; put the 21 joints of a hand into one row, with columns '
       f'{skeleton.JOINT_NAMES[0]}_x, {skeleton.JOINT_NAMES[0]}_y...'
     )
-  sides, left_out = None, []
+  sides, left_out = {}, []
+  words: dict[str, list[str]] = {}
   for column in reversed(range(width)):
-    name = re.sub(r'[\W_]', '', header[column].lower())
+    name = plain(header[column])
     cells = [row[column] for row in rows]
-    if name in _SIDE_COLUMNS or name in _HAND_COLUMNS and all(map(is_side, cells)):
-      sides = [side(cell) for cell in cells]
-    elif _OTHER_COLUMNS.fullmatch(name) or name in _HAND_COLUMNS:
+    told = told_lib.key_sides(name, cells) if name in told_lib.SIDE_KEYS else None
+    if told is not None:
+      sides[header[column]] = told
+    elif name in _WORD_COLUMNS and not any(map(_is_number, cells)):
+      words[name] = cells
+    elif _OTHER_COLUMNS.fullmatch(name) or name in _KNOWN_COLUMNS:
       left_out.insert(0, header[column] or f'number {column + 1}')
     else:
       continue
     del header[column]
     rows = [row[:column] + row[column + 1 :] for row in rows]
-  notes = [f'the column{"s" * (len(left_out) > 1)} {", ".join(left_out)} left out']
+  order, unclear = told_lib.order(_cells(words, told_lib.ORDER_KEYS))
+  unit, notes = told_lib.unit(_cells(words, told_lib.UNIT_KEYS))
   numbers = np.array(_numbers(rows)).reshape(len(rows), len(header))
-  columns, order, unclear = _coordinate_columns(header)
+  columns, named, nameless = _coordinate_columns(header)
   hands = as_hands(numbers[:, columns])
-  return Content(hands, sides, order, unclear, tuple(notes if left_out else ()))
+  if named:  # where the columns have been is of no matter
+    order, unclear = named, None
+  elif order:
+    nameless = None
+  return Content(
+    hands,
+    told_lib.agreed_sides(sides, len(rows)),
+    order,
+    unclear or nameless,
+    (*_left_out(left_out), *notes),
+    unit,
+  )
+
+
+def _cells(columns: dict[str, list[str]], names: Sequence[str]) -> list[str]:
+  return [cell for name in names for cell in columns.get(name, ())]
+
+
+def _left_out(columns: list[str]) -> tuple[str, ...]:
+  if len(columns) > _MANY_COLUMNS:
+    return (f'{len(columns)} columns ({", ".join(columns[:3])}, ...) left out',)
+  named = f'column{"s" * (len(columns) > 1)} {", ".join(columns)}'
+  return (f'the {named} left out',) if columns else ()
 
 
 def _is_header(cells: Sequence[str]) -> bool:
@@ -104,12 +133,12 @@ def _number(cell: str, hand: int) -> float:
       f'hand {hand} holds {cell!r:.40}, which is no number; values are separated by '
       'commas, and a missing one is left empty'
     )
-  return float(cell) if cell.strip() else math.nan
+  return math.nan if is_missing(cell) else float(cell)
 
 
 def _is_number(cell: str) -> bool:
   try:
-    float(cell.strip() or 'nan')
+    float('nan' if is_missing(cell) else cell)
   except ValueError:
     return False
   return True

@@ -185,8 +185,8 @@ BAD_FILES = {
   'ragged.csv': (lambda p: p.write_text('1,2\n1,2,3'), 'hand 1 has 3 values'),
   'word.csv': (lambda p: p.write_text('a,b\n1,word'), "'word', which is no number"),
   'first.csv': (
-    lambda p: _csv_hands(p, cell=((0, 5), 'None')),
-    "hand 0 holds 'None', which is no number",
+    lambda p: _csv_hands(p, cell=((0, 5), 'nothing')),
+    "hand 0 holds 'nothing', which is no number",
   ),
   'semicolons.csv': (
     lambda p: np.savetxt(p, HANDS.reshape(12, 63), delimiter=';'),
