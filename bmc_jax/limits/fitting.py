@@ -42,31 +42,15 @@ def fit_limits(
       only warned of.
 
   Raises:
-    ValueError: wrong shapes, no pose, values that are not finite, missing
-      joints stored as 0, 0, 0, a reference bone of
-      no length or of unknown joints, too few corners, a bad coverage, unknown frames;
-      2D points, joints in another order, or hands of which more than a tenth are
-      clearly of the other side (`limits.evidence`; of fewer a UserWarning tells).
+    ValueError: wrong shapes, no pose, values that are not finite, missing joints stored
+      as 0, 0, 0, a reference bone of no length or of unknown joints, too few corners, a
+      bad coverage, unknown frames; 2D points, joints in another order, or hands of
+      which more than a tenth are clearly of the other side (`limits.evidence`; of fewer
+      a UserWarning tells).
   """
   start, end = checks.as_reference(reference)
   hull.check_options(num_vertices, coverage)
-  joints = np.asarray(joints_3d, np.float64)
-  if joints.ndim != 3:
-    raise ValueError(
-      f'joints_3d has the shape {joints.shape}, but (n, 21, 3) is needed.'
-    )
-  check_joints(joints, 'joints_3d')
-  if not len(joints):
-    raise ValueError('Limits need at least one pose, but joints_3d is empty.')
-  if not np.isfinite(joints).all():
-    raise ValueError('joints_3d contains values that are not finite.')
-  joints = reorder(joints, joint_order)
-  zeros = evidence.stored_as_zero(joints).any(axis=-1)
-  if zeros.any():
-    raise ValueError(
-      f'{zeros.sum()} of {len(joints)} poses have missing joints that are stored as '
-      '0, 0, 0: drop them.'
-    )
+  joints = _canonical_poses(joints_3d, joint_order)
   is_right = _per_pose(is_right, joints)
   scale = np.linalg.norm(joints[:, end] - joints[:, start], axis=-1)
   if np.any(scale == 0):
@@ -103,14 +87,38 @@ def fit_limits(
   )
 
 
+def _canonical_poses(joints_3d, order):
+  """Whole poses (n, 21, 3) in canonical order; raises ValueError for others."""
+  joints = np.asarray(joints_3d, np.float64)
+  if joints.ndim != 3:
+    raise ValueError(
+      f'joints_3d has the shape {joints.shape}, but (n, 21, 3) is needed.'
+    )
+  check_joints(joints, 'joints_3d')
+  if not len(joints):
+    raise ValueError('Limits need at least one pose, but joints_3d is empty.')
+  if not np.isfinite(joints).all():
+    raise ValueError('joints_3d contains values that are not finite.')
+  joints = reorder(joints, order)
+  zeros = evidence.stored_as_zero(joints).any(axis=-1)
+  if zeros.any():
+    raise ValueError(
+      f'{zeros.sum()} of {len(joints)} poses have missing joints that are stored as '
+      '0, 0, 0: drop them.'
+    )
+  return joints
+
+
 def _per_pose(is_right, joints):
   """Handedness (n,), from one value or one for each pose."""
   is_right = np.asarray(is_right)
-  if is_right.shape not in ((), (len(joints),)) or not np.isin(is_right, (0, 1)).all():
+  if is_right.shape not in ((), (len(joints),)):
     raise ValueError(
       f'is_right has the shape {is_right.shape}, but one True or False is needed, or '
       f'one for each of the {len(joints)} poses.'
     )
+  if not np.isin(is_right, (0, 1)).all():
+    raise ValueError('is_right holds values other than True and False.')
   return np.broadcast_to(is_right, len(joints)).astype(bool)
 
 

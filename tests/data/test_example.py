@@ -58,6 +58,7 @@ def test_a_broken_example_is_refused_in_one_sentence(change, message):
 def test_joints_without_a_label_are_not_judged():
   example = example_lib.drop_joints_3d(make_example(0))
   example_lib.validate_example(example)
+  assert not example['has_joints_3d'] and not example['joints_3d'].any()
 
 
 def test_mirroring_keeps_projection_and_image_consistent():

@@ -111,6 +111,8 @@ def test_fitting_refuses_bad_poses_in_a_sentence(hands):
     for reference in ((9.0, 10.0), (9, 10, 11), 9):
       with pytest.raises(ValueError, match='two different joints of 0 to 20'):
         limits.fit_limits(hands, reference=reference)  # pyright: ignore
-    for is_right in (np.ones(3), 2, np.ones((300, 1))):
+    with pytest.raises(ValueError, match='values other than True and False'):
+      limits.fit_limits(hands, is_right=2)
+    for is_right in (np.ones(3), np.ones((300, 1))):
       with pytest.raises(ValueError, match='one True or False is needed, or one for'):
         limits.fit_limits(hands, is_right=is_right)

@@ -92,8 +92,10 @@ def test_rounded_and_padded_hulls_are_limits():
   fitted = limits.fit_limits(random_hands(0, 50, spread=10).joints, num_vertices=40)
   for own in (wide, fitted):
     for dtype in (np.float32, jnp.bfloat16, np.float16):
-      dataclasses.replace(own, hulls=np.add(own.hulls, [np.pi, 0]).astype(dtype))
-    dataclasses.replace(own, hulls=np.repeat(own.hulls, 3, axis=2))
+      rounded = np.add(own.hulls, [np.pi, 0]).astype(dtype)
+      assert dataclasses.replace(own, hulls=rounded).hulls is rounded
+    padded = np.repeat(own.hulls, 3, axis=2)
+    assert dataclasses.replace(own, hulls=padded).hulls is padded
 
 
 def test_jax_may_put_anything_into_limits(fitted):
