@@ -263,7 +263,7 @@ MISTAKES = {
   ),
   'an empty source': (
     lambda c, tmp: c.data.__setitem__('full', ml_collections.ConfigDict()),
-    "data.full has no kind: set it to 'tfds' or 'poses'",
+    'data.full has no kind: set it to one of tfds, poses, procedural_poses',
   ),
 }
 

@@ -144,22 +144,26 @@ def augment_poses(
   Args:
     key: a PRNG key.
     batch: keypoints_2d (B, 21, 2), joints_3d (B, 21, 3), intrinsics (B, 3, 3),
-      has_joints_3d (B,) and no image; other fields pass through.
+      has_joints_3d (B,), perhaps observed_2d (B, 21, 2), and no image; other fields
+      pass through.
     rotation: greatest turn about the optical axis, in degrees.
     tilt: greatest turn about an axis in the image plane, in degrees; it moves the hand
       across the view. Keep the hand in front of the camera: at most about 20.
     viewpoint: greatest turn of the hand about an axis through its centre that is
       parallel to the image plane, in degrees; 180 shows hands from everywhere.
-    noise: standard deviation added to keypoints_2d, in pixels, after the turns.
+    noise: standard deviation added to observed_2d, or to keypoints_2d where that is
+      missing, in pixels, after the turns.
 
   Returns:
-    The batch with keypoints_2d and joints_3d changed, intrinsics as they were.
+    The batch with keypoints_2d, observed_2d and joints_3d changed, intrinsics as they
+    were.
   """
-  keypoints = jnp.asarray(batch['keypoints_2d'])
   intrinsics = jnp.asarray(batch['intrinsics'])
   joints = jnp.asarray(batch['joints_3d'])
+  names = [name for name in ('keypoints_2d', 'observed_2d') if name in batch]
+  points = {name: jnp.asarray(batch[name]) for name in names}
   roll_key, tilt_key, noise_key, view_key = jax.random.split(key, 4)
-  count = keypoints.shape[:1]
+  count = joints.shape[:1]
   if viewpoint:
     center = joints.mean(axis=1, keepdims=True)
     around = jnp.einsum(
@@ -167,15 +171,18 @@ def augment_poses(
     )
     known = jnp.asarray(batch['has_joints_3d'])[:, None, None] > 0
     joints = jnp.where(known, center + around, joints)
-    keypoints = jnp.where(known, geometry.project(joints, intrinsics), keypoints)
+    seen = geometry.project(joints, intrinsics)
+    move = jnp.where(known, seen - points['keypoints_2d'], 0)
+    points = {name: point + move for name, point in points.items()}
   roll = _random_angle(roll_key, count, rotation)
   turn = _about_z(roll) @ _random_lean(tilt_key, count, tilt)
-  rays = geometry.backproject(keypoints, jnp.ones_like(keypoints[..., 0]), intrinsics)
-  keypoints = geometry.project(jnp.einsum('bij,bnj->bni', turn, rays), intrinsics)
+  for name, point in points.items():
+    rays = geometry.backproject(point, jnp.ones_like(point[..., 0]), intrinsics)
+    points[name] = geometry.project(jnp.einsum('bij,bnj->bni', turn, rays), intrinsics)
   if noise:
-    keypoints += noise * jax.random.normal(noise_key, keypoints.shape)
+    points[names[-1]] += noise * jax.random.normal(noise_key, joints.shape[:2] + (2,))
   joints = jnp.einsum('bij,bnj->bni', turn, joints)
-  return dict(batch) | {'keypoints_2d': keypoints, 'joints_3d': joints}
+  return {**batch, **points, 'joints_3d': joints}
 
 
 def resize_affine(height: int, width: int, size: int) -> Float[Array, '3 3']:

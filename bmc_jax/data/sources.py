@@ -13,6 +13,7 @@ import numpy as np
 
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import pose_files, prepared
+from bmc_jax.data.drawn import ProceduralPosesSource
 
 LABELS = ('3d', '2d')
 
@@ -259,24 +260,31 @@ def _check_labels(labels: str) -> None:
     raise ValueError(f"labels is {labels!r}; it must be '3d' or '2d'.")
 
 
+KINDS = {
+  'tfds': TfdsSource,
+  'poses': PoseSetSource,
+  'procedural_poses': ProceduralPosesSource,
+}
+
+
 def open_source(spec: Mapping[str, Any]) -> Source:
   """Opens the source that a plain mapping describes.
 
   Args:
-    spec: `kind` ('tfds' or 'poses') and the arguments of `TfdsSource` (with
-      `path` for its directory) or of `PoseSetSource`. A tfds source without images is
-      read into memory at once.
+    spec: `kind` ('tfds', 'poses' or 'procedural_poses') and the arguments of
+      `TfdsSource` (with `path` for its directory), `PoseSetSource` or
+      `ProceduralPosesSource`. A tfds source without images is read into memory at once.
 
   Returns:
     The source.
   """
   spec = dict(spec)
   kind = spec.pop('kind', None)
-  if kind not in ('tfds', 'poses'):
-    raise ValueError(f"A data source's kind is {kind!r}; it must be 'tfds' or 'poses'.")
+  if kind not in KINDS:
+    raise ValueError(f"A data source's kind is {kind!r}; choose one of {list(KINDS)}.")
   if kind == 'tfds' and 'path' in spec:
     spec['directory'] = spec.pop('path')
-  opener = TfdsSource if kind == 'tfds' else PoseSetSource
+  opener = KINDS[kind]
   parameters = inspect.signature(opener).parameters
   known = ['path' if name == 'directory' else name for name in parameters]
   unknown = sorted(set(spec) - set(parameters))

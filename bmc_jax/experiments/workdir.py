@@ -182,6 +182,8 @@ def _replaced_test_set(config) -> str:
 
 def _describe(config) -> str:
   test = config.data.test
+  if test.kind == 'procedural_poses':
+    return f'{test.get("count", "")} drawn hands'.strip()
   path = config.eval_path or test.path
   detail = test.get('split') or ''
   subjects = test.get('subjects')

@@ -9,12 +9,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bmc_jax.models.lifter import KeypointLifter
+from bmc_jax.models.lifter import LifterNetwork
 from bmc_jax.models.output import PoseOutput, assemble
 from bmc_jax.models.pose_network import PoseNetwork
 
 __all__ = [
-  'KeypointLifter',
+  'LifterNetwork',
   'PoseNetwork',
   'PoseOutput',
   'assemble',
@@ -22,7 +22,7 @@ __all__ = [
   'create_model',
 ]
 
-MODELS = {'pose_network': PoseNetwork, 'keypoint_lifter': KeypointLifter}
+MODELS = {'pose_network': PoseNetwork, 'keypoint_lifter': LifterNetwork}
 
 
 def create_model(model_config: Mapping[str, Any]) -> nn.Module:

@@ -27,6 +27,8 @@ class PoseOutput(flax.struct.PyTreeNode):
     joints_3d: joints in the camera's frame, lifted with `root_depth`.
     conditioning: how far the calculated root depth can be trusted
       (see `pose25d.solve_root_depth`).
+    depth_scale: of a lifter, how uncertain each relative depth is: the scale b of a
+      Laplace distribution, of which 90 % lie within 2.3 b. None for other models.
   """
 
   keypoints_2d: Float[Array, '*b 21 2']
@@ -36,6 +38,7 @@ class PoseOutput(flax.struct.PyTreeNode):
   root_depth_replaced: Bool[Array, '*b']
   joints_3d: Float[Array, '*b 21 3']
   conditioning: Float[Array, '*b']
+  depth_scale: Float[Array, '*b 21'] | None = None
 
 
 def check_geometry(

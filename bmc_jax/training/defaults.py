@@ -48,9 +48,16 @@ def get_config() -> Config:
   )
   c.optimizer = _optimizer()
   # Weights of the supervised terms (paper section 4). `heatmap` is ours: a loss on the
-  # maps of a heatmap head.
+  # maps of a heatmap head. So is `depth_likelihood`: it teaches a lifter how uncertain
+  # its depths are.
   c.loss = ml_collections.ConfigDict(
-    {'keypoints_2d': 1.0, 'heatmap': 0.0, 'relative_depth': 5.0, 'root_depth': 1.0}
+    {
+      'keypoints_2d': 1.0,
+      'heatmap': 0.0,
+      'relative_depth': 5.0,
+      'depth_likelihood': 0.0,
+      'root_depth': 1.0,
+    }
   )
   c.bmc = _constraints()
   # Terms of the loss that are not of this library: `add_term` adds one.
@@ -105,8 +112,8 @@ def _model() -> ml_collections.ConfigDict:
         'width': 512,
         'depth': 2,
         'refine': True,
+        'correct_2d': False,
         'stop_root_gradient': True,
-        'stop_refiner_gradient': False,
       },
     }
   )

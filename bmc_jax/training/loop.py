@@ -231,7 +231,9 @@ def source_spec(config: Config, name: str) -> dict[str, Any]:
   """
   spec = config.data[name].to_dict()
   if 'kind' not in spec:
-    raise ValueError(f"data.{name} has no kind: set it to 'tfds' or 'poses'.")
+    raise ValueError(
+      f'data.{name} has no kind: set it to one of {", ".join(sources.KINDS)}.'
+    )
   if spec.get('kind') == 'tfds' and config.model.name == 'keypoint_lifter':
     spec['with_image'] = False
   return spec

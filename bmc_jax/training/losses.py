@@ -93,6 +93,62 @@ def relative_depth_loss(
   return _mean_of_visible(jnp.abs(relative_depth - target), visibility)
 
 
+def depth_likelihood_loss(
+  relative_depth: Float[Array, '*b 21'],
+  scale: Float[Array, '*b 21'],
+  target: Float[Array, '*b 21'],
+  visibility: Float[Array, '*b 21'],
+  *,
+  root: int = 0,
+) -> Float[Array, '*b']:
+  """Negative log-likelihood of the relative depth under Laplace distributions.
+
+      |z - z_true| / b + log 2b
+
+  Not from the paper. Its least value is where b is the expected error.
+
+  Args:
+    relative_depth, target: (*b, 21) reference bones.
+    scale: (*b, 21) b, reference bones.
+    visibility: (*b, 21), 1 or 0.
+    root: the joint whose relative depth is 0, and certain.
+
+  Returns:
+    (*b,) nats, mean over the visible joints but the root, 0 where there is none.
+  """
+  relative_depth, scale, target, visibility = map(
+    as_float, (relative_depth, scale, target, visibility)
+  )
+  visibility = visibility * (jnp.arange(visibility.shape[-1]) != root)
+  error = jnp.where(visibility > 0, jnp.abs(relative_depth - target), 0)
+  return _mean_of_visible(error / scale + jnp.log(2 * scale), visibility)
+
+
+def moved_keypoints_loss(
+  keypoints_2d: Float[Array, '*b 21 2'],
+  target: Float[Array, '*b 21 2'],
+  visibility: Float[Array, '*b 21'],
+) -> Float[Array, '*b']:
+  """L1 error of the keypoints that a lifter has moved, in RMS sizes of the hand.
+
+  Args:
+    keypoints_2d, target: (*b, 21, 2) pixels.
+    visibility: (*b, 21), 1 or 0.
+
+  Returns:
+    (*b,), mean over visible keypoints and both coordinates, 0 where none is visible.
+  """
+  keypoints_2d, target, visibility = map(as_float, (keypoints_2d, target, visibility))
+  visible = visibility[..., None]
+  count = jnp.maximum(visible.sum(-2, keepdims=True), 1)
+  target = jnp.where(visible > 0, target, 0)
+  centre = target.sum(-2, keepdims=True) / count
+  spread = jnp.where(visible > 0, (target - centre) ** 2, 0)
+  size = jnp.sqrt(spread.sum((-2, -1)) / (2 * count[..., 0, 0]) + 1e-6)
+  error = jnp.abs(keypoints_2d - jnp.where(visible > 0, target, keypoints_2d)).mean(-1)
+  return _mean_of_visible(error / size[..., None], visibility)
+
+
 def root_depth_loss(
   root_depth: Float[Array, '*b'], target: Float[Array, '*b']
 ) -> Float[Array, '*b']:

@@ -107,10 +107,30 @@ def compute_losses(
       ),
       labelled,
     ),
+    # How far a hand is cannot be told without the focal length.
     'root_depth': losses.masked_mean(
-      losses.root_depth_loss(output.root_depth, target.root_depth), labelled
+      losses.root_depth_loss(output.root_depth, target.root_depth),
+      labelled * batch.get('camera_known', jnp.ones_like(labelled)),
     ),
   }
+  if output.depth_scale is not None and config.loss.depth_likelihood:
+    terms['depth_likelihood'] = losses.masked_mean(
+      losses.depth_likelihood_loss(
+        output.relative_depth,
+        output.depth_scale,
+        target.relative_depth,
+        visibility,
+        root=config.root,
+      ),
+      labelled,
+    )
+  if 'observed_2d' in batch:
+    terms['keypoints_2d'] = losses.masked_mean(
+      losses.moved_keypoints_loss(
+        output.keypoints_2d, batch['keypoints_2d'], visibility
+      ),
+      batch['mask'],
+    )
   if 'image' in batch:
     terms['keypoints_2d'] = losses.masked_mean(
       losses.keypoints_2d_loss(

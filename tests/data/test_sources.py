@@ -262,7 +262,7 @@ def test_damage_far_inside_is_one_sentence_on_reading(tmp_path):
 @pytest.mark.parametrize(
   ('spec', 'message'),
   [
-    ({'kind': 'coco'}, "kind is 'coco'; it must be 'tfds' or 'poses'"),
+    ({'kind': 'coco'}, "kind is 'coco'; choose one of"),
     (
       {'kind': 'tfds', 'path': '.', 'spilt': 'train'},
       "no key 'spilt'; it has path, spl",

@@ -269,7 +269,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path, value):
   [
     ({'width': 32}, 'a model of width 32: set model.pose_network.width=64'),
     ({'stem': 'small'}, "a model of stem 'small': set model.pose_network.stem='image"),
-    ({'name': 'keypoint_lifter'}, 'A KeypointLifter has no ResNet that could start'),
+    ({'name': 'keypoint_lifter'}, 'A LifterNetwork has no ResNet that could start'),
   ],
 )
 def test_models_that_cannot_take_imagenet_weights_say_so(options, message):

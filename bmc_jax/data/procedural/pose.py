@@ -153,7 +153,7 @@ def sample_angles(key: PRNGKeyArray, domain: Domain) -> Float[Array, '5 3 2']:
   return jnp.asarray(median) + latent * reach
 
 
-def _turn(axes: tuple[int, int], angle: Float[Array, '']) -> Float[Array, '3 3']:
+def turn(axes: tuple[int, int], angle: Float[Array, '']) -> Float[Array, '3 3']:
   """Rotation of one axis towards another one."""
   plane = np.zeros((3, 3), np.float32)
   plane[axes[1], axes[0]], plane[axes[0], axes[1]] = 1, -1
@@ -175,10 +175,7 @@ def sample_view(key: PRNGKeyArray, domain: Domain) -> Float[Array, '3 3']:
   roll = jnp.deg2rad(domain.roll_std) * jnp.clip(normal[1], -2.5, 2.5)
   about_z, about_x = (0, 1), (1, 2)
   return (
-    _turn(about_z, roll + heading)
-    @ _turn(about_x, tilt)
-    @ _turn(about_z, -heading)
-    @ base
+    turn(about_z, roll + heading) @ turn(about_x, tilt) @ turn(about_z, -heading) @ base
   )
 
 

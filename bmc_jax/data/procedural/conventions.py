@@ -1,0 +1,86 @@
+"""How tools and datasets label the joints of a hand, as proportions of its bones.
+
+No two of them mean the same place by a joint: MANO's middle MCP->PIP bone is 31 mm of
+an adult's hand, STB's 40 mm. What is drawn for everybody's keypoints (`anyone`) covers
+all of them and what lies between. The numbers are medians over many hands; no pose of
+any dataset is in them.
+"""
+
+import numpy as np
+
+from bmc_jax.data.procedural.pose import LENGTH_RATIOS
+
+BONE_RATIOS = {
+  # DexYCB, and so FreiHAND and HO-3D.
+  'mano': LENGTH_RATIOS.tolist(),
+  # MakeHuman's hand (CC0), whose joints are those of its skeleton.
+  'makehuman': [
+    [1.32, 0.83, 1.13, 0.73],
+    [3.14, 0.79, 0.71, 0.73],
+    [3.03, 1.00, 0.78, 0.78],
+    [2.89, 0.88, 0.74, 0.77],
+    [2.80, 0.68, 0.45, 0.57],
+  ],
+  # RHD's characters.
+  'rhd': [
+    [1.12, 1.20, 0.91, 0.76],
+    [2.71, 1.08, 0.81, 0.79],
+    [2.70, 1.00, 0.89, 0.85],
+    [2.54, 0.89, 0.81, 0.77],
+    [2.36, 0.83, 0.51, 0.65],
+  ],
+  # STB; its thumb, whose root bone is 0.49, has the length of the others here.
+  'stb': [
+    [0.80, 0.75, 0.70, 0.65],
+    [1.81, 0.85, 0.55, 0.50],
+    [1.90, 1.00, 0.63, 0.53],
+    [1.94, 0.93, 0.58, 0.50],
+    [1.81, 0.80, 0.38, 0.48],
+  ],
+  # MediaPipe's landmarks in the image, from FreiHAND's evaluation images: those in its
+  # world landmarks are others (index PIP bone 0.77).
+  'mediapipe': [
+    [0.90, 0.85, 0.78, 0.68],
+    [2.05, 0.96, 0.62, 0.58],
+    [2.00, 1.00, 0.68, 0.60],
+    [1.87, 0.90, 0.66, 0.58],
+    [1.80, 0.72, 0.50, 0.52],
+  ],
+}
+"""Bone lengths over the middle MCP->PIP bone: thumb to little finger, root bone to tip.
+
+Those of `mano` are `pose.LENGTH_RATIOS`.
+"""
+
+# Least, middle and greatest flexion and abduction, degrees, by finger and bone: the
+# wider one of DexYCB's and RHD's 1st and 99th percentiles, and a little more.
+ANGLE_RANGES = np.array(
+  [
+    [
+      [[-20, 18, 65], [-35, -8, 30]],
+      [[-30, 5, 50], [-35, -10, 15]],
+      [[-20, 25, 80], [-15, 0, 20]],
+    ],
+    [
+      [[-30, 18, 88], [-32, -12, 8]],
+      [[-8, 38, 105], [-12, 0, 15]],
+      [[-15, 12, 75], [-5, 2, 12]],
+    ],
+    [
+      [[-28, 22, 92], [-20, -4, 12]],
+      [[-4, 42, 110], [-10, 0, 12]],
+      [[-15, 12, 75], [-5, 2, 10]],
+    ],
+    [
+      [[-22, 25, 92], [-18, 3, 24]],
+      [[-4, 42, 112], [-16, -4, 6]],
+      [[-15, 12, 72], [-5, 4, 10]],
+    ],
+    [
+      [[-18, 30, 94], [-26, 5, 40]],
+      [[-6, 38, 112], [-22, -6, 6]],
+      [[-15, 12, 70], [-6, 3, 12]],
+    ],
+  ],
+  np.float32,
+)

@@ -1,0 +1,268 @@
+"""2D keypoints of any hands to 3D joints, with how sure each depth is.
+
+    from bmc_jax.lift import KeypointLifter
+
+    lifter = KeypointLifter.pretrained()
+    hands = lifter(keypoints_2d, intrinsics=intrinsics, is_right=is_right)
+    hands.joints_3d, hands.depth_error
+
+A left hand is lifted as the right hand that a mirror shows. That 2D keypoints are those
+of a left hand has to be told: the mirror image in depth of a right hand looks almost
+the same, and is a left hand.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bmc_jax import pose25d
+from bmc_jax.data.cameras import check_matrix
+from bmc_jax.joint_files.units import REFERENCE_BONE_RANGE
+from bmc_jax.models import LifterNetwork
+from bmc_jax.training.initial_values import init_variables
+
+WEIGHTS = 'package:lifter'
+HAND_SIZE = 0.75
+"""Metres, the 20 bones of an adult's hand together: 0.71 in STB, 0.81 in DexYCB."""
+
+BATCH_SIZE = 1024
+LEAST_PRESENT = 4
+"""Joints that a hand needs, if it is to be lifted."""
+
+_90_PERCENT = float(np.log(10.0))  # of a Laplace distribution lie within so many scales
+
+
+class LiftedHands(NamedTuple):
+  """Hands in 3D, as they are seen: a left one is a left one.
+
+  Attributes:
+    joints_3d: (*b, 21, 3) metres, canonical order, camera axes (x right, y down, z
+      away). NaN where a hand has too few keypoints.
+    keypoints_2d: (*b, 21, 2) pixels to which they project: those given, moved a little
+      where they contradict a hand, and placed where they were missing.
+    depth_error: (*b, 21) metres: with a probability of 90 % the depth of a joint
+      relative to the wrist is not further off. It does not know of a wrong side,
+      focal length or hand size.
+    intrinsics: (*b, 3, 3) of the camera, given or guessed.
+    camera_known: (*b,) bool, whether they were given.
+  """
+
+  joints_3d: np.ndarray
+  keypoints_2d: np.ndarray
+  depth_error: np.ndarray
+  intrinsics: np.ndarray
+  camera_known: np.ndarray
+
+
+class KeypointLifter:
+  """Lifts 2D keypoints by a trained `models.LifterNetwork`."""
+
+  def __init__(self, model: LifterNetwork, variables: Mapping[str, Any]):
+    """Takes a network and its variables."""
+    self.model = model
+    self.variables = variables
+
+  @classmethod
+  def pretrained(cls, weights: str = WEIGHTS) -> 'KeypointLifter':
+    """The lifter that ships with the package, trained on drawn hands alone.
+
+    Args:
+      weights: or a file of `bmc-jax lift --adapt`, or of `configs/lift.py`.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it holds the weights of another network.
+    """
+    model = LifterNetwork(depth=3, correct_2d=True)
+    return cls(model, init_variables(model, 1, init_from=weights))
+
+  def __call__(
+    self,
+    keypoints_2d: np.ndarray,
+    *,
+    intrinsics: np.ndarray | None = None,
+    image_size: tuple[int, int] | None = None,
+    confidence: np.ndarray | None = None,
+    is_right: bool | np.ndarray = True,
+    bone_length: float | None = None,
+  ) -> LiftedHands:
+    """Lifts hands.
+
+    Args:
+      keypoints_2d: (*b, 21, 2) pixels, canonical order; anything where one is missing.
+      intrinsics: (3, 3) or (*b, 3, 3) of the images that the pixels belong to. None:
+        they are guessed from `image_size`, the focal length as the longer side.
+      image_size: width and height in pixels; needed without intrinsics.
+      confidence: (*b, 21) in [0, 1], 0 where a keypoint is missing. None: all are
+        there, but those that are NaN.
+      is_right: False for left hands, one for all or (*b,).
+      bone_length: metres from the middle MCP to its PIP joint. None: all 20 bones
+        together are `HAND_SIZE`. Keypoints do not tell how large a hand is.
+
+    Returns:
+      As many hands.
+
+    Raises:
+      ValueError: a shape or a value is wrong.
+    """
+    points, batch = _as_points(keypoints_2d)
+    confidence = _as_confidence(confidence, points)
+    camera, known = _as_cameras(intrinsics, image_size, batch)
+    right = _as_sides(is_right, batch)
+    low, high = REFERENCE_BONE_RANGE
+    if bone_length is not None and not low <= bone_length <= high:
+      raise ValueError(
+        f'A middle MCP->PIP bone of {bone_length} m is no hand: give metres, {low} to '
+        f'{high}.'
+      )
+    points = np.where(confidence[..., None] > 0, points, 0)
+    found = [
+      self._lift(*(part[start : start + BATCH_SIZE] for part in whole), known)
+      for whole in [(points, confidence, camera, right)]
+      for start in range(0, len(points), BATCH_SIZE)
+    ]
+    joints, moved, scale = (
+      np.concatenate([np.zeros((0, 21, *last)), *parts])
+      for last, parts in zip(
+        [(3,), (2,), ()], zip(*found, strict=True) if found else [[]] * 3, strict=True
+      )
+    )
+    unit = _metres(joints, bone_length)
+    unit = np.where((confidence > 0).sum(axis=1) < LEAST_PRESENT, np.nan, unit)
+    return LiftedHands(
+      (joints * unit[:, None, None]).reshape(*batch, 21, 3),
+      moved.reshape(*batch, 21, 2),
+      (_90_PERCENT * scale * unit[:, None]).reshape(*batch, 21),
+      camera.reshape(*batch, 3, 3),
+      np.full(batch, known),
+    )
+
+  def _lift(self, points, confidence, camera, right, known: bool):
+    """One batch, filled up to a power of two so that few programs are compiled."""
+    count = len(points)
+    size = min(BATCH_SIZE, 1 << (count - 1).bit_length())
+    rows = np.minimum(np.arange(size), count - 1)
+    found = lift_batch(
+      self.variables,
+      *(jnp.asarray(x[rows], jnp.float32) for x in (points, confidence, camera, right)),
+      jnp.full(size, float(known)),
+      model=self.model,
+    )
+    return [np.asarray(x)[:count] for x in found]
+
+
+# At the module's level, so that a second lifter compiles nothing.
+@functools.partial(jax.jit, static_argnames='model')
+def lift_batch(
+  variables, keypoints_2d, confidence, intrinsics, is_right, camera_known, *, model
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Lifts left and right hands, under `jax.jit`.
+
+  Args:
+    variables: of the model.
+    keypoints_2d: (b, 21, 2) pixels.
+    confidence: (b, 21), 0 where a keypoint is missing.
+    intrinsics: (b, 3, 3).
+    is_right: (b,) 1 or 0.
+    camera_known: (b,) 1 or 0.
+    model: a `models.LifterNetwork`.
+
+  Returns:
+    (b, 21, 3) joints in reference bones, the (b, 21, 2) pixels that they project to,
+    and the (b, 21) scales of the relative depth in reference bones.
+  """
+  # x -> -x in the camera's frame: the pixel u of a mirrored image is -u.
+  side = jnp.where(is_right > 0, 1.0, -1.0)[:, None]
+  mirror = jnp.stack([side, jnp.ones_like(side)], axis=-1)
+  skew = jnp.ones((3, 3)).at[0, 1:].set(-1.0)  # of K under it
+  mirrored = jnp.where(is_right[:, None, None] > 0, 1.0, skew)
+  output = model.apply(
+    variables,
+    {
+      'keypoints_2d': keypoints_2d * mirror,
+      'intrinsics': intrinsics * mirrored,
+      'confidence': confidence,
+      'camera_known': camera_known,
+    },
+  )
+  joints = output.joints_3d * jnp.concatenate(
+    [mirror, jnp.ones_like(mirror[..., :1])], -1
+  )
+  return joints, output.keypoints_2d * mirror, output.depth_scale
+
+
+def _metres(joints: np.ndarray, bone_length: float | None) -> np.ndarray:
+  """What the unit of each hand (N, 21, 3) is in metres, (N,)."""
+  if bone_length is not None:
+    return bone_length / np.asarray(pose25d.scale_of(joints))
+  chains = np.concatenate(
+    [joints[:, None, :1].repeat(5, axis=1), joints[:, 1:].reshape(-1, 5, 4, 3)], axis=2
+  )
+  lengths = np.linalg.norm(np.diff(chains, axis=2), axis=-1)
+  return HAND_SIZE / lengths.sum(axis=(1, 2))
+
+
+def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
+  points = np.asarray(keypoints_2d, np.float64)
+  if points.ndim < 2 or points.shape[-2:] != (21, 2):
+    raise ValueError(
+      f'keypoints_2d has the shape {points.shape}; (..., 21, 2) is needed, pixels.'
+    )
+  return points.reshape(-1, 21, 2), points.shape[:-2]
+
+
+def _as_confidence(confidence, points: np.ndarray) -> np.ndarray:
+  if confidence is None:
+    return np.isfinite(points).all(axis=-1).astype(np.float64)
+  values = np.asarray(confidence, np.float64)
+  if values.size != points.size // 2 or values.shape[-1:] != (21,):
+    raise ValueError(
+      f'confidence has the shape {values.shape}; one for each of the keypoints is '
+      'needed, (..., 21).'
+    )
+  values = values.reshape(-1, 21)
+  if not ((values >= 0) & (values <= 1)).all():
+    raise ValueError('confidence must be within 0 and 1, 0 where a joint is missing.')
+  if not np.isfinite(points[values > 0]).all():
+    raise ValueError(
+      'A keypoint of confidence above 0 is not finite: give it confidence 0.'
+    )
+  return values
+
+
+def _as_cameras(intrinsics, image_size, batch) -> tuple[np.ndarray, bool]:
+  """Intrinsics of all hands (N, 3, 3), and whether they were given."""
+  if intrinsics is None and image_size is None:
+    raise ValueError(
+      'The camera is not known: give intrinsics, or image_size (width, height) to '
+      'have its focal length guessed.'
+    )
+  given = intrinsics
+  if given is None:
+    width, height = np.asarray(image_size, np.float64)
+    focal = max(width, height)
+    given = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+  matrices = np.asarray(given, np.float64)
+  if matrices.shape not in ((3, 3), (*batch, 3, 3)):
+    raise ValueError(
+      f'intrinsics has the shape {matrices.shape}; (3, 3) or {(*batch, 3, 3)} is '
+      'needed.'
+    )
+  for matrix in np.unique(matrices.reshape(-1, 3, 3), axis=0):
+    check_matrix(matrix, 'intrinsics')
+  every = np.broadcast_to(matrices, (*batch, 3, 3)).reshape(-1, 3, 3)
+  return every, intrinsics is not None
+
+
+def _as_sides(is_right, batch) -> np.ndarray:
+  sides = np.asarray(is_right)
+  if sides.shape not in ((), batch) or not np.isin(sides, (0, 1)).all():
+    raise ValueError(
+      f'is_right has the shape {sides.shape} of {sides.dtype}; True or False is '
+      f'needed, for all hands or for each {batch}.'
+    )
+  return np.broadcast_to(sides, batch).reshape(-1).astype(np.float64)
