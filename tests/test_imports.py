@@ -32,7 +32,7 @@ FLOORS = (
   ('configs', 'report'),
   ('evaluate',),
   ('submit',),
-  ('experiments', 'predict', 'export'),
+  ('experiments', 'predict', 'lift', 'export'),
   # The commands: nothing imports them, but for the list of them all.
   ('main', '__main__'),
   ('cli',),
@@ -119,7 +119,7 @@ def test_an_import_turned_round_is_told_with_its_line(file, line, tmp_path):
   [
     # Users of the constraints alone, and of commands that read joints.
     (
-      'constraints limits metrics training.losses joint_files plausibility',
+      'constraints limits metrics training.losses joint_files plausibility lift.files',
       'flax grain tensorflow_datasets tensorflow ml_collections optax orbax cv2',
     ),
     ('limits.__main__ plausibility.__main__ report', 'flax ml_collections orbax grain'),

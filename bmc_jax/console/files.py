@@ -1,4 +1,4 @@
-"""JSON files, which know neither NaN nor infinity, and names of folders."""
+"""JSON files, which know neither NaN nor infinity, and names of files and folders."""
 
 import json
 import math
@@ -17,6 +17,12 @@ def slug_of(name: str) -> str:
   """The directory name of a row: its words in lower case, joined by _; + is plus."""
   words = re.findall(r'[^\W_]+', name.lower().replace('+', ' plus '))
   return '_'.join(words) or 'row'
+
+
+def natural_key(path: Path) -> list:
+  """Sorts names by the numbers in them: 1, 2, 10."""
+  parts = re.split(r'(\d+)', str(path))
+  return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def read_json(path: Path) -> dict[str, Any]:

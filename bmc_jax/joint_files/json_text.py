@@ -1,8 +1,9 @@
 """Hands in JSON, with MediaPipe's results among it."""
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain_keys
 
-_AXES = 'xyz'
 # Of JSON objects, in lower case and without underscores; the first one found counts.
 _HAND_KEYS = (
   'worldlandmarks',
@@ -34,10 +34,27 @@ def read_json(file: Path) -> Content:
   Raises:
     ValueError: it is no JSON, or of another form.
   """
+  with _nesting():
+    return _read_results(load(file))
+
+
+def load(file: Path) -> Any:
+  """The content of a JSON file.
+
+  Raises:
+    ValueError: it is no JSON.
+  """
+  with _nesting():
+    try:
+      return json.loads(file.read_text(encoding='utf-8-sig'))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+      raise ValueError(f'this is not valid JSON ({error})') from None
+
+
+@contextlib.contextmanager
+def _nesting() -> Iterator[None]:
   try:
-    return _read_results(json.loads(file.read_text(encoding='utf-8-sig')))
-  except (json.JSONDecodeError, UnicodeDecodeError) as error:
-    raise ValueError(f'this is not valid JSON ({error})') from None
+    yield
   except RecursionError:
     raise ValueError('its lists are nested too deeply to be hands') from None
 
@@ -47,7 +64,7 @@ def _read_results(content: Any) -> Content:
   if isinstance(content, Mapping) and isinstance(content.get('hands'), list):
     outer, content = plain_keys(content), content['hands']  # bmc_jax.predict's
   results = content if isinstance(content, list) else [content]
-  points = _Points()
+  points = Points()
   if not any(_is_result(result) for result in results):
     hands = [as_hands(points.coordinates(content))]
     return _content(hands, None, points, [outer])
@@ -67,7 +84,7 @@ def _read_results(content: Any) -> Content:
     values = points.coordinates(keys[key])
     if values:  # an image without a hand has an empty list
       hands.append(as_hands(values))
-      sides += _result_sides(keys, len(hands[-1]), number)
+      sides += told_lib.result_sides(keys, len(hands[-1]), number)
       tellers.append(keys)
   if not hands:
     raise ValueError('it holds no hand')
@@ -77,7 +94,7 @@ def _read_results(content: Any) -> Content:
 def _content(
   hands: list[np.ndarray],
   sides: list[float] | None,
-  points: '_Points',
+  points: 'Points',
   tellers: list[dict[str, Any]],
 ) -> Content:
   """What the file holds, with the order and unit that its objects tell."""
@@ -96,29 +113,14 @@ def _values(tellers: list[dict[str, Any]], keys: tuple[str, ...]) -> list[Any]:
   return [teller[key] for teller in tellers for key in keys if key in teller]
 
 
-def _result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:
-  """The sides of the hands of one result; one alone is that of all its hands."""
-  told: dict[str, list[float]] = {}
-  for key in told_lib.SIDE_KEYS:
-    if key not in keys:
-      continue
-    value = keys[key]
-    is_each = isinstance(value, list) and bool(value)
-    sides = told_lib.key_sides(key, value if is_each else [value] * count)
-    if sides is None:
-      continue
-    if len(sides) != count:
-      raise ValueError(f'result {number} has {count} hands, but {len(sides)} sides')
-    told[key] = sides
-  return told_lib.agreed_sides(told, count) or [math.nan] * count
-
-
 def _is_result(value: Any) -> bool:
   return isinstance(value, Mapping) and not {'x', 'y', 'z', 'landmark'} & set(value)
 
 
-class _Points:
+class Points:
   """Reads points, and keeps in mind what their names tell."""
+
+  axes = 'xyz'
 
   def __init__(self):
     self._orders: set[str | None] = set()
@@ -135,14 +137,19 @@ class _Points:
     named = self._unclear is None and self._orders == {'canonical'}
     return ('canonical' if named else None), self._unclear
 
+  def point(self, value: Mapping) -> list[Any]:
+    """What is kept of a point."""
+    return [value[axis] for axis in self.axes]
+
   def coordinates(self, value: Any) -> Any:
     """Nested lists of numbers: points {x, y, z} become [x, y, z], null becomes NaN."""
     if isinstance(value, Mapping):
       if set(value) == {'landmark'}:  # MediaPipe's older Python results
         return self.coordinates(value['landmark'])
-      if not set(_AXES) <= set(value):
-        raise ValueError(f'{dict(value)!r:.40} is no point with x, y and z')
-      value = [value[axis] for axis in _AXES]
+      if not set(self.axes) <= set(value):
+        named = ' and '.join([', '.join(self.axes[:-1]), self.axes[-1]])
+        raise ValueError(f'{dict(value)!r:.40} is no point with {named}')
+      value = self.point(value)
     if isinstance(value, list):
       return [self.coordinates(entry) for entry in self._sorted(value)]
     if isinstance(value, str) and is_missing(value):

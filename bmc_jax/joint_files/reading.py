@@ -32,13 +32,13 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.joint_files import told as told_lib
-from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, plain_keys
+from bmc_jax.joint_files.arrays import Content, as_hands, as_sides
 from bmc_jax.joint_files.json_text import read_json
 from bmc_jax.joint_files.tables import read_csv
 from bmc_jax.limits import evidence
 
 _PLAIN_NAMES = ('3d', 'xyz', 'world', 'cam', 'camera')
-_DAMAGE = (
+DAMAGE = (
   EOFError,
   SyntaxError,
   tokenize.TokenError,
@@ -95,7 +95,7 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     raise ValueError(f'{path}: joints are read from {", ".join(readers)} files.')
   try:
     content = readers[file.suffix.lower()](file)
-    agreed = _agreed_order(order, content.order)
+    agreed = agreed_order(order, content.order)
     if content.unclear and order is None:
       raise ValueError(f'{content.unclear}, or tell their order with --order')
     joints, note = _without_zeros(skeleton.reorder(content.joints, agreed))
@@ -107,7 +107,7 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
       raise ValueError(doubt)
   except ValueError as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error
-  except _DAMAGE as error:
+  except DAMAGE as error:
     raise ValueError(f'{path}: the file is damaged, or no {file.suffix}.') from error
   doubt = evidence.doubt_order(content.joints[found.complete], agreed)
   if doubt and order is None:
@@ -128,8 +128,12 @@ def _without_zeros(joints: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
   return np.where(missing[..., None], np.nan, joints), (note,)
 
 
-def _agreed_order(order: str | None, named: str | None) -> str:
-  """The order asked for, which must not contradict the one that the file names."""
+def agreed_order(order: str | None, named: str | None) -> str:
+  """The order asked for, which must not contradict the one that the file names.
+
+  Raises:
+    ValueError: it does, or the file names an unknown one.
+  """
   known = skeleton.JOINT_ORDERS
   if named and order is None and named not in known:
     raise ValueError(
@@ -142,7 +146,12 @@ def _agreed_order(order: str | None, named: str | None) -> str:
   return agreed
 
 
-def _load_numpy(file: Path):
+def load_numpy(file: Path):
+  """An array, or the arrays of an archive.
+
+  Raises:
+    ValueError: the file holds something else.
+  """
   try:
     return np.load(file)
   except ValueError as error:  # which advises to unpickle it
@@ -150,14 +159,14 @@ def _load_numpy(file: Path):
 
 
 def _read_npy(file: Path) -> Content:
-  content = _load_numpy(file)
+  content = load_numpy(file)
   if not isinstance(content, np.ndarray):
     raise ValueError('by its content this is a .npz file; rename it')
   return Content(as_hands(content))
 
 
 def _read_npz(file: Path) -> Content:
-  content = _load_numpy(file)
+  content = load_numpy(file)
   if isinstance(content, np.ndarray):
     raise ValueError('by its content this is a .npy file; rename it')
   arrays = {name: content[name] for name in content.files}
@@ -173,25 +182,16 @@ def _read_npz(file: Path) -> Content:
       'joints_<order>, such as joints_mediapipe'
     )
   joints = as_hands(arrays[names[0]])
-  telling = (*told_lib.SIDE_KEYS, *told_lib.ORDER_KEYS, *told_lib.UNIT_KEYS)
-  keys = plain_keys(arrays)
-  values = {key: keys[key].ravel().tolist() for key in telling if key in keys}
-  sides: dict[str, list[float]] = {}
-  for name in told_lib.SIDE_KEYS:
-    told = told_lib.key_sides(name, values[name]) if name in values else None
-    if told is not None:
-      sides[name] = told * (len(joints) if len(told) == 1 else 1)
-  orders = [one for name in told_lib.ORDER_KEYS for one in values.get(name, ())]
-  units = [one for name in told_lib.UNIT_KEYS for one in values.get(name, ())]
+  told = told_lib.by_arrays(arrays, len(joints))
   named = names[0].lower().removeprefix('joints_')
   plain = not names[0].startswith('joints_') or named in _PLAIN_NAMES
   if not plain and named in skeleton.JOINT_ORDERS:
-    orders.append(named)
-  order, unclear = told_lib.order(orders)
-  unit, notes = told_lib.unit(units)
+    told.orders.append(named)
+  order, unclear = told_lib.order(told.orders)
+  unit, notes = told_lib.unit(told.units)
   return Content(
     joints,
-    told_lib.agreed_sides(sides, len(joints)),
+    told.sides,
     order or (None if plain else named),
     unclear,
     notes,

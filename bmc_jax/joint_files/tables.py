@@ -34,19 +34,8 @@ def read_csv(file: Path) -> Content:
   Raises:
     ValueError: the table has another form.
   """
-  with file.open(newline='', encoding='utf-8-sig') as opened:
-    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
-  if not rows:
-    raise ValueError('the file is empty')
-  width = len(rows[0])
-  header = None
-  if _is_header(rows[0]):
-    header, rows = [cell.strip() for cell in rows[0]], rows[1:]
-  for number, row in enumerate(rows):
-    if len(row) != width:
-      raise ValueError(
-        f'hand {number} has {len(row)} values, but the first line has {width}'
-      )
+  header, rows = read_rows(file)
+  width = len(header or ())
   if header is None:
     return _without_header(rows)
   if sorted(name.lower() for name in header if len(name) == 1) == list(_AXES):
@@ -62,7 +51,7 @@ def read_csv(file: Path) -> Content:
     told = told_lib.key_sides(name, cells) if name in told_lib.SIDE_KEYS else None
     if told is not None:
       sides[header[column]] = told
-    elif name in _WORD_COLUMNS and not any(map(_is_number, cells)):
+    elif name in _WORD_COLUMNS and not any(map(is_number, cells)):
       words[name] = cells
     elif _OTHER_COLUMNS.fullmatch(name) or name in _KNOWN_COLUMNS:
       left_out.insert(0, header[column] or f'number {column + 1}')
@@ -72,7 +61,7 @@ def read_csv(file: Path) -> Content:
     rows = [row[:column] + row[column + 1 :] for row in rows]
   order, unclear = told_lib.order(_cells(words, told_lib.ORDER_KEYS))
   unit, notes = told_lib.unit(_cells(words, told_lib.UNIT_KEYS))
-  numbers = np.array(_numbers(rows)).reshape(len(rows), len(header))
+  numbers = np.array(as_numbers(rows)).reshape(len(rows), len(header))
   columns, named, nameless = _coordinate_columns(header)
   hands = as_hands(numbers[:, columns])
   if named:  # where the columns have been is of no matter
@@ -89,6 +78,28 @@ def read_csv(file: Path) -> Content:
   )
 
 
+def read_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
+  """The names of the columns, if the first row has them, and the rows.
+
+  Raises:
+    ValueError: there is none, or rows have different lengths.
+  """
+  with file.open(newline='', encoding='utf-8-sig') as opened:
+    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
+  if not rows:
+    raise ValueError('the file is empty')
+  width = len(rows[0])
+  header = None
+  if _is_header(rows[0]):
+    header, rows = [cell.strip() for cell in rows[0]], rows[1:]
+  for number, row in enumerate(rows):
+    if len(row) != width:
+      raise ValueError(
+        f'hand {number} has {len(row)} values, but the first line has {width}'
+      )
+  return header, rows
+
+
 def _cells(columns: dict[str, list[str]], names: Sequence[str]) -> list[str]:
   return [cell for name in names for cell in columns.get(name, ())]
 
@@ -102,7 +113,7 @@ def _left_out(columns: list[str]) -> tuple[str, ...]:
 
 def _is_header(cells: Sequence[str]) -> bool:
   """Whether cells are mostly words, or number the columns as pandas does."""
-  if 2 * sum(map(_is_number, cells)) < len(cells):
+  if 2 * sum(map(is_number, cells)) < len(cells):
     return True
   numbers = [cell.strip() for cell in cells if cell.strip().isdecimal()]
   return numbers == [str(i) for i in range(_NUM_VALUES)]
@@ -110,7 +121,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 def _without_header(rows: list[list[str]]) -> Content:
   """Values of joint after joint, maybe behind a number of the row or frame."""
-  numbers, notes = np.array(_numbers(rows)), ()
+  numbers, notes = np.array(as_numbers(rows)), ()
   if numbers.shape[1] == _NUM_VALUES + 1:
     first = numbers[:, 0]
     if np.any(first % 1) or np.any(np.diff(first) <= 0) or len(first) < 2:
@@ -123,12 +134,17 @@ def _without_header(rows: list[list[str]]) -> Content:
   return Content(as_hands(numbers), notes=notes)
 
 
-def _numbers(rows: list[list[str]]) -> list[list[float]]:
+def as_numbers(rows: list[list[str]]) -> list[list[float]]:
+  """Cells as numbers, NaN where one is missing.
+
+  Raises:
+    ValueError: a cell is no number; the message counts rows as hands.
+  """
   return [[_number(cell, hand) for cell in row] for hand, row in enumerate(rows)]
 
 
 def _number(cell: str, hand: int) -> float:
-  if not _is_number(cell):
+  if not is_number(cell):
     raise ValueError(
       f'hand {hand} holds {cell!r:.40}, which is no number; values are separated by '
       'commas, and a missing one is left empty'
@@ -136,7 +152,8 @@ def _number(cell: str, hand: int) -> float:
   return math.nan if is_missing(cell) else float(cell)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+  """Whether a cell holds a number, or stands for a missing one."""
   try:
     float('nan' if is_missing(cell) else cell)
   except ValueError:
@@ -173,13 +190,13 @@ def _coordinate_columns(
   for joint, axes in places.items():
     if len(axes) != len(_AXES):
       raise ValueError(f'the header does not name x, y and z of joint {joint!r:.40}')
-  joints, order, unclear = _joint_order(list(spelling.values()))
+  joints, order, unclear = joint_order(list(spelling.values()))
   columns = [places[joint.lower()][axis] for joint in joints for axis in _AXES]
   return columns, order, unclear
 
 
-def _joint_order(joints: list[str]) -> tuple[list[str], str | None, str | None]:
-  """Joints sorted by their names, the order that these tell, and why they do not."""
+def joint_order(joints: list[str]) -> tuple[list[str], str | None, str | None]:
+  """Names of joints sorted by what they say, the order that they tell, and why none."""
   if len(joints) != skeleton.NUM_JOINTS:
     return joints, None, None  # their number is told
   by_number = names_lib.number_places(joints)

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.joint_files.arrays import is_side, side
+from bmc_jax.joint_files.arrays import is_side, plain_keys, side
 
 # Of keys, arrays and columns, as `arrays.plain_keys` spells them.
 _LEFT_KEYS = ('isleft', 'sideisleft')
@@ -14,6 +16,7 @@ WORD_KEYS = ('hand', 'side', 'handtype', 'handside')
 SIDE_KEYS = (
   'handedness',
   'multihandedness',
+  'handednesses',
   'isright',
   'sideisright',
   *_LEFT_KEYS,
@@ -74,6 +77,68 @@ def agreed_sides(told: Mapping[str, list[float]], count: int) -> list[float] | N
         raise ValueError(f'{" and ".join(told)} contradict each other at hand {hand}')
       agreed[hand] = other if math.isnan(one) else one
   return agreed
+
+
+def result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:
+  """The sides of the hands of one result of a detector.
+
+  Args:
+    keys: of the result, as `arrays.plain_keys` spells them. One side alone is that of
+      all its hands.
+    count: of its hands.
+    number: of the result, for the message.
+
+  Raises:
+    ValueError: there are more sides or fewer, or they contradict each other.
+  """
+  told: dict[str, list[float]] = {}
+  for key in SIDE_KEYS:
+    if key not in keys:
+      continue
+    value = keys[key]
+    is_each = isinstance(value, list) and bool(value)
+    sides = key_sides(key, value if is_each else [value] * count)
+    if sides is None:
+      continue
+    if len(sides) != count:
+      raise ValueError(f'result {number} has {count} hands, but {len(sides)} sides')
+    told[key] = sides
+  return agreed_sides(told, count) or [math.nan] * count
+
+
+class Told(NamedTuple):
+  """What the arrays of a file tell.
+
+  Attributes:
+    sides: of each hand, or None.
+    orders: of joints, that are named.
+    units: that are named.
+  """
+
+  sides: list[float] | None
+  orders: list[Any]
+  units: list[Any]
+
+
+def by_arrays(arrays: Mapping[str, np.ndarray], count: int) -> Told:
+  """What arrays beside `count` hands tell of them; one side alone is that of all.
+
+  Raises:
+    ValueError: an array tells sides that are none, or two contradict each other.
+  """
+  keys = plain_keys(arrays)
+  telling = (*SIDE_KEYS, *ORDER_KEYS, *UNIT_KEYS)
+  values = {key: keys[key].ravel().tolist() for key in telling if key in keys}
+  sides: dict[str, list[float]] = {}
+  for name in SIDE_KEYS:
+    told = key_sides(name, values[name]) if name in values else None
+    if told is not None:
+      sides[name] = told * (count if len(told) == 1 else 1)
+  orders, units = (
+    [one for name in names for one in values.get(name, ())]
+    for names in (ORDER_KEYS, UNIT_KEYS)
+  )
+  return Told(agreed_sides(sides, count), orders, units)
 
 
 def order(values: Sequence[Any]) -> tuple[str | None, str | None]:

@@ -1,7 +1,6 @@
 """What is predicted: images, folders of images, and videos, frame by frame."""
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import cv2
 import numpy as np
 
 from bmc_jax.console import warn
+from bmc_jax.console.files import natural_key
 from bmc_jax.console.tables import shorten
 from bmc_jax.data import image_headers, images
 
@@ -94,12 +94,6 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
   if files == sorted(files, key=str):
     files.sort(key=natural_key)
   return files
-
-
-def natural_key(path: Path) -> list:
-  """Sorts names by the numbers in them: 1, 2, 10."""
-  parts = re.split(r'(\d+)', str(path))
-  return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _tell_others(folder: Path, inside: Sequence[Path]) -> None:

@@ -1,0 +1,1 @@
+"""From the 2D keypoints of any detector to metric 3D hands."""
