@@ -161,7 +161,7 @@ def bmc_loss(
 
   Args:
     joints: (*b, 21, 3) canonical right-hand joints, in the unit of the limits.
-    limits: ranges and hulls, from `fit_limits`, `load_limits` or `clinical_limits`.
+    limits: ranges and hulls, from `fit_limits`, `load_limits` or `mano_limits`...
     weights: of `bone_length`, `root_bone` and `joint_angle`; a term left out counts 0.
     bone_weights: of the bones in the mean of each term, (5, 4), (4,) and (5, 3) under
       the same names; a term left out weighs all of them alike.

@@ -106,6 +106,21 @@ def test_those_of_poses_print_their_tables(
   assert not any('nan' in cell for row in printed for cell in row)
 
 
+@pytest.mark.slow
+def test_limits_that_ship_are_measured(load, capsys, test_data):
+  if not (test_data / 'data' / 'detections').is_dir():
+    pytest.skip('no real samples: there are no poses and detections')
+  load(
+    'preset_limits',
+    EVERY=200,
+    PAIRS=((5, 6), (7, 8)),
+    make=lambda name, _: limits.open_limits(name),
+    read_sets=lambda left_out: {},
+  ).main([])
+  rows = _rows(capsys.readouterr().out)
+  assert len(rows) == 16 and {row[1] for row in rows} == {'mano', 'surface', 'clinical'}
+
+
 def test_every_benchmark_is_run_by_a_test():
   text = pathlib.Path(__file__).read_text()
   text += (ROOT / 'tests' / 'experiments' / 'test_runs.py').read_text()

@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     help='let the Procrustes alignment mirror hands, as the public code does',
   )
   parser.add_argument(
-    '--limits', help="limits file, or 'clinical', that hands should keep (protocol 2d)"
+    '--limits',
+    help="limits file, or 'mano', 'surface' or 'clinical', that hands should keep "
+    '(protocol 2d)',
   )
   parser.add_argument('--out', help='folder to write to; else beside the predictions')
   return parser

@@ -197,7 +197,7 @@ def _make_limits(config) -> HandLimits:
   if not spec:
     raise ValueError(
       'The constraints need limits: set limits.source to a source with 3D labels, or '
-      "limits.path to a file or to 'clinical'."
+      "limits.path to a file or to 'mano', 'surface' or 'clinical'."
     )
   if spec.get('kind') == 'tfds':
     spec['with_image'] = False
@@ -218,7 +218,8 @@ def _whole_hands(source: sources.Source, name: str) -> np.ndarray:
   if not whole.any():
     raise ValueError(
       f'limits.source, {name}, has no hand with a 3D label of every joint to fit '
-      "limits on: name another source, or set limits.path to a file or to 'clinical'."
+      'limits on: name another source, or set limits.path to a file or '
+      "to 'mano', 'surface' or 'clinical'."
     )
   if not whole.all() and hosts.is_first():
     warn(

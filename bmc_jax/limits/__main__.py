@@ -4,8 +4,8 @@ r"""Fits, shows and compares limits of the hand.
     bmc-jax limits show limits.json --out page.html --poses poses.npy
     bmc-jax limits diff clinical limits.json --poses poses.npy --out diff.html
 
-The forms of pose files are listed in `bmc_jax.joint_files`. `clinical` stands for the
-limits from the literature wherever a limits file is expected.
+The forms of pose files are listed in `bmc_jax.joint_files`. `mano`, `surface` and
+`clinical` stand for limits that ship wherever a limits file is expected.
 """
 
 import argparse
@@ -56,12 +56,14 @@ def _parser() -> argparse.ArgumentParser:
   fit.add_argument('--source', help='what the file tells of its origin')
 
   show = commands.add_parser('show', help='a page with all limits')
-  show.add_argument('limits', help="limits file, or 'clinical'")
+  show.add_argument('limits', help="limits file, or 'mano', 'surface' or 'clinical'")
   show.add_argument('--out', required=True, help='page to write')
   show.add_argument('--poses', help='file of 3D joints to draw into it')
 
   diff = commands.add_parser('diff', help='two limits side by side')
-  diff.add_argument('limits', nargs=2, help="limits files, or 'clinical'")
+  diff.add_argument(
+    'limits', nargs=2, help="limits files, or 'mano', 'surface' or 'clinical'"
+  )
   diff.add_argument('--out', help='page to write')
   diff.add_argument('--poses', help='file of 3D joints: how many does each admit')
   for command in (fit, show, diff):

@@ -25,7 +25,7 @@ def clinical_limits() -> HandLimits:
   They are wider than limits fitted on a dataset. Sets labelled with MANO joints
   (FreiHAND, HO3D, DexYCB) put the middle MCP closer to its PIP than the bone is long,
   so that their other bones are longer in units of it than these limits admit: fit
-  limits on such data where you can.
+  limits on such data where you can, or take `mano_limits`.
 
   Returns:
     `HandLimits` in units of the middle MCP -> PIP bone, whose hulls have 8 corners.

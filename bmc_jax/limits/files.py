@@ -10,7 +10,6 @@ import numpy as np
 from bmc_jax import hull
 from bmc_jax.console.outputs import write_text
 from bmc_jax.limits.checks import PAIRS, is_convex
-from bmc_jax.limits.clinical import clinical_limits
 from bmc_jax.limits.types import REFERENCE_UNIT, HandLimits, LimitsMetadata
 from bmc_jax.skeleton import BONES, FINGERS
 
@@ -119,7 +118,7 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
   if not path.is_file():
     raise FileNotFoundError(
       f'There is no limits file {path}: `bmc-jax limits fit JOINTS --out {path}` makes '
-      "one of 3D hands; 'clinical' names the limits from the literature."
+      "one of 3D hands; 'mano', 'surface' and 'clinical' name limits that are there."
     )
   try:
     content = json.loads(path.read_text(encoding='utf-8-sig'))
@@ -131,16 +130,6 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
     return _parse(content)
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from None
-
-
-def open_limits(name: str) -> HandLimits:
-  """The limits that a command or a config names: a file's path, or 'clinical' for those
-  from the literature.
-
-  Raises:
-    FileNotFoundError, ValueError: see `load_limits`.
-  """
-  return clinical_limits() if name == 'clinical' else load_limits(name)
 
 
 def _parse(content) -> HandLimits:

@@ -3,9 +3,9 @@ r"""Judges hands from any detector: which bones break which limit, and by how mu
     bmc-jax plausibility joints.npz --order mediapipe --unit m \
         --limits limits.json --out page.html --out verdicts.csv
 
-The forms of joint files are listed in `bmc_jax.joint_files`; `clinical` stands for the
-limits from the literature. Lengths are told in millimetres if the unit is known,
-otherwise in percent of the reference bone; angles in degrees.
+The forms of joint files are listed in `bmc_jax.joint_files`; `mano`, `surface` and
+`clinical` stand for limits that ship. Lengths are told in millimetres if the unit is
+known, otherwise in percent of the reference bone; angles in degrees.
 """
 
 import argparse
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command line; ends with exit status 2 for wrong input."""
   parser = command_parser('plausibility', __doc__)
   parser.add_argument('joints', help='.npy, .npz, .csv or .json file of 3D joints')
-  parser.add_argument('--limits', required=True, help="limits file, or 'clinical'")
+  parser.add_argument(
+    '--limits', required=True, help="limits file, or 'mano', 'surface' or 'clinical'"
+  )
   parser.add_argument(
     '--out',
     action='append',

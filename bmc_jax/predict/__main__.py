@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument(
     '--bone-length', type=float, help='metres, of the middle MCP->PIP bone'
   )
-  parser.add_argument('--limits', help="file, or 'clinical'; else the experiment's")
+  parser.add_argument(
+    '--limits', help="file, or 'mano', 'surface' or 'clinical'; else the experiment's"
+  )
   parser.add_argument('--passes', type=int, default=PASSES, help='1: no second crop')
   parser.add_argument('--batch-size', type=int, default=BATCH_SIZE)
   parser.add_argument(

@@ -6,8 +6,8 @@ r"""Moves the joints of hands into limits, as little as they allow.
 The forms of joint files are listed in `bmc_jax.joint_files.reading`. The repaired hands
 are in the canonical order, in the unit and on the side of the given ones; hands with
 missing joints are copied as they are. A .npz or .json file also tells of each hand how
-far each joint moved, and the loss of the constraints before and after. `clinical`
-stands for the limits from the literature.
+far each joint moved, and the loss of the constraints before and after. `mano`,
+`surface` and `clinical` stand for limits that ship.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
   parser = command_parser('repair', __doc__)
   parser.add_argument('joints', help='.npy, .npz, .csv or .json file of 3D joints')
-  parser.add_argument('--limits', required=True, help="limits file, or 'clinical'")
+  parser.add_argument(
+    '--limits', required=True, help="limits file, or 'mano', 'surface' or 'clinical'"
+  )
   parser.add_argument('--out', required=True, help='file to write, of the same endings')
   parser.add_argument(
     '--keep',

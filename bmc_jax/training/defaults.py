@@ -63,7 +63,8 @@ def get_config() -> Config:
   # Terms of the loss that are not of this library: `add_term` adds one.
   c.extra_terms = ml_collections.ConfigDict()
 
-  # Limits: a file or 'clinical', or the source whose 3D labels they are computed from.
+  # Limits: a file or 'mano', 'surface' or 'clinical', or the source whose 3D labels
+  # they are computed from.
   c.limits = ml_collections.ConfigDict(
     {'path': '', 'source': {}, 'num_vertices': 12, 'coverage': 0.999}
   )

@@ -90,7 +90,7 @@ def test_constraints_without_limits_are_refused(poses, tmp_path):
   config = row_config(tiny_config.get_config(poses), '+ BMC')
   with config.unlocked():
     config.limits.source = type(config)()
-  with pytest.raises(ValueError, match="limits.path to a file or to 'clinical'"):
+  with pytest.raises(ValueError, match="limits.path to a file or to 'mano', 'surface'"):
     _limits(config, tmp_path)
 
 
