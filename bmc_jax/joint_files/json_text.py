@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import shorten
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain_keys
@@ -79,7 +80,7 @@ def _read_results(content: Any) -> Content:
     if key is None:
       raise ValueError(
         f'expected an entry worldLandmarks, landmarks or joints, found '
-        f'{", ".join(result) or "none"}'
+        f'{shorten(list(result)) or "none"}'
       )
     values = points.coordinates(keys[key])
     if values:  # an image without a hand has an empty list

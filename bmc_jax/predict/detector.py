@@ -105,6 +105,14 @@ class HandDetector:
 
   def __call__(self, image: np.ndarray) -> list[Hand]:
     """The hands in an image (H, W, 3) uint8 RGB; none if there are none."""
+    hands = []
+    for points, is_right in self.landmarks(image):
+      box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+      hands.append(Hand(box.tolist(), is_right))
+    return hands
+
+  def landmarks(self, image: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    """The same hands as (21, 2) pixels, and whether each is a right one."""
     height, width = image.shape[:2]
     data = np.ascontiguousarray(image)
     found = self._landmarker.detect(self._image(image_format=self._rgb, data=data))
@@ -112,8 +120,7 @@ class HandDetector:
     parts = (found.hand_landmarks, found.hand_world_landmarks, found.handedness)
     for landmarks, world, sides in zip(*parts, strict=True):
       points = np.array([[point.x * width, point.y * height] for point in landmarks])
-      box = np.concatenate([points.min(axis=0), points.max(axis=0)]) - 0.5
       joints = np.array([[point.x, point.y, point.z] for point in world])
       is_right = self._sides(sides[0].category_name == 'Right', joints)
-      hands.append(Hand(box.tolist(), is_right))
+      hands.append((points - 0.5, is_right))
     return hands

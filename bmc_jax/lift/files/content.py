@@ -30,6 +30,7 @@ class Hand(NamedTuple):
     size: width and height of its picture in pixels, or None.
     person: its number or name, such as that of a track, or None.
     box: (4,) left, top, right, bottom, or None.
+    own_3d: (21, 3) canonical joints of the tool's own 3D hand, or None.
   """
 
   points: np.ndarray
@@ -38,6 +39,7 @@ class Hand(NamedTuple):
   size: tuple[float, float] | None = None
   person: int | str | None = None
   box: np.ndarray | None = None
+  own_3d: np.ndarray | None = None
 
 
 class Content(NamedTuple):

@@ -4,6 +4,7 @@ A walk through objects and lists: what holds landmarks is a result, a list is on
 pictures or of hands, other objects have pictures by their names.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmc_jax.joint_files import told as told_lib
-from bmc_jax.joint_files.arrays import plain, plain_keys
+from bmc_jax.joint_files.arrays import as_hands, plain, plain_keys
 from bmc_jax.joint_files.json_text import Points
 from bmc_jax.lift.files import content as content_lib
 from bmc_jax.lift.files.content import Content, Hand
@@ -24,8 +25,8 @@ _SIDED = {
   for number, side in enumerate(('left', 'right'))
   for rest in ('handlandmarks', 'hand', '')
 }
-_OF_3D = ('worldlandmarks', 'handworldlandmarks', 'multihandworldlandmarks')
-_OF_3D += ('joints3d', 'keypoints3d', 'joints')
+_WORLD = ('worldlandmarks', 'handworldlandmarks', 'multihandworldlandmarks')
+_OF_3D = _WORLD + ('joints3d', 'keypoints3d', 'joints')
 _LISTS = ('frames', 'hands', 'results', 'images', 'detections', 'predictions', 'data')
 _CONFIDENCES = ('confidence', 'conf', 'score', 'likelihood', 'c')
 _FLAT = {42: 2, 63: 3}  # numbers of a hand -> of a point
@@ -166,9 +167,10 @@ class _Walk:
     sides = told_lib.result_sides(keys, len(found), place.frame)
     box = keys.get('box', keys.get('xywh'))
     box = content_lib.box_in(box, is_xywh='box' not in keys)
-    for (points, own, named), told in zip(found, sides, strict=True):
+    hands_3d = _own_3d(keys, len(found))
+    for (points, own, named), told, own_3d in zip(found, sides, hands_3d, strict=True):
       side = next((s for s in (own, told) if not math.isnan(s)), place.side)
-      hand = Hand(points, place.frame, side, place.size, place.person, box)
+      hand = Hand(points, place.frame, side, place.size, place.person, box, own_3d)
       self.hands.append(hand)
       self.named.append(named)
 
@@ -184,6 +186,17 @@ class _Walk:
       unset = unknown.all(axis=1, keepdims=True)
       points[..., 2] = np.where(unknown, np.where(unset, 1, 0), points[..., 2])
     return points
+
+
+def _own_3d(keys: dict, count: int) -> list[np.ndarray | None]:
+  """MediaPipe's own 3D hands of a result; they are a help, so that none is an error."""
+  key = next((key for key in _WORLD if keys.get(key)), None)
+  if key:
+    with contextlib.suppress(ValueError, TypeError):
+      hands = as_hands(Points().coordinates(keys[key]))
+      if len(hands) == count:
+        return list(hands)
+  return [None] * count
 
 
 def _is_point(value: Any) -> bool:

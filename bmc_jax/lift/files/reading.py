@@ -37,6 +37,8 @@ class KeypointFile(NamedTuple):
     image_sizes: (N, 2) width and height of the pictures in pixels, NaN if not told.
     bbox: (N, 4) left, top, right, bottom in pixels, NaN if not told.
     person: N names or numbers of persons, hands or tracks, None if not told.
+    own_3d: (N, 21, 3) the 3D hands that MediaPipe gives beside its landmarks, metres;
+      NaN where there are none.
     form: whose file it is: MediaPipe, OpenPose, mmpose, COCO, COCO results, JSON, CSV
       or NumPy.
     notes: what of the file was left out, or guessed.
@@ -50,6 +52,7 @@ class KeypointFile(NamedTuple):
   image_sizes: np.ndarray
   bbox: np.ndarray
   person: tuple[int | str | None, ...]
+  own_3d: np.ndarray
   form: str
   notes: tuple[str, ...] = ()
   doubts: tuple[str, ...] = ()
@@ -207,6 +210,9 @@ def _finish(
     sizes,
     boxes - content.pixel_center,
     tuple(hand.person for hand in kept),
+    np.stack(
+      [np.full((21, 3), np.nan) if h.own_3d is None else h.own_3d for h in kept]
+    ),
     content.form,
     tuple(notes),
     pixels.doubts(keypoints, confidence, sizes),

@@ -1,0 +1,309 @@
+"""What becomes of lifted hands: one JSON file, a page, and pictures with them."""
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bmc_jax import skeleton
+from bmc_jax.console.files import to_lists
+from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.data import crops
+from bmc_jax.joint_files.flags import Poses
+from bmc_jax.lift.lifter import LiftedHands
+from bmc_jax.lift.tracks import frame_numbers
+from bmc_jax.limits import HandLimits
+from bmc_jax.plausibility import judgement
+from bmc_jax.predict.media import Frame
+from bmc_jax.report import document
+from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
+from bmc_jax.skeleton import JOINT_NAMES
+
+HANDS, PAGE, OVERLAYS = 'hands.json', 'page.html', 'overlays'
+MAX_SHOWN = 24
+"""Hands on the page, evenly spaced over all."""
+
+_MADE_BY = 'bmc_jax.lift'
+_PICTURE = 480  # px, side of the largest picture on the page
+_UNITS = {
+  'keypoints_2d': "pixels; the first pixel's centre is (0, 0)",
+  'joints_3d': 'metres; camera axes: x right, y down, z away from the camera',
+  'joints_3d_relative': 'metres from the wrist on; the same axes',
+  'depth_error': 'metres: 90 % of the depths relative to the wrist are not further off',
+  'intrinsics': 'pixels',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+  """Lifted hands, and whose they are; rows are hands in the order of the pictures.
+
+  Attributes:
+    hands: (N, ...).
+    is_right: (N,) bool.
+    frames: N names or numbers of pictures.
+    person: N names or numbers, None where they are not told.
+    bridged: (N,) bool, hands between pictures in which none was found.
+    limits: that hands are compared with.
+    limits_name: what they are called.
+  """
+
+  hands: LiftedHands
+  is_right: np.ndarray
+  frames: Sequence[int | str]
+  person: Sequence[int | str | None]
+  bridged: np.ndarray
+  limits: HandLimits
+  limits_name: str
+
+  @functools.cached_property
+  def judged(self) -> judgement.Judgement:
+    """What is implausible about the hands."""
+    joints = self.hands.joints_3d * 1e3
+    joints = np.where(self.is_right[:, None, None], joints, skeleton.mirror(joints))
+    whole = np.isfinite(joints).all(axis=(1, 2))
+    return judgement.judge(
+      Poses(joints, self.is_right, whole, True, 'lifted'), self.limits
+    )
+
+  def summary(self) -> list[str]:
+    """How many hands there are and how plausible and how sure they are."""
+    count, judged = len(self.is_right), self.judged
+    kept = int(np.sum(judged.found.judged & ~judged.broken.any(axis=1)))
+    error = self.hands.depth_error[:, 1:]
+    right = int(self.is_right.sum())
+    lines = [
+      f'{count} hand{"" if count == 1 else "s"} ({right} right, {count - right} left) '
+      f'in {len(set(self.frames))} pictures; {kept} keep all limits of '
+      f'{self.limits_name}.',
+      f'Depths relative to the wrist are within {1e3 * np.nanmedian(error):.0f} mm in '
+      'the median (90 % of them).',
+    ]
+    few = int(np.isnan(self.hands.joints_3d).any(axis=(1, 2)).sum())
+    if few:
+      lines.append(f'{few} of them have too few keypoints and are not lifted.')
+    if self.bridged.any():
+      lines.append(
+        f'{int(self.bridged.sum())} of them bridge pictures in which no hand was found.'
+      )
+    if not self.hands.camera_known.all():
+      lines.append(
+        'The focal length is a guess, and how far hands are is as uncertain as that: '
+        'give it with --intrinsics fx,fy,cx,cy.'
+      )
+    return lines
+
+
+def merge_tracks(
+  results: Results, tracks: Sequence[tuple[np.ndarray, ...]], fps: float
+) -> Results:
+  """Puts smoothed hands in the place of others, and adds those that bridge gaps.
+
+  Args:
+    results: the hands.
+    tracks: of each the rows (T,), their joints (T, 21, 3) metres, and the seconds (M,)
+      and joints (M, 21, 3) of the hands that are added.
+    fps: pictures a second.
+
+  Returns:
+    The hands in the order of time.
+  """
+  hands = LiftedHands(*(field.copy() for field in results.hands))
+  source, joints, numbers = [np.arange(len(results.frames))], [], []
+  for rows, smoothed, seconds, added in tracks:
+    hands.joints_3d[rows] = smoothed
+    hands.keypoints_2d[rows] = _project(smoothed, hands.intrinsics[rows])
+    before = np.searchsorted(_numbers(results, rows) / fps, seconds) - 1
+    source.append(rows[before])
+    joints.append(added)
+    numbers += np.rint(seconds * fps).astype(int).tolist()
+  origin = np.concatenate(source)
+  count = len(results.frames)
+  hands = LiftedHands(*(field[origin] for field in hands))
+  if numbers:
+    hands.joints_3d[count:] = np.concatenate(joints)
+    hands.keypoints_2d[count:] = _project(
+      hands.joints_3d[count:], hands.intrinsics[count:]
+    )
+    # Halfway over a gap nothing is known of the depth but that it was near.
+    hands.depth_error[count:] *= 2
+  frames = [*results.frames]
+  frames += [
+    _renumbered(results.frames[row], number)
+    for row, number in zip(origin[count:], numbers, strict=True)
+  ]
+  order = np.argsort([*_numbers(results, np.arange(count)), *numbers], kind='stable')
+  return dataclasses.replace(
+    results,
+    hands=LiftedHands(*(field[order] for field in hands)),
+    is_right=results.is_right[origin][order],
+    frames=[frames[i] for i in order],
+    person=[results.person[origin[i]] for i in order],
+    bridged=(np.arange(len(origin)) >= count)[order],
+  )
+
+
+def _numbers(results: Results, rows: np.ndarray) -> np.ndarray:
+  found = frame_numbers([results.frames[row] for row in rows])
+  assert found is not None  # what is smoothed has numbers
+  return found
+
+
+def _renumbered(frame: int | str, number: int) -> int | str:
+  """The name of another picture of the same kind."""
+  if isinstance(frame, int):
+    return number
+  old = re.search(r'\d+(?=\D*$)', frame)
+  assert old is not None
+  return f'{frame[: old.start()]}{number:0{len(old[0])}d}{frame[old.end() :]}'
+
+
+def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+  points = np.einsum('nij,nkj->nki', intrinsics, joints)
+  return points[..., :2] / points[..., 2:]
+
+
+def check_outputs(out: Path, *inputs: str | None) -> None:
+  """Raises a ValueError if results cannot be written, or an input lies there."""
+  check_output(
+    out / HANDS, '.json', what='lifted hands', may_replace=_is_ours, inputs=inputs
+  )
+  document.check_page(out / PAGE)
+
+
+def _is_ours(path: Path) -> bool:
+  with path.open('rb') as file:
+    return _MADE_BY.encode() in file.read(100)
+
+
+def write_hands(out: Path, results: Results, notes: Sequence[str]) -> None:
+  """Writes `hands.json`.
+
+  Args:
+    out: the folder.
+    results: the hands.
+    notes: what of the input was left out, or guessed.
+  """
+  content = {
+    'made_by': _MADE_BY,
+    'joint_order': 'canonical',
+    'joint_names': list(JOINT_NAMES),
+    'units': _UNITS,
+    'limits': results.limits_name,
+    'notes': list(notes),
+    'num_hands': len(results.is_right),
+    'hands': [_describe(results, row) for row in range(len(results.is_right))],
+  }
+  text = json.dumps(content, indent=1)
+  write_text(out / HANDS, text, '.json', what='lifted hands', may_replace=_is_ours)
+
+
+def _describe(results: Results, row: int) -> dict[str, Any]:
+  hands = LiftedHands(*(field[row] for field in results.hands))
+  entry: dict[str, Any] = {'frame': results.frames[row]}
+  if results.person[row] is not None:
+    entry['person'] = results.person[row]
+  lifted = np.isfinite(hands.joints_3d).all()
+  entry |= {
+    'hand': 'right' if results.is_right[row] else 'left',
+    'is_right': int(results.is_right[row]),
+    'keypoints_2d': to_lists(hands.keypoints_2d, 2),
+    'joints_3d': None,
+    'joints_3d_relative': None,
+    'depth_error': None,
+    'intrinsics': to_lists(hands.intrinsics, 4),
+    'intrinsics_from': 'given' if hands.camera_known else 'guessed',
+    'broken_limits': results.judged.describe(row) if lifted else [],
+    'bridged': bool(results.bridged[row]),
+  }
+  if lifted:
+    relative = hands.joints_3d - hands.joints_3d[:1]
+    entry |= {
+      'joints_3d': to_lists(hands.joints_3d, 6),
+      'joints_3d_relative': to_lists(relative, 6),
+      'depth_error': to_lists(hands.depth_error, 6),
+    }
+  return entry
+
+
+def shown_rows(results: Results) -> list[int]:
+  """The hands that stand on the page, evenly spaced over those that are lifted."""
+  lifted = np.flatnonzero(np.isfinite(results.hands.joints_3d).all(axis=(1, 2)))
+  count = min(MAX_SHOWN, len(lifted))
+  return [
+    int(r) for r in lifted[np.linspace(0, len(lifted) - 1, count).round().astype(int)]
+  ]
+
+
+def write_page(
+  out: Path,
+  results: Results,
+  lines: Sequence[str],
+  pictures: dict[int, tuple[np.ndarray, np.ndarray]],
+) -> None:
+  """Writes `page.html`, on which hands turn and bend.
+
+  Args:
+    out: the folder.
+    results: the hands.
+    lines: plain text at its top.
+    pictures: by row, an image (H, W, 3) and its camera (3, 3).
+  """
+  hands = []
+  rows = shown_rows(results)
+  for row in rows:
+    image, camera = pictures.get(row, (None, None))
+    error = 1e3 * np.median(results.hands.depth_error[row, 1:])
+    side = 'right' if results.is_right[row] else 'left'
+    hands.append(
+      ViewedHand(
+        title=f'{results.frames[row]}, {side} hand',
+        joints_3d=results.hands.joints_3d[row],
+        is_right=bool(results.is_right[row]),
+        image=image,
+        intrinsics=camera,
+        notes=(f'depths within {error:.0f} mm (90 %)',),
+      )
+    )
+  more = [f'Shown are {len(rows)} of {len(results.is_right)} hands.']
+  write_viewer_page(
+    out / PAGE,
+    'Lifted hands',
+    [*lines, *(more if len(rows) < len(results.is_right) else [])],
+    hands,
+    results.limits,
+    command='bmc-jax lift',
+  )
+
+
+def cut_picture(
+  frame: Frame, hand: LiftedHands, *, around: float = 1.6
+) -> tuple[np.ndarray, np.ndarray]:
+  """The part of a frame around one hand, and its camera.
+
+  Args:
+    frame: the picture.
+    hand: of it, fields without a leading dimension.
+    around: side of the part, in sizes of the hand.
+  """
+  points = hand.keypoints_2d
+  box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+  side = int(np.clip(np.ceil(around * np.max(box[2:] - box[:2])), 64, _PICTURE))
+  cut = crops.crop_to_hand(
+    {
+      'sample_id': frame.name,
+      'image': frame.image,
+      'keypoints_2d': points.astype(np.float32),
+      'visibility': np.ones(21, np.float32),
+      'intrinsics': hand.intrinsics.astype(np.float32),
+    },
+    side,
+    box,
+    scale=around,
+  )
+  return cut['image'], cut['intrinsics']
