@@ -121,7 +121,7 @@ class KeypointLifter:
       )
     points = np.where(confidence[..., None] > 0, points, 0)
     found = [
-      self._lift(*(part[start : start + BATCH_SIZE] for part in whole), known)
+      self._lift(known, *(part[start : start + BATCH_SIZE] for part in whole))
       for whole in [(points, confidence, camera, right)]
       for start in range(0, len(points), BATCH_SIZE)
     ]
@@ -141,7 +141,7 @@ class KeypointLifter:
       np.full(batch, known),
     )
 
-  def _lift(self, points, confidence, camera, right, known: bool):
+  def _lift(self, known: bool, points, confidence, camera, right):
     """One batch, filled up to a power of two so that few programs are compiled."""
     count = len(points)
     size = min(BATCH_SIZE, 1 << (count - 1).bit_length())
@@ -198,12 +198,12 @@ def lift_batch(
 def _metres(joints: np.ndarray, bone_length: float | None) -> np.ndarray:
   """What the unit of each hand (N, 21, 3) is in metres, (N,)."""
   if bone_length is not None:
-    return bone_length / np.asarray(pose25d.scale_of(joints))
+    return np.asarray(bone_length / pose25d.scale_of(joints))
   chains = np.concatenate(
     [joints[:, None, :1].repeat(5, axis=1), joints[:, 1:].reshape(-1, 5, 4, 3)], axis=2
   )
   lengths = np.linalg.norm(np.diff(chains, axis=2), axis=-1)
-  return HAND_SIZE / lengths.sum(axis=(1, 2))
+  return np.divide(HAND_SIZE, lengths.sum(axis=(1, 2)))
 
 
 def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -217,9 +217,9 @@ def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
 
 def _as_confidence(confidence, points: np.ndarray) -> np.ndarray:
   if confidence is None:
-    return np.isfinite(points).all(axis=-1).astype(np.float64)
-  values = np.asarray(confidence, np.float64)
-  if values.size != points.size // 2 or values.shape[-1:] != (21,):
+    return np.asarray(np.isfinite(points).all(axis=-1), np.float64)
+  values: np.ndarray = np.asarray(confidence, np.float64)
+  if values.size * 2 != points.size or values.shape[-1:] != (21,):
     raise ValueError(
       f'confidence has the shape {values.shape}; one for each of the keypoints is '
       'needed, (..., 21).'

@@ -143,7 +143,7 @@ def merge_tracks(
     hands=LiftedHands(*(field[order] for field in hands)),
     is_right=results.is_right[origin][order],
     frames=[frames[i] for i in order],
-    person=[results.person[origin[i]] for i in order],
+    person=[results.person[row] for row in origin[order].tolist()],
     bridged=(np.arange(len(origin)) >= count)[order],
   )
 

@@ -152,7 +152,8 @@ def _bone_lengths(draws: Draws, anyone: Anyone) -> Float[Array, '5 4']:
 def _root_directions(draws: Draws, anyone: Anyone) -> Float[Array, '5 3']:
   factors = [draws.uniform(*anyone.palm_spread), 1.0, draws.uniform(*anyone.palm_arch)]
   directions = ROOT_DIRECTIONS * jnp.stack(factors)[None]
-  return geometry.normalize(directions + anyone.direction_std * draws.normal(5, 3))
+  directions += anyone.direction_std * draws.normal(5, 3)
+  return jnp.asarray(geometry.normalize(directions))
 
 
 def _angles(draws: Draws, anyone: Anyone) -> Float[Array, '5 3 2']:
