@@ -27,7 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
     {'kind': 'procedural_poses', 'seed': 1, 'count': 4096}
   )
   c.batch_size = 256
-  c.num_steps = 30_000
+  c.num_steps = 24_000
   c.loss.keypoints_2d = 2.0
   c.loss.relative_depth = 1.0
   c.loss.depth_likelihood = 0.3

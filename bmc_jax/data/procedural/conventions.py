@@ -29,9 +29,9 @@ BONE_RATIOS = {
     [2.54, 0.89, 0.81, 0.77],
     [2.36, 0.83, 0.51, 0.65],
   ],
-  # STB; its thumb, whose root bone is 0.49, has the length of the others here.
+  # STB, whose wrist is extrapolated from the palm's centre.
   'stb': [
-    [0.80, 0.75, 0.70, 0.65],
+    [0.49, 0.75, 0.70, 0.65],
     [1.81, 0.85, 0.55, 0.50],
     [1.90, 1.00, 0.63, 0.53],
     [1.94, 0.93, 0.58, 0.50],

@@ -35,7 +35,7 @@ class Detector:
   hidden: float = 2.5
   outlier: float = 0.02
   slip: float = 0.02
-  gaps: float = 0.35
+  gaps: float = 0.5
   gap_finger: float = 0.05
   camera: float = 0.7
 
