@@ -188,7 +188,8 @@ def compute_bmc(
       keypoints_2d, output.relative_depth, batch['intrinsics'], **geometry
     )
   mask = batch['mask']
-  if 'image' not in batch:  # a lifter predicts no 2D in place of a missing label
+  if 'image' not in batch and 'observed_2d' not in batch:
+    # A lifter that passes keypoints on has no 2D in place of a missing label.
     mask = mask * batch['visibility'].min(-1)
   if bmc.weak_only:
     mask = mask * (1 - batch['has_joints_3d'])

@@ -1,0 +1,212 @@
+"""A lifter fitted to one's own 2D keypoints: the paper's method, with nothing labelled.
+
+Half of each batch are drawn hands with 3D labels, as in the lifter's training; the
+other half are the keypoints to adapt to, on which the constraints judge the 3D hands
+(paper 3.1). A part of the keypoints is held back and says whether it helped: it did if
+held-back hands break the constraints clearly less, still lie under their keypoints, and
+agree no less about how long the bones are, which no constraint asks for.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from bmc_jax import constraints, kinematics, pose25d
+from bmc_jax.configs import lift as lift_config
+from bmc_jax.data import drawn, example, pipeline, sources
+from bmc_jax.lift.lifter import KeypointLifter
+from bmc_jax.limits import HandLimits
+from bmc_jax.training import sharding
+from bmc_jax.training.config import Config
+from bmc_jax.training.loop import make_mesh
+from bmc_jax.training.optimizers import create_optimizer
+from bmc_jax.training.step import TrainState, make_train_step
+
+STEPS = 1500
+LEAST_HANDS = 100
+"""Fewer tell too little of whoever they are from, and of whether it helped."""
+
+_HELD_BACK, _BLOCKS = 0.2, 5
+_LEAST_GAIN = 0.1  # of the constraints' loss on what is held back
+_MOST_MOVED = 0.01  # keypoints may move further by so much, in sizes of the hand
+_MOST_SPREAD = 1.1  # factor of the spread of bone lengths
+
+BMC = {
+  'weights': {'bone_length': 15.0, 'root_bone': 50.0, 'joint_angle': 20.0},
+  'ramp_start': 0.05,
+  'ramp_end': 0.4,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """Hands that were held back, in the mean.
+
+  Attributes:
+    bmc: the constraints' loss, with the weights of `constraints.WEIGHTS`.
+    moved: how far keypoints were moved, in RMS sizes of the hand.
+    spread: how much the proportions of bones differ from hand to hand, the mean
+      deviation of the logarithm of their lengths over their hand's.
+  """
+
+  bmc: float
+  moved: float
+  spread: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapted:
+  """What came of it.
+
+  Attributes:
+    lifter: the adapted one.
+    before, after: the check of hands that were held back.
+  """
+
+  lifter: KeypointLifter
+  before: Check
+  after: Check
+
+  @property
+  def helped(self) -> bool:
+    """Whether the adapted lifter is to be taken."""
+    return (
+      self.after.bmc < (1 - _LEAST_GAIN) * self.before.bmc
+      and self.after.moved < self.before.moved + _MOST_MOVED
+      and self.after.spread < _MOST_SPREAD * self.before.spread
+    )
+
+  def describe(self) -> str:
+    """What changed, in a sentence."""
+    verdict = 'is taken' if self.helped else 'did not help and is not taken'
+    return (
+      f'The adapted lifter {verdict}: on held-back hands the constraints cost '
+      f'{self.before.bmc:.3g} before and {self.after.bmc:.3g} after, keypoints moved by '
+      f'{100 * self.before.moved:.1f} and {100 * self.after.moved:.1f} % of a hand, and '
+      f'bones differed from hand to hand by {100 * self.before.spread:.1f} and '
+      f'{100 * self.after.spread:.1f} %.'
+    )
+
+
+def adapt(
+  lifter: KeypointLifter,
+  keypoints_2d: np.ndarray,
+  intrinsics: np.ndarray,
+  limits: HandLimits,
+  *,
+  confidence: np.ndarray,
+  is_right: np.ndarray,
+  camera_known: bool,
+  steps: int = STEPS,
+  seed: int = 0,
+  progress: Callable[[range], object] = lambda steps: tqdm(steps, unit='step'),
+) -> Adapted:
+  """Trains a lifter on 2D keypoints.
+
+  Args:
+    lifter: to start from; it is not changed.
+    keypoints_2d: (N, 21, 2) pixels, in the order of time if they are of a video.
+    intrinsics: (N, 3, 3).
+    limits: of the constraints, for the convention in which the joints are labelled.
+    confidence: (N, 21), 0 where a keypoint is missing.
+    is_right: (N,) bool.
+    camera_known: whether the intrinsics are given and not guessed.
+    steps: of training.
+    seed: of the drawn hands and the order.
+    progress: shows how far it is.
+
+  Raises:
+    ValueError: there are fewer than `LEAST_HANDS` hands.
+    FloatingPointError: the training does not converge.
+  """
+  if len(keypoints_2d) < LEAST_HANDS:
+    raise ValueError(
+      f'{len(keypoints_2d)} hands are too few to adapt to; {LEAST_HANDS} are needed.'
+    )
+  batch = _right_hands(keypoints_2d, intrinsics, confidence, is_right, camera_known)
+  held = _held_back(len(keypoints_2d))
+  kept = {name: value[~held] for name, value in batch.items()}
+  left_out = {name: value[held] for name, value in batch.items()}
+  config = _config(lifter, steps, seed)
+  data = pipeline.train_batches(
+    drawn.ProceduralPosesSource(seed=seed + 2),
+    sources.ArraySource(kept),
+    batch_size=config.batch_size,
+    seed=seed,
+    num_threads=2,
+  )
+  mesh = make_mesh(config)
+  optimizer = create_optimizer(config.optimizer, steps)
+  params = jax.tree.map(jnp.array, lifter.variables['params'])  # a step donates them
+  state = TrainState(jnp.zeros((), jnp.int32), params, {}, optimizer.init(params))
+  step = make_train_step(config, lifter.model, optimizer, limits)
+  for _ in progress(range(steps)):
+    state, terms = step(state, sharding.put_batch(next(data), mesh))
+  if not bool(terms['finite']):
+    raise FloatingPointError('The loss is not finite: the lifter cannot be adapted.')
+  adapted = KeypointLifter(lifter.model, {'params': state.params})
+  before, after = (_check(one, left_out, limits) for one in (lifter, adapted))
+  return Adapted(adapted, before, after)
+
+
+def _config(lifter: KeypointLifter, steps: int, seed: int) -> Config:
+  config = lift_config.get_config()
+  config.seed = seed
+  config.num_steps = steps
+  config.bmc.update(BMC)
+  config.optimizer.learning_rate = 3e-4
+  config.optimizer.warmup_steps = min(50, steps // 10)
+  return config
+
+
+def _held_back(count: int) -> np.ndarray:
+  """Which hands are held back, (N,): some blocks, as neighbours in time are alike."""
+  place = np.arange(count) * _BLOCKS / count
+  return place % 1 >= 1 - _HELD_BACK
+
+
+def _right_hands(keypoints_2d, intrinsics, confidence, is_right, camera_known):
+  """The keypoints as a batch of right hands without 3D labels."""
+  right = np.asarray(is_right, bool)[:, None, None]
+  present = (confidence > 0)[..., None]
+  points = np.where(present, keypoints_2d, 0)
+  points = np.where(right, points, points * [-1, 1])
+  mirrored = np.ones((3, 3))
+  mirrored[0, 1:] = -1
+  count = len(points)
+  fields = {
+    'keypoints_2d': points,
+    'observed_2d': points,
+    'intrinsics': np.where(right, intrinsics, intrinsics * mirrored),
+    'confidence': confidence,
+    'camera_known': np.full(count, float(camera_known)),
+    'visibility': (confidence > 0).astype(float),
+    'joints_3d': np.zeros((count, 21, 3)),
+    'is_right': np.ones(count),
+    'has_joints_3d': np.zeros(count),
+  }
+  batch: example.Batch = {k: v.astype(np.float32) for k, v in fields.items()}
+  return batch | {'sample_id': np.array([f'hand/{i}' for i in range(count)])}
+
+
+def _check(lifter: KeypointLifter, batch: example.Batch, limits: HandLimits) -> Check:
+  output = jax.jit(lifter.model.apply)(
+    lifter.variables, {k: v for k, v in batch.items() if k != 'sample_id'}
+  )
+  joints = output.joints_3d / pose25d.scale_of(output.joints_3d)[:, None, None]
+  bmc = constraints.bmc_loss(joints, limits)[0]
+  present = batch['confidence'] > 0
+  points = np.where(present[..., None], batch['observed_2d'], np.nan)
+  size = np.sqrt(
+    np.nanmean((points - np.nanmean(points, 1, keepdims=True)) ** 2, (1, 2))
+  )
+  moved = np.linalg.norm(output.keypoints_2d - points, axis=-1) / size[:, None]
+  lengths = np.asarray(kinematics.bone_lengths(output.joints_3d)).reshape(-1, 20)
+  ratios = np.log(lengths / lengths.sum(axis=1, keepdims=True))
+  return Check(
+    float(jnp.mean(bmc)), float(np.nanmean(moved)), float(ratios.std(axis=0).mean())
+  )
