@@ -34,6 +34,7 @@ _PIXELS = 20.0
 # MediaPipe's world landmarks, 0.25 and more for 2D points with a confidence.
 _UNSTEADY, _NO_HAND = 0.22, 0.5
 _TYPICAL = np.log([1.2, 1, 0.9, 1, *4 * [2.8, 1, 0.7, 0.7]])
+_ROOTS = (*(f'the {name}' for name in skeleton.JOINT_NAMES), 'the mean of the joints')
 
 
 def doubt_order(joints: np.ndarray, order: str) -> str | None:
@@ -189,15 +190,36 @@ def doubt_depth(joints: np.ndarray) -> str | None:
       'x and y, so that these are 2D points, or z is in another unit; 3D joints in one '
       'unit are needed'
     )
-  wrist = np.abs(sample[:, 0])
-  from_wrist = (wrist[:, 2] < 1e-4 * size) & (wrist[:, :2].max(axis=1) > 1e-2 * size)
-  if from_wrist.mean() > 0.9:
+  root = _root_of_depth(sample, size)
+  if root:
     return (
-      'z is 0 at the wrist but x and y are not, as in the image landmarks of MediaPipe '
-      '(shares of the image, or pixels); give its world landmarks, or, if these are 3D '
-      'joints in one unit, subtract the wrist from all three'
+      f'z is 0 at {root} but x and y are not, as in 2.5D points and in the image '
+      'landmarks of MediaPipe (pixels or shares of the image, and a depth from there '
+      'on); give 3D joints, as its world landmarks are, or, if these are 3D joints in '
+      'one unit, subtract that place from all three'
     )
   return None
+
+
+def _root_of_depth(hands: np.ndarray, size: np.ndarray) -> str | None:
+  """The place from which z is measured in hands (n, 21, 3), but x and y are not.
+
+  Where z is rounded to more than a thousandth of the hand, a joint may have 0 by chance
+  in hands about the origin: some have to lie on one side of it, as pixels do.
+  """
+  places = np.concatenate([hands, hands.mean(axis=1, keepdims=True)], axis=1)
+  x_y, z = np.abs(places[..., :2]).max(axis=-1), np.abs(places[..., 2])
+  least = np.repeat(1e-9 * size[:, None], len(_ROOTS), axis=1)
+  least[:, 0] = 1e-5 * size  # MediaPipe's wrist is not exactly at 0
+  is_origin = (z <= least) & (x_y <= 1e-2 * size[:, None])
+  is_root = (z <= least) & ~is_origin & ~is_origin.any(axis=1, keepdims=True)
+  digits = math.floor(-math.log10(1e-3 * np.median(size)))
+  if (hands[..., 2] == hands[..., 2].round(digits)).all():
+    signs = np.sign(hands[..., :2])
+    if (signs == signs[:, :1]).all(axis=(1, 2)).mean() < _WRONG_SHARE:
+      return None
+  found = np.flatnonzero(is_root.mean(axis=0) > 0.9)
+  return _ROOTS[found[0]] if len(found) else None
 
 
 def stored_as_zero(joints: np.ndarray) -> np.ndarray:
