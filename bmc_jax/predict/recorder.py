@@ -30,9 +30,9 @@ _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def check_outputs(
-  out: Path, files: Iterable[Path], read: Iterable[str | None] = ()
+  out: Path, files: Sequence[Path], read: Iterable[str | None] = ()
 ) -> None:
-  """Checks, before anything is predicted, that no input would be written over.
+  """Checks, before anything is predicted, that nothing of others is written over.
 
   Args:
     out: folder that will be written.
@@ -40,7 +40,7 @@ def check_outputs(
     read: other files that are read.
 
   Raises:
-    ValueError: one would be, or the folder cannot be written.
+    ValueError: an input or a file of others would be, or the folder cannot be written.
   """
   files_lib.check_predictions(out / PREDICTIONS, *read)
   document.check_page(out / PAGE)
@@ -50,6 +50,7 @@ def check_outputs(
       raise ValueError(
         f'{file} lies where overlays are written: give another folder with --out.'
       )
+  OverlayFiles(out / OVERLAYS).check(files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,7 @@ class Recorder:
     is_right = np.array([record.hand.is_right for record in self._records])
     joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
     whole = np.isfinite(joints).all(axis=(1, 2))
-    poses = Poses(joints, is_right, whole, True, 'predicted')
+    poses = Poses(joints, is_right, whole, millimetres=True, note='predicted')
     return judgement.judge(poses, limits)
 
   def _summary(self, judged, limits_name: str, bone_from: str) -> list[str]:
