@@ -48,10 +48,11 @@ def key_sides(key: str, values: Sequence[Any]) -> list[float] | None:
   if key in WORD_KEYS:
     if not all(isinstance(value, str) and is_side(value) for value in values):
       return None
-  return [_side(key, value) for value in values]
+  return [side_of(key, value) for value in values]
 
 
-def _side(key: str, value: Any) -> float:
+def side_of(key: str, value: Any) -> float:
+  """`arrays.side` of the value of a key, which may ask whether a hand is a left one."""
   is_word = isinstance(value, str) and is_side(value)
   return 1 - side(value) if key in _LEFT_KEYS and not is_word else side(value)
 

@@ -39,7 +39,7 @@ class Cameras:
     content = read_json(given)
     if is_camera(content):
       self._one = read_camera(content, given)
-    elif isinstance(content, Mapping):
+    elif isinstance(content, Mapping) and content:
       found = {k: read_camera(v, f'{given}: {k!r}') for k, v in content.items()}
       self._by_name = ByName(found, files, given)
       self._by_name.check_known()
@@ -52,7 +52,7 @@ class Cameras:
       pairs = [f'{i}: {file.name}' for i, file in enumerate(files)]
       print(f'{given}: cameras in their order, {shorten(pairs)}.')
     else:
-      number = len(content) if isinstance(content, list) else 'no'
+      number = len(content) or 'no' if isinstance(content, list) else 'no'
       raise ValueError(
         f'{given} holds {number} cameras for {len(files)} files: give one, as many '
         'as files in their order, or an object of cameras by file name.'
