@@ -11,7 +11,7 @@ from bmc_jax.joint_files import units
 from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.limits import HandLimits
-from bmc_jax.limits.evidence import SideDoubt, doubt_sides
+from bmc_jax.limits.evidence import SideDoubt, doubt_bones, doubt_sides
 
 UNITS = {'m': 'metres', 'cm': 'centimetres', 'mm': 'millimetres'}
 
@@ -89,6 +89,8 @@ def read_poses(
     raise ValueError(
       f'{path} tells the unit {file.unit}, which contradicts --unit {flags.unit}.'
     )
+  if doubt := doubt_bones(joints):
+    warn(f'{path}: {doubt}.')
   factor, unit = 1.0, flags.unit or file.unit
   if unit:
     units.check_unit(joints[complete], path, UNITS[unit])

@@ -222,6 +222,41 @@ def _root_of_depth(hands: np.ndarray, size: np.ndarray) -> str | None:
   return _ROOTS[found[0]] if len(found) else None
 
 
+def doubt_bones(joints: np.ndarray) -> str | None:
+  """Names bones of no length, as of joints that were filled in with another's place.
+
+  Args:
+    joints: (N, 21, 3) canonical joints in any unit; hands with NaN or of no size tell
+      nothing.
+  """
+  whole = np.isfinite(joints).all(axis=(1, 2)) & np.ptp(joints, axis=1).any(axis=-1)
+  lengths = np.zeros((len(joints), 5, 4)) + np.inf
+  lengths[whole] = _bones(joints[whole])
+  most = np.max(lengths, axis=(1, 2), initial=0, where=whole[:, None, None])
+  zero = np.argwhere(lengths <= 1e-6 * most[:, None, None])
+  if not len(zero):
+    return None
+  hand, finger, bone = zero[0]
+  end = 4 * finger + bone + 1
+  start = skeleton.JOINT_NAMES[end - 1 if bone else 0]
+  hands = len(np.unique(zero[:, 0]))
+  return (
+    f'{len(zero)} bone{"s" * (len(zero) > 1)} of length 0 in {hands} of {len(joints)} '
+    f'hands, first {start} to {skeleton.JOINT_NAMES[end]} of hand {hand}: leave out '
+    'joints that are not known'
+  )
+
+
+def doubt_count(count: int) -> str | None:
+  """Says what limits of few hands are worth."""
+  if count >= _MANY_POSES:
+    return None
+  return (
+    f'limits of {count} hand{"s" * (count > 1)} admit hardly any other one; give '
+    'hundreds, in different poses'
+  )
+
+
 def stored_as_zero(joints: np.ndarray) -> np.ndarray:
   """Which joints (N, 21) are missing ones that are stored as 0, 0, 0.
 
@@ -271,7 +306,7 @@ def _sample(joints: np.ndarray) -> np.ndarray:
 
 def _bones(joints: np.ndarray) -> np.ndarray:
   """Their lengths (n, 5, 4), on the host: files have any number of hands."""
-  fingers = joints[:, 1:].reshape(len(joints), 5, 4, -1)
+  fingers = joints[:, 1:].reshape(len(joints), 5, 4, joints.shape[-1])
   wrists = np.repeat(joints[:, None, :1], 5, axis=1)
   return np.linalg.norm(
     np.diff(np.concatenate([wrists, fingers], axis=2), axis=2), axis=-1

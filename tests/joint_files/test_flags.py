@@ -109,6 +109,13 @@ def test_hands_with_missing_joints_have_no_side_and_need_none(read):
   assert f'by the limits: {right} right, {28 - right} left' in poses.describe()
 
 
+def test_bones_of_no_length_are_told(read):
+  hands = MIXED.copy()
+  hands[6, 12] = hands[6, 11]
+  _, told = read(hands, IS_RIGHT)
+  assert 'warning: ' in told and '1 bone of length 0 in 1 of 30 hands' in told
+
+
 def test_a_given_order_counts_and_what_speaks_against_it_is_told(read):
   mano = skeleton.reorder(MIXED, 'canonical', 'mano')
   with pytest.raises(ValueError, match='mano or ho3d.*name it with --order'):

@@ -170,6 +170,24 @@ def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_
       assert evidence.doubt_sides(frames, True) is None, name
 
 
+def test_bones_of_no_length_and_few_hands_are_told():
+  hands = random_hands(0, 12).joints + [0, 0, 9]
+  hands[3, 7] = hands[3, 6]
+  hands[8, [5, 17]] = hands[8, 0]
+  with pytest.warns(UserWarning, match='3 bones of length 0 in 2 of 12 hands, first'):
+    _fit(hands)
+  told = evidence.doubt_bones(hands)
+  assert 'first index_pip to index_dip of hand 3: leave out' in told
+  whole = np.delete(hands, [3, 8], axis=0)
+  point = np.zeros((1, 21, 3))  # of no size: told elsewhere
+  assert evidence.doubt_bones(np.concatenate([whole, point, point + np.nan])) is None
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    _fit(whole)
+  with pytest.warns(UserWarning, match='limits of 9 hands admit hardly any other one'):
+    _fit(whole[:9])
+
+
 def test_zeros_are_missing_joints_but_for_the_origin():
   hands = random_hands(0, 4).joints + [0, 0, 9]
   hands[1, 7] = hands[2, 0] = 0  # a wrist alone may be an origin
