@@ -19,6 +19,7 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.outputs import check_ending, check_output, replacing
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
 from bmc_jax.limits.evidence import doubt_depth
 
@@ -138,7 +139,7 @@ def read_predictions(
   """
   content = _load(Path(path).expanduser())
   if not isinstance(content, list) or len(content) != 2:
-    what = f'{len(content)} entries' if isinstance(content, list) else 'no list'
+    what = counted(len(content), 'entry') if isinstance(content, list) else 'no list'
     raise ValueError(
       f'{path}: expected a list of two lists, joints and vertices of each image, found '
       f'{what}.'
@@ -243,7 +244,8 @@ def _array(path, name, values, shape, counts) -> np.ndarray:
   if counts and len(values) not in counts:
     wanted = ' or '.join(map(str, counts))
     raise ValueError(
-      f'{path}: {name} of {len(values)} images, but there are {wanted} images.'
+      f'{path}: {name} of {counted(len(values), "image")}, but there are {wanted} '
+      'images.'
     )
   array = np.stack(
     [_entry(path, name, i, value, shape) for i, value in enumerate(values)]

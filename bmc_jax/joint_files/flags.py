@@ -7,6 +7,7 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.errors import warn
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
 from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
@@ -39,7 +40,7 @@ class Poses(NamedTuple):
     """How many hands there are, and what was done with them, in one sentence."""
     count, missing = len(self.complete), int(np.sum(~self.complete))
     dropped = f', {missing} of them with missing joints, left out' if missing else ''
-    return f'{count} hand{"" if count == 1 else "s"}{dropped}; {self.note}.'
+    return f'{counted(count, "hand")}{dropped}; {self.note}.'
 
 
 def add_pose_flags(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +85,8 @@ def read_poses(
   for doubt in file.doubts:
     warn(f'{path}: {doubt}; --order {flags.order} overrules that.')
   if not complete.any():
-    raise ValueError(f'{path}: none of its {len(joints)} hands has all 21 joints.')
+    told = counted(len(joints), 'hand')
+    raise ValueError(f'{path}: none of its {told} has all 21 joints.')
   if flags.unit and file.unit and flags.unit != file.unit:
     raise ValueError(
       f'{path} tells the unit {file.unit}, which contradicts --unit {flags.unit}.'

@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files import trust as trust_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, plain_keys
@@ -125,8 +126,8 @@ def _without_zeros(joints: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
   if not count:
     return joints, ()
   note = (
-    f'{count} joint{"s" * (count > 1)} at exactly 0, 0, 0 in {hands} '
-    f'hand{"s" * (hands > 1)} taken as missing'
+    f'{counted(count, "joint")} at exactly 0, 0, 0 in {counted(hands, "hand")} taken '
+    'as missing'
   )
   return np.where(missing[..., None], np.nan, joints), (note,)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files import trust as trust_lib
@@ -104,7 +105,8 @@ def read_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
   for number, row in enumerate(rows):
     if len(row) != width:
       raise ValueError(
-        f'hand {number} has {len(row)} values, but the first line has {width}'
+        f'hand {number} has {counted(len(row), "value")}, but the first line has '
+        f'{width}'
       )
   return header, rows
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files.arrays import is_side, plain_keys, side
 
@@ -105,7 +106,10 @@ def result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:
     if sides is None:
       continue
     if len(sides) != count:
-      raise ValueError(f'result {number} has {count} hands, but {len(sides)} sides')
+      raise ValueError(
+        f'result {number} has {counted(count, "hand")}, but '
+        f'{counted(len(sides), "side")}'
+      )
     told[key] = sides
   return agreed_sides(told, count) or [math.nan] * count
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files.arrays import plain
 
@@ -92,6 +93,6 @@ def note(count: int, hands: int) -> tuple[str, ...]:
   if not count:
     return ()
   return (
-    f'{count} joint{"s" * (count > 1)} of a visibility or confidence of 0 in {hands} '
-    f'hand{"s" * (hands > 1)} taken as missing',
+    f'{counted(count, "joint")} of a visibility or confidence of 0 in '
+    f'{counted(hands, "hand")} taken as missing',
   )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 
 # From how many poses on which part of their bones' length another order may save.
 _ORDER_MARGINS = ((50, 0.95), (10, 0.9), (0, 0.8))
@@ -241,9 +242,9 @@ def doubt_bones(joints: np.ndarray) -> str | None:
   start = skeleton.JOINT_NAMES[end - 1 if bone else 0]
   hands = len(np.unique(zero[:, 0]))
   return (
-    f'{len(zero)} bone{"s" * (len(zero) > 1)} of length 0 in {hands} of {len(joints)} '
-    f'hands, first {start} to {skeleton.JOINT_NAMES[end]} of hand {hand}: leave out '
-    'joints that are not known'
+    f'{counted(len(zero), "bone")} of length 0 in {hands} of {len(joints)} hands, '
+    f'first {start} to {skeleton.JOINT_NAMES[end]} of hand {hand}: leave out joints '
+    'that are not known'
   )
 
 
@@ -252,7 +253,7 @@ def doubt_count(count: int) -> str | None:
   if count >= _MANY_POSES:
     return None
   return (
-    f'limits of {count} hand{"s" * (count > 1)} admit hardly any other one; give '
+    f'limits of {counted(count, "hand")} admit hardly any other one; give '
     'hundreds, in different poses'
   )
 

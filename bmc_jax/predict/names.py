@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from bmc_jax.console import warn
-from bmc_jax.console.tables import shorten
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.predict.media import Frame
 
 T = TypeVar('T')
@@ -64,7 +64,7 @@ class ByName(Generic[T]):
     """
     if self._unknown:
       told = (
-        f'{self._where} names {len(self._unknown)} files that no input is: '
+        f'{self._where} names {counted(len(self._unknown), "file")} that no input is: '
         f'{shorten(self._unknown)}'
       )
       hint = f'the inputs are {shorten(self._inputs)}.'

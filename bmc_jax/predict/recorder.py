@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.data import crops
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
@@ -138,7 +139,8 @@ class Recorder:
     """
     if not self._records:
       first = f': {self.skipped[0].reason}' if self.skipped else '.'
-      raise ValueError(f'No hand was predicted in {self.num_frames} images{first}')
+      images = counted(self.num_frames, 'image')
+      raise ValueError(f'No hand was predicted in {images}{first}')
     judged = self._judge(limits)
     broken = [judged.describe(index) for index in range(self.num_hands)]
     files_lib.write_predictions(
@@ -189,20 +191,21 @@ class Recorder:
     named = len({record.frame.name for record in self._records})
     bone = 1e3 * self._predictor.bone_length
     lines = [
-      f'{self.num_hands} hands in {named} of {self.num_frames} images; {kept} keep all '
-      f'limits of {limits_name}.',
+      f'{counted(self.num_hands, "hand")} in {named} of '
+      f'{counted(self.num_frames, "image")}; {counted(kept, "hand")} within all limits '
+      f'of {limits_name}.',
       f'Lengths assume a middle MCP->PIP bone of {bone:.1f} mm ({bone_from}).',
     ]
     if guessed:
       lines.append(
-        f'The focal length of {guessed} hands is not given but {cameras[0]}: their '
-        'depth is as uncertain as that.'
+        f'The focal length of {counted(guessed, "hand")} is not given but '
+        f'{cameras[0]}: the depth is as uncertain as that.'
         if len(set(cameras)) == 1
-        else f'The focal length of {guessed} hands is a guess.'
+        else f'The focal length of {counted(guessed, "hand")} is a guess.'
       )
     if self.skipped:
       count = sum(item.count for item in self.skipped)
-      lines.append(f'{count} images have no prediction:')
+      lines.append(f'{counted(count, "image")} without a prediction:')
       lines += [f'  {item.name}: {item.reason}' for item in self.skipped]
     return lines
 
@@ -214,13 +217,13 @@ class Recorder:
     lines = []
     if calculated:
       lines.append(
-        f'The refined root depth of {calculated} hands puts a joint at or behind the '
-        'camera: theirs is the calculated one (root_depth_from).'
+        f'The refined root depth of {counted(calculated, "hand")} puts a joint at or '
+        'behind the camera: the calculated one is taken (root_depth_from).'
       )
     if behind:
       lines.append(
-        f'{behind} hands have a joint at or behind the camera all the same: they are '
-        'wrong (crosses_camera).'
+        f'{counted(behind, "hand")} with a joint at or behind the camera all the same, '
+        'which is wrong (crosses_camera).'
       )
     return lines
 

@@ -212,7 +212,7 @@ BAD_FILES = {
   'deep.json': (lambda p: p.write_text(100000 * '[' + 100000 * ']'), 'too deeply'),
   'counts.json': (
     _json_results(['Left', 'Right'], []),
-    'result 0 has 1 hands, but 2 sides',
+    'result 0 has 1 hand, but 2 sides',
   ),
   'some.json': (_json_results(['Left'], [[]]), 'is not told by 2 values'),
   'side.json': (_json_results(['up']), "the side of a hand is 'up', expected right"),

@@ -61,13 +61,13 @@ def test_a_name_without_its_ending_finds_its_file_and_is_told(boxes, capsys):
 
 def test_names_that_no_input_has_are_told(boxes, cameras, capsys):
   boxes({'p1.jpg': BOX, 'p2.png': BOX})
-  assert 'names 1 files that no input is: p2.png; the inputs are p1.jpg' in (
+  assert 'names 1 file that no input is: p2.png; the inputs are p1.jpg' in (
     capsys.readouterr().err
   )
-  with pytest.raises(ValueError, match=r'names 1 files that no input is: p2\.png'):
+  with pytest.raises(ValueError, match=r'names 1 file that no input is: p2\.png'):
     boxes({'p2.png': BOX})
   assert cameras({'p2.png': CAMERA}).of(frame(FILES[1])) is None
-  assert 'names 1 files that no input is: p2.png' in capsys.readouterr().err
+  assert 'names 1 file that no input is: p2.png' in capsys.readouterr().err
 
 
 def test_a_name_of_two_inputs_and_two_names_of_one_are_refused(boxes):
@@ -158,7 +158,7 @@ def test_cameras_in_order_are_those_of_the_files_as_listed(cameras, capsys):
 
 @pytest.mark.parametrize('nothing', [{}, [], None, 3])
 def test_a_file_without_a_camera_is_refused_and_none_guessed(cameras, nothing):
-  with pytest.raises(ValueError, match='K.json holds no cameras for 4 files: give one'):
+  with pytest.raises(ValueError, match='K.json holds no camera for 4 files: give one'):
     cameras(nothing)
 
 

@@ -60,7 +60,7 @@ def test_files_are_in_the_order_of_their_numbers(tmp_path, capsys):
   paths = [tmp_path / name for name in names]
   assert media.find_files([str(tmp_path)]) == paths
   told = capsys.readouterr().err
-  assert '2 files are no images and no videos' in told
+  assert '2 files left out, by name no image and no video: K.json' in told
   assert 'K.json, notes.txt' in told
   by_letters = sorted(map(str, paths))
   assert media.find_files(by_letters) == paths
