@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.files import read_text
 from bmc_jax.console.tables import shorten
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
@@ -46,10 +47,11 @@ def load(file: Path) -> Any:
   Raises:
     ValueError: it is no JSON.
   """
+  text = read_text(file)
   with _nesting():
     try:
-      return json.loads(file.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+      return json.loads(text)
+    except json.JSONDecodeError as error:
       raise ValueError(f'this is not valid JSON ({error})') from None
 
 

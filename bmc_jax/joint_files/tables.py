@@ -1,6 +1,7 @@
 """Hands in tables (CSV): one hand a row."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.files import read_text
 from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
@@ -94,10 +96,8 @@ def read_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
   Raises:
     ValueError: there is none, or rows have different lengths.
   """
-  with file.open(newline='', encoding='utf-8-sig') as opened:
-    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
-  if not rows:
-    raise ValueError('the file is empty')
+  lines = csv.reader(io.StringIO(read_text(file), newline=''))
+  rows = [row for row in lines if any(cell.strip() for cell in row)]
   width = len(rows[0])
   header = None
   if _is_header(rows[0]):

@@ -221,6 +221,7 @@ def _is_cut_off(file: Path) -> bool:
 
 def _open(file: Path) -> tuple[cv2.VideoCapture, float, float]:
   """A video, the number of its frames and how many there are in a second."""
+  images.silence_opencv()
   video = cv2.VideoCapture(str(file))
   count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
   return video, count, rate if np.isfinite(rate) and rate > 0 else _USUAL_RATE

@@ -146,3 +146,13 @@ def test_the_filter_takes_the_time_between_frames():
   assert 0 < lag.mean() < 0.1 and np.ptp(lag) < 0.06
   with pytest.raises(ValueError, match='comes after'):
     moving(np.zeros((21, 3)), ramp[-1])
+
+
+def test_damaged_files_are_told_in_our_words_alone(tmp_path, capfd):
+  _, encoded = cv2.imencode('.png', np.zeros((99, 99, 3), np.uint8))
+  (tmp_path / 'a.png').write_bytes(encoded.tobytes()[:60])
+  (tmp_path / 'b.mp4').write_bytes(b'\0\0\0\x18ftypmp42' + bytes(300))
+  paths = [tmp_path / 'a.png', tmp_path / 'b.mp4']
+  reasons = [found.reason for found in media.read_frames(paths)]
+  assert 'is cut off or damaged' in reasons[0] and 'cannot be decoded' in reasons[1]
+  assert capfd.readouterr() == ('', '')
