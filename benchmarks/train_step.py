@@ -3,7 +3,7 @@
     pip install torch
     export GLIBC_TUNABLES=glibc.malloc.hugetlb=1
     python benchmarks/train_step.py
-    python benchmarks/train_step.py --batch 256 --bf16 --compile      (on a GPU)
+    python benchmarks/train_step.py --batch 256 --bf16 --compile      # on a GPU
 
 The step is that of the paper's network and schedule (`bmc_jax.training.defaults`:
 ResNet-50, 128 px, SGD) with random crops and with constraints: augmentation, network,

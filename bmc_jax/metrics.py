@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from bmc_jax import geometry
+from bmc_jax import geometry, skeleton
 from bmc_jax.root_depth import REFERENCE, check_reference
 from bmc_jax.skeleton import WRIST, Array, as_float, check_root
 
@@ -230,9 +230,17 @@ def auc(
   """Area under a PCK curve over the range of its thresholds, in [0, 1].
 
   Raises:
-    ValueError: as many thresholds as values of the curve are needed.
+    ValueError: as many thresholds as values of the curve are needed, two at least, and
+      they must span a range.
   """
   pck_curve = as_float(pck_curve)
+  if np.size(thresholds) < 2 or (
+    skeleton.is_concrete(thresholds) and np.isclose(thresholds[0], thresholds[-1])
+  ):
+    raise ValueError(
+      'An area needs thresholds that span a range, two at least: the value of `pck` at '
+      'a single one is the figure itself.'
+    )
   thresholds = jnp.asarray(thresholds, pck_curve.dtype)
   if pck_curve.shape != thresholds.shape:
     raise ValueError(

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.data.sources import Source
 
 from . import checks
@@ -33,7 +34,7 @@ def write(path: Path, splits: Mapping[str, Source], count: int = 16) -> None:
   for name, source in splits.items():
     chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
     tiles = [draw_example(source[int(i)]) for i in chosen]
-    bands += [_title(f'{name}: {len(source)} examples'), *_rows(tiles)]
+    bands += [_title(f'{name}: {counted(len(source), "example")}'), *_rows(tiles)]
   if not cv2.imwrite(str(path), cv2.cvtColor(np.vstack(bands), cv2.COLOR_RGB2BGR)):
     raise OSError(f'The contact sheet {path} cannot be written.')
 

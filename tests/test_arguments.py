@@ -98,6 +98,10 @@ REFUSED = {
   r'pck_curve has the shape \(50,\), but its thresholds \(100,\)': lambda: metrics.auc(
     np.ones(50)
   ),
+  'An area needs thresholds that span a range': lambda: metrics.auc(
+    np.ones(1), np.array([20.0])
+  ),
+  'that span a range, two at least': lambda: metrics.auc(np.ones(3), np.full(3, 20.0)),
   r'intrinsics has the shape \(2, 3\), but \(\.\.\., 3, 3\)': lambda: geometry.project(
     HANDS[0], INTRINSICS[:2]
   ),
@@ -137,7 +141,7 @@ REFUSED = {
 
 @pytest.mark.parametrize('sentence', REFUSED)
 def test_wrong_shapes_and_joints_are_refused_in_a_sentence(sentence):
-  with as_users_call(), pytest.raises(ValueError, match=sentence):
+  with plain(), as_users_call(), pytest.raises(ValueError, match=sentence):
     REFUSED[sentence]()
 
 

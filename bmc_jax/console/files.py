@@ -12,6 +12,41 @@ from numpy.typing import ArrayLike
 
 from bmc_jax.console.outputs import replacing, write_text
 
+_KINDS = {
+  b'PK': 'a zip archive (or .npz)',
+  b'\x93NUMPY': 'an array of NumPy (.npy)',
+  b'\x89PNG': 'a PNG image',
+  b'\xff\xd8\xff': 'a JPEG image',
+  b'\x1f\x8b': 'a gzip archive',
+  b'\x89HDF': 'an HDF5 file',
+  b'MATLAB 5': 'a MATLAB file',
+  b'%PDF': 'a PDF',
+  b'\x80': 'a pickle, or another binary file',
+  b'<': 'a page of the web (HTML)',
+  b'version https://git-lfs': 'a pointer of Git LFS; git lfs pull gets the file',
+}
+
+
+def read_text(path: Path) -> str:
+  """The text of a file in UTF-8, or in UTF-16 as Windows writes it.
+
+  Raises:
+    ValueError: the file is empty or no text; the message says what it is instead, and
+      leaves its name to the caller.
+    OSError: it cannot be read.
+  """
+  content = path.read_bytes()
+  if not content.strip():
+    raise ValueError('the file is empty')
+  for start, kind in _KINDS.items():
+    if content.startswith(start):
+      raise ValueError(f'by its content this is {kind}')
+  is_wide = content.startswith((b'\xff\xfe', b'\xfe\xff'))
+  try:
+    return content.decode('utf-16' if is_wide else 'utf-8-sig')
+  except UnicodeDecodeError:
+    raise ValueError('this is no text') from None
+
 
 def slug_of(name: str) -> str:
   """The directory name of a row: its words in lower case, joined by _; + is plus."""
@@ -32,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
     ValueError: it holds something else, or was cut short.
   """
   try:
-    value = json.loads(path.read_text())
+    value = json.loads(read_text(path))
   except ValueError as error:
     raise ValueError(
       f'{path} is not valid JSON ({error}): mend it or delete it.'

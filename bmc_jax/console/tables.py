@@ -24,6 +24,13 @@ def format_markdown(rows: Sequence[Sequence[str]]) -> str:
   return '\n'.join([lines[0], rule, *lines[1:]])
 
 
+def counted(count: int, noun: str) -> str:
+  """How many there are of what: 1 hand, 2 hands, 3 entries."""
+  if count == 1:
+    return f'1 {noun}'
+  return f'{count} {noun[:-1]}ies' if noun.endswith('y') else f'{count} {noun}s'
+
+
 def shorten(names: Sequence[str], most: int = 4) -> str:
   """A list of names; of many the first ones and the last one."""
   if len(names) > most:

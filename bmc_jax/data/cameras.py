@@ -22,6 +22,7 @@ _USUAL_ASPECT = 1.2
 _USUAL_OFFSET = 0.15
 """Of the principal point from the middle, in sides of the image: lenses are centred."""
 _NORMALISED = 2.0
+_MOST_SKEW = 0.5  # in focal lengths: axes 27 degrees off the right angle
 
 # Spellings, in lower case and without underscores.
 _MATRICES = (
@@ -113,25 +114,20 @@ def _from_object(value: Mapping, where: str) -> Camera:
   rest = plain_keys(value)
 
   def take(names):
-    found = next((name for name in names if name in rest), None)
-    return None if found is None else rest.pop(found)
+    return next((rest.pop(name) for name in names if name in rest), None)
 
-  width, height = (take(names) for names in _SIZE)
-  matrix, pairs = take(_MATRICES), [take(names) for names in _PAIRS]
+  width, height = map(take, _SIZE)
+  told, pairs = take(_MATRICES), map(take, _PAIRS)
   numbers, skew = [take(names) for names in _NUMBERS], take(_SKEW)
   for name in _SHAPE:
     rest.pop(name, None)
-  if matrix is None:
-    for pair, place in zip(pairs, (slice(0, 2), slice(2, 4)), strict=True):
-      if pair is not None:
-        both = pair if isinstance(pair, list) else [pair, pair]
-        numbers[place] = both if len(both) == 2 else [None, None]
-    if any(number is None for number in numbers):
-      raise ValueError(f'{where} is no camera: {FORMS} is needed.')
-    matrix = numbers
-  camera = read_camera(matrix, where)
+  for place, pair in zip((slice(0, 2), slice(2, 4)), pairs, strict=True):
+    if pair is not None:
+      numbers[place] = pair if isinstance(pair, list) else [pair, pair]
+  camera = read_camera(numbers if told is None else told, where)
   if skew is not None:
     camera.matrix[0, 1] = _number(skew, where)
+    check_matrix(camera.matrix, where)
   size = None
   if width is not None and height is not None:
     size = int(_number(width, where)), int(_number(height, where))
@@ -161,6 +157,11 @@ def check_matrix(matrix: np.ndarray, where: str) -> None:
     raise ValueError(
       f'{where} has the focal lengths {matrix[0, 0]:.6g} and {matrix[1, 1]:.6g}; they '
       'must be positive, in pixels (the axes are x right, y down).'
+    )
+  if abs(matrix[0, 1]) > _MOST_SKEW * matrix[0, 0]:
+    raise ValueError(
+      f'{where} has the skew {matrix[0, 1]:.6g} beside a focal length of '
+      f'{matrix[0, 0]:.6g}, which no camera has: give {FORMS}.'
     )
 
 

@@ -1,6 +1,8 @@
 """Images: checked and decoded if they are whole and not too large, and encoded."""
 
+import functools
 import io
+import os
 from collections.abc import Sequence
 
 import cv2
@@ -107,7 +109,15 @@ def _check_jpeg(encoded: bytes, where: str) -> tuple[int, int, int]:
   return int(height), int(width), 3
 
 
+@functools.cache
+def silence_opencv() -> None:
+  """OpenCV and FFmpeg would tell of damaged files in their own words, before ours."""
+  cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+  os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+
 def _decode(encoded: bytes, where: str) -> np.ndarray:
+  silence_opencv()
   image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
   if image is None:
     raise _damaged(where, 'not all of it can be read')

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bmc_jax.console.tables import counted
 from bmc_jax.data.example import LABEL_SHAPES
 
 BUILD_AGAIN = 'delete the folder and build it again with `bmc-jax build`'
@@ -163,6 +164,7 @@ def _check_files(folder: Path, instructions: Iterable) -> None:
       raise damaged(what, error) from error
     if found != wanted:
       raise ValueError(
-        f'{folder}: the file {path.name} holds {found} examples instead of {wanted}; '
+        f'{folder}: the file {path.name} holds {counted(found, "example")} instead of '
+        f'{wanted}; '
         f'{BUILD_AGAIN}.'
       )

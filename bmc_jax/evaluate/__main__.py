@@ -28,7 +28,7 @@ from bmc_jax.console.files import has_keys, write_json
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
-from bmc_jax.evaluate import doubts, image_scores, submission
+from bmc_jax.evaluate import image_scores, submission
 from bmc_jax.evaluate.ground_truth import read_ground_truth
 from bmc_jax.evaluate.protocols import PROTOCOLS
 from bmc_jax.evaluate.scoring import (
@@ -121,8 +121,7 @@ def _run_in_image(flags: argparse.Namespace) -> None:
   subsets = {ALL: np.arange(len(truth.names))} | read_subsets(flags.subset, truth.names)
   form = submission.FORMS[image_scores.FORM]
   joints = submission.read_predictions(flags.predictions, form, len(truth.names))
-  found = doubts.find(joints, form) or doubts.find_sides(joints, truth.is_right)
-  for doubt in found:
+  for doubt in image_scores.find_doubts(joints, truth):
     warn(f'{flags.predictions}: {doubt}.')
   results = image_scores.score_in_image(joints, truth, subsets, limits)
   _print_tables(flags, image_scores.TITLE, [image_scores.table(results)], results)

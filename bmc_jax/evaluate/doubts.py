@@ -56,7 +56,14 @@ def find_size_and_place(joints_3d: np.ndarray, form: Form) -> list[str]:
       'and fits no other unit either: the joints may be in another order than '
       f'{form.order!r}, or no plausible hands'
     )
-  if not (joints_3d[..., 2] > 0).any():
+  around = (joints_3d.min(axis=1) <= 0) & (joints_3d.max(axis=1) >= 0)
+  if around.all(axis=-1).mean() > _CLEARLY:
+    found.append(
+      'the camera, at 0, 0, 0, lies within most hands: their joints are relative to '
+      'one of them, and no error in the image, along the depth or without alignment '
+      "means anything; add that joint's place in the camera's frame to all"
+    )
+  elif not (joints_3d[..., 2] > 0).any():
     wanted = 'OpenCV (z > 0' if form.axes == 'opencv' else 'OpenGL (y up, z < 0'
     found.append(
       f'no joint lies before the camera; the axes must be those of {wanted} in front)'

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import pose25d
+from bmc_jax.console.tables import counted
 from bmc_jax.data import cameras, prepared, sources
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.joint_files import units
@@ -114,8 +115,8 @@ def _read_ho3d(folder: Path, split: str) -> GroundTruth:
   names = _read_bytes(listing).decode(errors='replace').split()
   if len(names) != len(joints):
     raise ValueError(
-      f'{listing} names {len(names)} images, but {path.name} holds joints of '
-      f'{len(joints)}.'
+      f'{listing} names {counted(len(names), "image")}, but {path.name} holds joints '
+      f'of {len(joints)}.'
     )
   return GroundTruth(
     joints_3d=joints,
@@ -186,7 +187,7 @@ def _read_numbers(path: Path, shape: tuple[int, ...], count: int | None = None):
       f'{("N", *shape)}, N images.'.replace("'", '')
     )
   if count is not None and len(values) != count:
-    raise ValueError(f'{path} is about {len(values)} images, not {count}.')
+    raise ValueError(f'{path} is about {counted(len(values), "image")}, not {count}.')
   if not np.isfinite(values).all():
     raise ValueError(f'{path}: a number is not finite.')
   return values

@@ -10,6 +10,7 @@ import numpy as np
 
 from bmc_jax import geometry, metrics, skeleton
 from bmc_jax.data import sources
+from bmc_jax.evaluate import doubts, row_doubts, submission
 from bmc_jax.limits import HandLimits
 from bmc_jax.training.validation import summarize_limits
 
@@ -66,6 +67,19 @@ def read_image_truth(folder: str | os.PathLike, split: str | None = None) -> Ima
     names=labels['sample_id'],
     is_right=labels['is_right'] > 0,
   )
+
+
+def find_doubts(joints: np.ndarray, truth: ImageTruth) -> list[str]:
+  """What looks wrong about predictions (N, 21, 3), left hands as they are."""
+  found = doubts.find(joints, submission.FORMS[FORM])
+  placed = (joints[..., 2] > 0).all(axis=1)
+  right = truth.is_right[:, None, None]
+  mirrored = np.where(right, joints, skeleton.mirror(joints))[placed]
+  points = mirrored @ np.swapaxes(truth.intrinsics[placed], 1, 2)
+  points = points[..., :2] / points[..., 2:]
+  labelled = truth.visibility[placed] > 0
+  found += row_doubts.find(points, truth.keypoints_2d[placed], labelled, 'px')
+  return found or doubts.find_sides(joints, truth.is_right)
 
 
 def score_in_image(

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.outputs import replacing
-from bmc_jax.evaluate import doubts, protocols, submission
+from bmc_jax.evaluate import doubts, protocols, row_doubts, submission
 from bmc_jax.evaluate.ground_truth import GroundTruth
 from bmc_jax.evaluate.protocols import ALIGNMENTS, Protocol, Score
 
@@ -34,12 +34,11 @@ def find_doubts(
   right = truth.is_right[:, None, None]
   counted = np.isin(np.arange(skeleton.NUM_JOINTS), protocol.joints)
   form = submission.FORMS[protocol.form]
-  compared = doubts.compare(
-    joints,
-    np.where(right, truth.joints_3d, skeleton.mirror(truth.joints_3d)),
-    (truth.visibility > 0) & counted,
-    truth.is_right,
-    form,
+  wanted = np.where(right, truth.joints_3d, skeleton.mirror(truth.joints_3d))
+  labelled = (truth.visibility > 0) & counted
+  compared = doubts.compare(joints, wanted, labelled, truth.is_right, form)
+  compared = compared or row_doubts.find(
+    MM_PER_METRE * joints, MM_PER_METRE * wanted, labelled, 'mm'
   )
   others = doubts.find_size_and_place(joints, form) + compared
   return others or doubts.find_sides(joints, truth.is_right)

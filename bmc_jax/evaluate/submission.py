@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.files import read_text
 from bmc_jax.console.outputs import check_ending, check_output, replacing
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
 from bmc_jax.limits.evidence import doubt_depth
 
@@ -138,7 +140,7 @@ def read_predictions(
   """
   content = _load(Path(path).expanduser())
   if not isinstance(content, list) or len(content) != 2:
-    what = f'{len(content)} entries' if isinstance(content, list) else 'no list'
+    what = counted(len(content), 'entry') if isinstance(content, list) else 'no list'
     raise ValueError(
       f'{path}: expected a list of two lists, joints and vertices of each image, found '
       f'{what}.'
@@ -197,7 +199,9 @@ def _load(path: Path):
   """The content of a JSON file, or of `pred.json` in an archive."""
   if not path.is_file():
     raise FileNotFoundError(f'There is no prediction file {path}.')
-  content = _unzip(path) if zipfile.is_zipfile(path) else path.read_bytes()
+  with path.open('rb') as file:
+    is_archive = file.read(2) == b'PK'
+  content = _unzip(path) if is_archive else _text(path)
   try:
     return json.loads(content)
   except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -206,13 +210,24 @@ def _load(path: Path):
     raise ValueError(f'{path}: it holds a number of too many digits.') from error
 
 
+def _text(path: Path) -> str:
+  try:
+    return read_text(path)
+  except ValueError as error:
+    raise ValueError(
+      f'{path}: {error}; {FILE_NAME}, or a zip archive of it, is needed.'
+    ) from None
+
+
 def _unzip(path: Path) -> bytes:
   """The bytes of `pred.json` in an archive."""
   try:
     with zipfile.ZipFile(path) as archive:
       return archive.read(_member(path, archive))
   except _DAMAGE as error:
-    raise ValueError(f'{path}: this is a damaged archive ({error}).') from error
+    raise ValueError(
+      f'{path}: this is a damaged archive ({error}); get a complete copy.'
+    ) from error
   except RuntimeError as error:  # NotImplementedError is one, too
     raise ValueError(
       f'{path}: the archive is encrypted, or compressed in a way that Python does not '
@@ -243,7 +258,8 @@ def _array(path, name, values, shape, counts) -> np.ndarray:
   if counts and len(values) not in counts:
     wanted = ' or '.join(map(str, counts))
     raise ValueError(
-      f'{path}: {name} of {len(values)} images, but there are {wanted} images.'
+      f'{path}: {name} of {counted(len(values), "image")}, but there are {wanted} '
+      'images.'
     )
   array = np.stack(
     [_entry(path, name, i, value, shape) for i, value in enumerate(values)]

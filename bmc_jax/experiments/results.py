@@ -10,7 +10,7 @@ from typing import Any
 from bmc_jax import configs  # pyright: ignore
 from bmc_jax.console.files import read_json, slug_of, write_json
 from bmc_jax.console.outputs import write_text
-from bmc_jax.console.tables import format_markdown
+from bmc_jax.console.tables import counted, format_markdown
 from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, summary
 from bmc_jax.experiments.catalogue import Table
 from bmc_jax.experiments.rows import finished_rows, row_configs
@@ -135,7 +135,7 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
     'data': request.data,
     'known_rows': list(row_configs(by_seed[request.seeds[0]])),
     'description': about['description'],
-    'test_set': f'{about["test_set"]}, {about["num_test"]} hands',
+    'test_set': f'{about["test_set"]}, {counted(about["num_test"], "hand")}',
     'seeds': list(request.seeds),
     'device': about['device'],
     'seconds': seconds,
@@ -197,7 +197,7 @@ def _as_markdown(table: Table, found: Mapping[str, Any]) -> str:
 def _count_seeds(seeds: Sequence[int]) -> str:
   if len(seeds) == 1:
     return f'Seed {seeds[0]}'
-  return f'{len(seeds)} seeds, mean +- standard deviation'
+  return f'{counted(len(seeds), "seed")}, mean +- standard deviation'
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 MISSING = ('', 'na', 'n/a', '#n/a', '<na>', 'nan', 'null', 'none')
 _SIDES = {'right': 1.0, 'left': 0.0, 'r': 1.0, 'l': 0.0, 'true': 1.0, 'false': 0.0}
+_LONGEST = 1e15
 _UNKNOWN = (None, [], *MISSING)
 
 
@@ -45,6 +46,9 @@ def as_hands(values: Any) -> np.ndarray:
     values = values.astype(np.float64)
   except (TypeError, OverflowError) as error:
     raise ValueError(f'not all joints are numbers ({error})') from None
+  values[np.isinf(values)] = np.nan
+  if (most := np.abs(np.nan_to_num(values)).max(initial=0)) > _LONGEST:
+    raise ValueError(f'joints reach {most:.3g}, which is no length in any unit')
   if values.shape == (21, 3):
     values = values[None]
   if values.ndim == 2 and values.shape[1] == 63:

@@ -7,11 +7,12 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.errors import warn
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
 from bmc_jax.joint_files.reading import JointFile, read_joints
 from bmc_jax.joint_files.sides import likely_sides
 from bmc_jax.limits import HandLimits
-from bmc_jax.limits.evidence import doubt_sides
+from bmc_jax.limits.evidence import SideDoubt, doubt_bones, doubt_sides
 
 UNITS = {'m': 'metres', 'cm': 'centimetres', 'mm': 'millimetres'}
 
@@ -39,7 +40,7 @@ class Poses(NamedTuple):
     """How many hands there are, and what was done with them, in one sentence."""
     count, missing = len(self.complete), int(np.sum(~self.complete))
     dropped = f', {missing} of them with missing joints, left out' if missing else ''
-    return f'{count} hand{"" if count == 1 else "s"}{dropped}; {self.note}.'
+    return f'{counted(count, "hand")}{dropped}; {self.note}.'
 
 
 def add_pose_flags(parser: argparse.ArgumentParser) -> None:
@@ -57,10 +58,10 @@ def add_pose_flags(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     '--handedness',
-    choices=('auto', 'right', 'left', 'judged', 'swapped'),
+    choices=('auto', 'right', 'left', 'told', 'judged', 'swapped'),
     default='auto',
-    help='judged: the side that fits the limits better; swapped: not the one that the '
-    'file tells; auto: what it tells, or else judged',
+    help='told: that of the file, whatever the hands look like; swapped: the other '
+    'one; judged: the side that fits the limits better; auto: told, or else judged',
   )
 
 
@@ -73,7 +74,8 @@ def read_poses(
     path: of the file.
     flags: those of `add_pose_flags`.
     limits: that tell sides where nothing else does.
-    strict: whether sides that the hands clearly contradict are an error.
+    strict: whether sides that the hands clearly contradict are an error, where they
+      are not asked for, or most hands contradict them.
 
   Raises:
     ValueError, OSError: the file, its order, its unit or its sides are wrong.
@@ -83,19 +85,31 @@ def read_poses(
   for doubt in file.doubts:
     warn(f'{path}: {doubt}; --order {flags.order} overrules that.')
   if not complete.any():
-    raise ValueError(f'{path}: none of its {len(joints)} hands has all 21 joints.')
+    told = counted(len(joints), 'hand')
+    raise ValueError(f'{path}: none of its {told} has all 21 joints.')
   if flags.unit and file.unit and flags.unit != file.unit:
     raise ValueError(
       f'{path} tells the unit {file.unit}, which contradicts --unit {flags.unit}.'
     )
+  if doubt := doubt_bones(joints):
+    warn(f'{path}: {doubt}.')
   factor, unit = 1.0, flags.unit or file.unit
   if unit:
     units.check_unit(joints[complete], path, UNITS[unit])
     factor = units.UNITS[UNITS[unit]] * 1e3
     joints = joints * factor
   is_right, note = _sides(path, file, flags.handedness, limits)
-  strict = strict and not file.doubts  # in a wrong order nobody knows the sides
-  _check_sides(path, joints, is_right, flags.handedness, strict)
+  asked = flags.handedness
+  if asked == 'auto':
+    asked = 'judged' if file.is_right is None else 'told'
+  doubt = doubt_sides(joints, is_right)
+  if doubt:
+    told = f'{path}: {doubt}: {_remedy(doubt, asked)}.'
+    is_wrong = doubt.is_of_most or flags.handedness == 'auto'
+    # In a wrong order nobody knows the sides.
+    if strict and doubt.is_clear and is_wrong and not file.doubts:
+      raise ValueError(told)
+    warn(told)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
   told = [f'unit as the file tells: {unit}'] if unit and not flags.unit else []
   note = '; '.join([note, *told, *file.notes])
@@ -113,10 +127,7 @@ def _sides(
     is_right = likely_sides(file.joints_3d, limits)
     note = 'sides judged by the limits'
   elif file.is_right is None:
-    raise ValueError(
-      f'{path} tells no sides that could be swapped: give --handedness judged, right '
-      'or left.'
-    )
+    raise ValueError(f'{path} tells no sides: give --handedness judged, right or left.')
   elif asked == 'swapped':
     is_right, note = ~file.is_right, 'the sides that the file tells are swapped'
   else:
@@ -125,24 +136,22 @@ def _sides(
   return is_right, f'{note}: {right} right, {left} left'
 
 
-def _check_sides(path, joints, is_right, asked: str, strict: bool) -> None:
-  """Warns of hands that contradict their sides, or raises a ValueError if `strict`."""
-  doubt = doubt_sides(joints, is_right)
-  if doubt is None:
-    return
-  mirrored = 'or negate an axis that is mirrored'
+def _remedy(doubt: SideDoubt, asked: str) -> str:
+  """What to do about hands that contradict the sides that were asked for."""
   if not doubt.is_clear:
-    remedy = 'they may be odd hands, or wrong ones'
-  elif not doubt.is_of_most:
-    remedy = f'give --handedness judged, {mirrored}'
-  elif asked == 'auto':
+    return 'they may be odd hands, or wrong ones'
+  if asked == 'judged':
     remedy = (
-      'MediaPipe tells the sides of a mirrored picture; give --handedness swapped, '
-      f'{mirrored}'
+      'the limits are those of other hands, or the fingers bend backwards; give '
+      '--handedness right or left'
+    )
+  elif not doubt.is_of_most:
+    remedy = 'give --handedness judged'
+  elif asked == 'told':
+    remedy = (
+      'MediaPipe tells the sides of a mirrored picture; give --handedness swapped'
     )
   else:
-    other = {'right': 'left', 'left': 'right', 'swapped': 'auto'}
-    remedy = f'give --handedness {other.get(asked, "right or left")}, {mirrored}'
-  if strict and doubt.is_clear:
-    raise ValueError(f'{path}: {doubt}: {remedy}.')
-  warn(f'{path}: {doubt}: {remedy}.')
+    other = {'right': 'left', 'left': 'right', 'swapped': 'told'}
+    remedy = f'give --handedness {other[asked]}'
+  return f'{remedy}, or negate an axis that is mirrored'

@@ -3,16 +3,18 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.files import read_text
 from bmc_jax.console.tables import shorten
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files import trust as trust_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain_keys
 
 # Of JSON objects, in lower case and without underscores; the first one found counts.
@@ -45,10 +47,11 @@ def load(file: Path) -> Any:
   Raises:
     ValueError: it is no JSON.
   """
+  text = read_text(file)
   with _nesting():
     try:
-      return json.loads(file.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+      return json.loads(text)
+    except json.JSONDecodeError as error:
       raise ValueError(f'this is not valid JSON ({error})') from None
 
 
@@ -65,7 +68,7 @@ def _read_results(content: Any) -> Content:
   if isinstance(content, Mapping) and isinstance(content.get('hands'), list):
     outer, content = plain_keys(content), content['hands']  # bmc_jax.predict's
   results = content if isinstance(content, list) else [content]
-  points = Points()
+  points = Points(trust_lib.used_keys(content))
   if not any(_is_result(result) for result in results):
     hands = [as_hands(points.coordinates(content))]
     return _content(hands, None, points, [outer])
@@ -82,7 +85,7 @@ def _read_results(content: Any) -> Content:
         f'expected an entry worldLandmarks, landmarks or joints, found '
         f'{shorten(list(result)) or "none"}'
       )
-    values = points.coordinates(keys[key])
+    values = points.coordinates(points.trusted(keys[key], keys))
     if values:  # an image without a hand has an empty list
       hands.append(as_hands(values))
       sides += told_lib.result_sides(keys, len(hands[-1]), number)
@@ -99,14 +102,15 @@ def _content(
   tellers: list[dict[str, Any]],
 ) -> Content:
   """What the file holds, with the order and unit that its objects tell."""
-  order, unclear = told_lib.order(_values(tellers, told_lib.ORDER_KEYS))
   unit, notes = told_lib.unit(_values(tellers, told_lib.UNIT_KEYS))
-  named, nameless = points.order()
-  if named:  # where the points have been is of no matter
-    order, unclear = named, None
-  elif order:
-    nameless = None
   joints = np.concatenate(hands)
+  notes += points.notes(joints)
+  order, nameless = points.order()
+  unclear = None
+  if not order:  # where named points have been is of no matter
+    keys = (*told_lib.ORDER_KEYS, *told_lib.NAME_KEYS)
+    joints, order, unclear = told_lib.arranged(joints, _values(tellers, keys))
+    nameless = None if order else nameless
   return Content(joints, sides, order, unclear or nameless, notes, unit)
 
 
@@ -119,11 +123,13 @@ def _is_result(value: Any) -> bool:
 
 
 class Points:
-  """Reads points, and keeps in mind what their names tell."""
+  """Reads points, and keeps in mind what their names tell, and which are none."""
 
   axes = 'xyz'
 
-  def __init__(self):
+  def __init__(self, trust: Collection[str] = ()):
+    """Takes the keys whose 0 says that a point is not there."""
+    self._trust, self._untrusted = set(trust), 0
     self._orders: set[str | None] = set()
     self._unclear: str | None = None
 
@@ -142,6 +148,32 @@ class Points:
     """What is kept of a point."""
     return [value[axis] for axis in self.axes]
 
+  def notes(self, joints: np.ndarray) -> tuple[str, ...]:
+    """Which of all joints (N, 21, 3) were left out."""
+    hands = int(np.isnan(joints).all(axis=2).any(axis=1).sum())
+    return trust_lib.note(self._untrusted, hands)
+
+  def trusted(self, value: Any, result: Mapping) -> Any:
+    """The points of a result without those that a list or number beside them denies."""
+    for key in self._trust & result.keys():
+      value = self._without(value, result[key])
+    return value
+
+  def _without(self, value: Any, trust: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {'landmark'}:
+      value = value['landmark']
+    if trust_lib.is_zero(trust):
+      if isinstance(value, list) and value and isinstance(value[0], list | Mapping):
+        return [self._without(one, trust) for one in value]
+      self._untrusted += 1
+      return [None] * len(self.axes if isinstance(value, Mapping) else value)
+    if isinstance(value, list) and isinstance(trust, list):
+      if len(value) == len(trust):
+        return [self._without(*pair) for pair in zip(value, trust, strict=True)]
+      if len(value) == 1:
+        return [self._without(value[0], trust)]
+    return value
+
   def coordinates(self, value: Any) -> Any:
     """Nested lists of numbers: points {x, y, z} become [x, y, z], null becomes NaN."""
     if isinstance(value, Mapping):
@@ -150,6 +182,10 @@ class Points:
       if not set(self.axes) <= set(value):
         named = ' and '.join([', '.join(self.axes[:-1]), self.axes[-1]])
         raise ValueError(f'{dict(value)!r:.40} is no point with {named}')
+      told = plain_keys(value)
+      if any(trust_lib.is_zero(told[key]) for key in self._trust & told.keys()):
+        self._untrusted += 1
+        return [math.nan] * len(self.axes)
       value = self.point(value)
     if isinstance(value, list):
       return [self.coordinates(entry) for entry in self._sorted(value)]

@@ -16,9 +16,11 @@ and one of the sides; or predictions.json of \
 
 The sides are `handedness` (right or left), `is_right` or `is_left` (1 or 0), or `hand`,
 `side` or `hand_type` where they are words, with or without underscores. `joint_order`
-or `order`, and `unit` (m, cm or mm) beside the joints are listened to. A missing value
-(an empty cell, `nan`, `NA`, `null`) is NaN, and so is a joint at exactly 0, 0, 0 that
-is not the origin of the hands; no hand is left out.
+or `order` (a known one, or 21 names), `joint_names`, and `unit` (m, cm or mm) beside
+the joints are listened to. A missing value (an empty cell, `nan`, `NA`, `null`) is NaN,
+and so is a joint at exactly 0, 0, 0 that is not the origin of the hands, or whose
+visibility, confidence, score or valid is 0 (in a point, a list beside the joints, a
+column `wrist_conf`, an array; unless all are). No hand is left out.
 """
 
 import os
@@ -31,8 +33,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import told as told_lib
-from bmc_jax.joint_files.arrays import Content, as_hands, as_sides
+from bmc_jax.joint_files import trust as trust_lib
+from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, plain_keys
 from bmc_jax.joint_files.json_text import read_json
 from bmc_jax.joint_files.tables import read_csv
 from bmc_jax.limits import evidence
@@ -122,8 +126,8 @@ def _without_zeros(joints: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
   if not count:
     return joints, ()
   note = (
-    f'{count} joint{"s" * (count > 1)} at exactly 0, 0, 0 in {hands} '
-    f'hand{"s" * (hands > 1)} taken as missing'
+    f'{counted(count, "joint")} at exactly 0, 0, 0 in {counted(hands, "hand")} taken '
+    'as missing'
   )
   return np.where(missing[..., None], np.nan, joints), (note,)
 
@@ -182,18 +186,34 @@ def _read_npz(file: Path) -> Content:
       'joints_<order>, such as joints_mediapipe'
     )
   joints = as_hands(arrays[names[0]])
+  joints, missing = _trusted(joints, plain_keys(arrays))
   told = told_lib.by_arrays(arrays, len(joints))
   named = names[0].lower().removeprefix('joints_')
   plain = not names[0].startswith('joints_') or named in _PLAIN_NAMES
   if not plain and named in skeleton.JOINT_ORDERS:
     told.orders.append(named)
-  order, unclear = told_lib.order(told.orders)
+  joints, order, unclear = told_lib.arranged(joints, told.orders)
   unit, notes = told_lib.unit(told.units)
   return Content(
     joints,
     told.sides,
     order or (None if plain else named),
     unclear,
-    notes,
+    (*missing, *notes),
     unit,
   )
+
+
+def _trusted(joints: np.ndarray, arrays: dict[str, np.ndarray]):
+  """Joints without those that an array (N, 21) or (N,) of 0 denies, and a note."""
+  notes: tuple[str, ...] = ()
+  for key in trust_lib.KEYS:
+    trust = arrays.get(key)
+    if trust is None or trust.dtype.kind not in 'biuf':
+      continue
+    if trust.shape == joints.shape[1:2] and len(joints) == 1:
+      trust = trust[None]
+    if trust.shape in (joints.shape[:2], joints.shape[:1]):
+      joints, note = trust_lib.without(joints, trust.reshape(len(joints), -1))
+      notes += note
+  return joints, notes

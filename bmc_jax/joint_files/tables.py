@@ -1,6 +1,7 @@
 """Hands in tables (CSV): one hand a row."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -9,8 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.files import read_text
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files import trust as trust_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, is_missing, plain
 
 _AXES = 'xyz'
@@ -18,7 +22,7 @@ _NUM_VALUES = 3 * skeleton.NUM_JOINTS
 _MANY_COLUMNS = 8
 _WORD_COLUMNS = (*told_lib.ORDER_KEYS, *told_lib.UNIT_KEYS)
 _KNOWN_COLUMNS = (*_WORD_COLUMNS, *told_lib.WORD_KEYS)
-_TRUST = 'visibility|visible|confidence|presence|score|likelihood'
+_TRUST = '|'.join(key for key in trust_lib.KEYS if len(key) > 1)
 # Columns beside the joints that need no word of the user, but one to the user.
 _OTHER_COLUMNS = re.compile(
   r'|index|idx|id|no|nr|row|unnamed\d*|(frame|image|sample|hand|subject|video|file)'
@@ -43,7 +47,8 @@ def read_csv(file: Path) -> Content:
       'each row is one joint; put the 21 joints of a hand into one row, with columns '
       f'{skeleton.JOINT_NAMES[0]}_x, {skeleton.JOINT_NAMES[0]}_y...'
     )
-  sides, left_out = {}, []
+  sides, left_out, trust = {}, [], {}
+  joints = {found[0].lower() for found in map(_coordinate, header) if found}
   words: dict[str, list[str]] = {}
   for column in reversed(range(width)):
     name = plain(header[column])
@@ -53,8 +58,14 @@ def read_csv(file: Path) -> Content:
       sides[header[column]] = told
     elif name in _WORD_COLUMNS and not any(map(is_number, cells)):
       words[name] = cells
-    elif _OTHER_COLUMNS.fullmatch(name) or name in _KNOWN_COLUMNS:
+    elif (
+      (joint := trust_lib.joint_of(header[column], joints))
+      or _OTHER_COLUMNS.fullmatch(name)
+      or name in _KNOWN_COLUMNS
+    ):
       left_out.insert(0, header[column] or f'number {column + 1}')
+      if joint or name in trust_lib.KEYS:
+        trust[joint] = [trust_lib.number(cell) for cell in cells]
     else:
       continue
     del header[column]
@@ -64,6 +75,7 @@ def read_csv(file: Path) -> Content:
   numbers = np.array(as_numbers(rows)).reshape(len(rows), len(header))
   columns, named, nameless = _coordinate_columns(header)
   hands = as_hands(numbers[:, columns])
+  hands, missing = _trusted(hands, trust, [header[column] for column in columns])
   if named:  # where the columns have been is of no matter
     order, unclear = named, None
   elif order:
@@ -73,7 +85,7 @@ def read_csv(file: Path) -> Content:
     told_lib.agreed_sides(sides, len(rows)),
     order,
     unclear or nameless,
-    (*_left_out(left_out), *notes),
+    (*_left_out(left_out), *missing, *notes),
     unit,
   )
 
@@ -84,10 +96,8 @@ def read_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
   Raises:
     ValueError: there is none, or rows have different lengths.
   """
-  with file.open(newline='', encoding='utf-8-sig') as opened:
-    rows = [row for row in csv.reader(opened) if any(cell.strip() for cell in row)]
-  if not rows:
-    raise ValueError('the file is empty')
+  lines = csv.reader(io.StringIO(read_text(file), newline=''))
+  rows = [row for row in lines if any(cell.strip() for cell in row)]
   width = len(rows[0])
   header = None
   if _is_header(rows[0]):
@@ -95,9 +105,30 @@ def read_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
   for number, row in enumerate(rows):
     if len(row) != width:
       raise ValueError(
-        f'hand {number} has {len(row)} values, but the first line has {width}'
+        f'hand {number} has {counted(len(row), "value")}, but the first line has '
+        f'{width}'
       )
   return header, rows
+
+
+def _trusted(hands: np.ndarray, trust: dict[str | None, list[float]], names: list[str]):
+  """Hands (N, 21, 3) without joints that a column of theirs, or of the row, denies.
+
+  Args:
+    hands: from columns of these names.
+    trust: values (N,) by joint in lower case; None is the row.
+    names: (63,).
+  """
+  if not trust:
+    return hands, ()
+  found = np.full(hands.shape[:2], np.nan)
+  for place, name in enumerate(names[:: len(_AXES)]):
+    joint = _coordinate(name)
+    if joint and joint[0].lower() in trust:
+      found[:, place] = trust[joint[0].lower()]
+  if (row := np.array(trust.get(None, 0))).any():
+    found = np.where(row[:, None] == 0, 0, np.nan_to_num(found, nan=1))
+  return trust_lib.without(hands, found)
 
 
 def _cells(columns: dict[str, list[str]], names: Sequence[str]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
+from bmc_jax.joint_files import names as names_lib
 from bmc_jax.joint_files.arrays import is_side, plain_keys, side
 
 # Of keys, arrays and columns, as `arrays.plain_keys` spells them.
@@ -23,6 +25,8 @@ SIDE_KEYS = (
   *WORD_KEYS,
 )
 ORDER_KEYS = ('jointorder', 'order')
+NAME_KEYS = ('jointnames', 'keypointnames', 'landmarknames')
+"""Of lists of 21 names; those of `ORDER_KEYS` may be such lists, too."""
 UNIT_KEYS = ('unit', 'units')
 _UNITS = {
   name: unit
@@ -48,10 +52,11 @@ def key_sides(key: str, values: Sequence[Any]) -> list[float] | None:
   if key in WORD_KEYS:
     if not all(isinstance(value, str) and is_side(value) for value in values):
       return None
-  return [_side(key, value) for value in values]
+  return [side_of(key, value) for value in values]
 
 
-def _side(key: str, value: Any) -> float:
+def side_of(key: str, value: Any) -> float:
+  """`arrays.side` of the value of a key, which may ask whether a hand is a left one."""
   is_word = isinstance(value, str) and is_side(value)
   return 1 - side(value) if key in _LEFT_KEYS and not is_word else side(value)
 
@@ -101,7 +106,10 @@ def result_sides(keys: dict[str, Any], count: int, number: int) -> list[float]:
     if sides is None:
       continue
     if len(sides) != count:
-      raise ValueError(f'result {number} has {count} hands, but {len(sides)} sides')
+      raise ValueError(
+        f'result {number} has {counted(count, "hand")}, but '
+        f'{counted(len(sides), "side")}'
+      )
     told[key] = sides
   return agreed_sides(told, count) or [math.nan] * count
 
@@ -111,7 +119,7 @@ class Told(NamedTuple):
 
   Attributes:
     sides: of each hand, or None.
-    orders: of joints, that are named.
+    orders: of joints, that are named, or lists of names.
     units: that are named.
   """
 
@@ -127,17 +135,19 @@ def by_arrays(arrays: Mapping[str, np.ndarray], count: int) -> Told:
     ValueError: an array tells sides that are none, or two contradict each other.
   """
   keys = plain_keys(arrays)
-  telling = (*SIDE_KEYS, *ORDER_KEYS, *UNIT_KEYS)
+  naming = (*ORDER_KEYS, *NAME_KEYS)
+  telling = (*SIDE_KEYS, *naming, *UNIT_KEYS)
   values = {key: keys[key].ravel().tolist() for key in telling if key in keys}
   sides: dict[str, list[float]] = {}
   for name in SIDE_KEYS:
     told = key_sides(name, values[name]) if name in values else None
     if told is not None:
       sides[name] = told * (count if len(told) == 1 else 1)
-  orders, units = (
-    [one for name in names for one in values.get(name, ())]
-    for names in (ORDER_KEYS, UNIT_KEYS)
-  )
+  orders: list[Any] = []
+  for name in naming:
+    words = values.get(name, [])
+    orders += [words] if len(set(words)) > 1 else words  # names of joints, or one
+  units = [one for name in UNIT_KEYS for one in values.get(name, ())]
   return Told(agreed_sides(sides, count), orders, units)
 
 
@@ -154,6 +164,36 @@ def order(values: Sequence[Any]) -> tuple[str | None, str | None]:
     return (names[0] if names else None), None
   known = ', '.join(sorted(skeleton.JOINT_ORDERS))
   return None, f'it tells the joint order {names[0]!r:.40}, which is none of {known}'
+
+
+def arranged(
+  joints: np.ndarray, values: Sequence[Any]
+) -> tuple[np.ndarray, str | None, str | None]:
+  """Joints with their order, and why it is not clear.
+
+  Args:
+    joints: (N, 21, 3) as the file has them.
+    values: what it tells under `ORDER_KEYS` and `NAME_KEYS`: words, or lists of the
+      joints' names, which are followed.
+
+  Raises:
+    ValueError: it tells several orders.
+  """
+  name, unclear = order(values)
+  lists = {tuple(map(str, v)) for v in values if isinstance(v, list)}
+  lists = {names for names in lists if len(names) == skeleton.NUM_JOINTS}
+  lists = {names for names in lists if len(set(names)) > 1}
+  if len(lists) > 1:
+    raise ValueError('it tells several lists of names of joints')
+  for names in lists:
+    try:
+      places = names_lib.canonical_order(names)
+    except ValueError as error:
+      return joints, name, None if name else str(error)
+    if skeleton.JOINT_ORDERS.get(name or '', places) != places:
+      raise ValueError(f'it tells the joint order {name!r}, but other names of joints')
+    return joints[:, list(places)], 'canonical', None
+  return joints, name, unclear
 
 
 def unit(values: Sequence[Any]) -> tuple[str | None, tuple[str, ...]]:

@@ -17,12 +17,13 @@ import numpy as np
 from bmc_jax import kinematics
 from bmc_jax import limits as limits_lib
 from bmc_jax.console import interrupts
-from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
+from bmc_jax.limits.evidence import doubt_count
 from bmc_jax.plausibility import violations
 
 
@@ -93,6 +94,8 @@ def _fit(flags: argparse.Namespace) -> None:
       believe_order=flags.order is not None,
     )
   limits_lib.save_limits(flags.out, fitted)
+  if doubt := doubt_count(fitted.metadata.num_poses):
+    warn(f'{flags.poses}: {doubt}.')
   print(f'{poses.describe()}\n{flags.out}')
 
 

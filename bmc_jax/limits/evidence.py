@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 
 # From how many poses on which part of their bones' length another order may save.
 _ORDER_MARGINS = ((50, 0.95), (10, 0.9), (0, 0.8))
@@ -34,6 +35,7 @@ _PIXELS = 20.0
 # MediaPipe's world landmarks, 0.25 and more for 2D points with a confidence.
 _UNSTEADY, _NO_HAND = 0.22, 0.5
 _TYPICAL = np.log([1.2, 1, 0.9, 1, *4 * [2.8, 1, 0.7, 0.7]])
+_ROOTS = (*(f'the {name}' for name in skeleton.JOINT_NAMES), 'the mean of the joints')
 
 
 def doubt_order(joints: np.ndarray, order: str) -> str | None:
@@ -189,15 +191,71 @@ def doubt_depth(joints: np.ndarray) -> str | None:
       'x and y, so that these are 2D points, or z is in another unit; 3D joints in one '
       'unit are needed'
     )
-  wrist = np.abs(sample[:, 0])
-  from_wrist = (wrist[:, 2] < 1e-4 * size) & (wrist[:, :2].max(axis=1) > 1e-2 * size)
-  if from_wrist.mean() > 0.9:
+  root = _root_of_depth(sample, size)
+  if root:
     return (
-      'z is 0 at the wrist but x and y are not, as in the image landmarks of MediaPipe '
-      '(shares of the image, or pixels); give its world landmarks, or, if these are 3D '
-      'joints in one unit, subtract the wrist from all three'
+      f'z is 0 at {root} but x and y are not, as in 2.5D points and in the image '
+      'landmarks of MediaPipe (pixels or shares of the image, and a depth from there '
+      'on); give 3D joints, as its world landmarks are, or, if these are 3D joints in '
+      'one unit, subtract that place from all three'
     )
   return None
+
+
+def _root_of_depth(hands: np.ndarray, size: np.ndarray) -> str | None:
+  """The place from which z is measured in hands (n, 21, 3), but x and y are not.
+
+  Where z is rounded to more than a thousandth of the hand, a joint may have 0 by chance
+  in hands about the origin: some have to lie on one side of it, as pixels do.
+  """
+  places = np.concatenate([hands, hands.mean(axis=1, keepdims=True)], axis=1)
+  x_y, z = np.abs(places[..., :2]).max(axis=-1), np.abs(places[..., 2])
+  least = np.repeat(1e-9 * size[:, None], len(_ROOTS), axis=1)
+  least[:, 0] = 1e-5 * size  # MediaPipe's wrist is not exactly at 0
+  is_origin = (z <= least) & (x_y <= 1e-2 * size[:, None])
+  is_root = (z <= least) & ~is_origin & ~is_origin.any(axis=1, keepdims=True)
+  digits = math.floor(-math.log10(1e-3 * np.median(size)))
+  if (hands[..., 2] == hands[..., 2].round(digits)).all():
+    signs = np.sign(hands[..., :2])
+    if (signs == signs[:, :1]).all(axis=(1, 2)).mean() < _WRONG_SHARE:
+      return None
+  found = np.flatnonzero(is_root.mean(axis=0) > 0.9)
+  return _ROOTS[found[0]] if len(found) else None
+
+
+def doubt_bones(joints: np.ndarray) -> str | None:
+  """Names bones of no length, as of joints that were filled in with another's place.
+
+  Args:
+    joints: (N, 21, 3) canonical joints in any unit; hands with NaN or of no size tell
+      nothing.
+  """
+  whole = np.isfinite(joints).all(axis=(1, 2)) & np.ptp(joints, axis=1).any(axis=-1)
+  lengths = np.zeros((len(joints), 5, 4)) + np.inf
+  lengths[whole] = _bones(joints[whole])
+  most = np.max(lengths, axis=(1, 2), initial=0, where=whole[:, None, None])
+  zero = np.argwhere(lengths <= 1e-6 * most[:, None, None])
+  if not len(zero):
+    return None
+  hand, finger, bone = zero[0]
+  end = 4 * finger + bone + 1
+  start = skeleton.JOINT_NAMES[end - 1 if bone else 0]
+  hands = len(np.unique(zero[:, 0]))
+  return (
+    f'{counted(len(zero), "bone")} of length 0 in {hands} of {len(joints)} hands, '
+    f'first {start} to {skeleton.JOINT_NAMES[end]} of hand {hand}: leave out joints '
+    'that are not known'
+  )
+
+
+def doubt_count(count: int) -> str | None:
+  """Says what limits of few hands are worth."""
+  if count >= _MANY_POSES:
+    return None
+  return (
+    f'limits of {counted(count, "hand")} admit hardly any other one; give '
+    'hundreds, in different poses'
+  )
 
 
 def stored_as_zero(joints: np.ndarray) -> np.ndarray:
@@ -249,7 +307,7 @@ def _sample(joints: np.ndarray) -> np.ndarray:
 
 def _bones(joints: np.ndarray) -> np.ndarray:
   """Their lengths (n, 5, 4), on the host: files have any number of hands."""
-  fingers = joints[:, 1:].reshape(len(joints), 5, 4, -1)
+  fingers = joints[:, 1:].reshape(len(joints), 5, 4, joints.shape[-1])
   wrists = np.repeat(joints[:, None, :1], 5, axis=1)
   return np.linalg.norm(
     np.diff(np.concatenate([wrists, fingers], axis=2), axis=2), axis=-1

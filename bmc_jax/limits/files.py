@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from bmc_jax import hull
+from bmc_jax.console.files import read_text
 from bmc_jax.console.outputs import write_text
 from bmc_jax.limits.checks import PAIRS, is_convex
 from bmc_jax.limits.types import REFERENCE_UNIT, HandLimits, LimitsMetadata
@@ -121,8 +122,8 @@ def load_limits(path: str | os.PathLike) -> HandLimits:
       "one of 3D hands; 'mano', 'surface' and 'clinical' name limits that are there."
     )
   try:
-    content = json.loads(path.read_text(encoding='utf-8-sig'))
-  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    content = json.loads(read_text(path))
+  except ValueError as error:
     raise ValueError(f'{path} is not valid JSON: {error}.') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise ValueError(f'{path} is not a limits file: its "format" is not "{FORMAT}".')

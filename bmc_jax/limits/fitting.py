@@ -45,8 +45,8 @@ def fit_limits(
     ValueError: wrong shapes, no pose, values that are not finite, missing joints stored
       as 0, 0, 0, a reference bone of no length or of unknown joints, too few corners, a
       bad coverage, unknown frames; 2D points, joints in another order, or hands of
-      which more than a tenth are clearly of the other side (`limits.evidence`; of fewer
-      a UserWarning tells).
+      which more than a tenth are clearly of the other side (`limits.evidence`; of
+      fewer, of bones of length 0 and of few hands a UserWarning tells).
   """
   start, end = checks.as_reference(reference)
   hull.check_options(num_vertices, coverage)
@@ -134,6 +134,9 @@ def _check_evidence(joints, is_right, order, believe_order):
   """
   if doubt := evidence.doubt_depth(joints):
     raise ValueError(f'joints_3d: {doubt}.')
+  for doubt in (evidence.doubt_bones(joints), evidence.doubt_count(len(joints))):
+    if doubt:
+      _tell(f'{doubt}.', is_error=False)
   other_order = evidence.doubt_order(reorder(joints, 'canonical', order), order)
   if other_order:
     _tell(f'{other_order}: give the right one as joint_order.', not believe_order)

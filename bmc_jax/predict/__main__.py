@@ -28,7 +28,7 @@ from tqdm import tqdm
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.parsing import command_parser
-from bmc_jax.console.tables import shorten
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data.cameras import check_for_image
 from bmc_jax.limits import HandLimits, open_limits
 from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media
@@ -118,7 +118,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     find_hands.unseen() if isinstance(find_hands, Boxes) else []
   )
   if unseen and not interrupted:
-    warn(f'{len(unseen)} frames are named that no video has: {shorten(unseen)}.')
+    warn(f'{counted(len(unseen), "frame")} named that no video has: {shorten(unseen)}.')
   print(f'Written to {flags.out}: predictions.json, page.html, overlays.')
   if interrupted:
     raise SystemExit(interrupts.EXIT_INTERRUPTED)
@@ -149,7 +149,8 @@ def _limits(name: str | None, predictor: HandPosePredictor) -> tuple[HandLimits,
 
 
 def _of_test_set(predictor: HandPosePredictor) -> str:
-  return f'the median of the {predictor.framing.count} hands of the test set'
+  hands = counted(predictor.framing.count, 'hand')
+  return f'the median of {hands} of the test set'
 
 
 def _parts(items: Iterable, size: int) -> Iterator[list]:

@@ -6,15 +6,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bmc_jax.joint_files.arrays import plain_keys, side
+from bmc_jax.joint_files import told as told_lib
+from bmc_jax.joint_files.arrays import plain_keys
 from bmc_jax.predict.media import Frame
 from bmc_jax.predict.names import ByName, read_json
 from bmc_jax.predict.views import check_box
 
 SIDES = {'right': True, 'left': False}
-_SIDE_KEYS = ('hand', 'side', 'handedness', 'isright')
 _SCORE_KEYS = ('score', 'confidence', 'conf')
+_FORM = 'an object {"photo.jpg": [left, top, right, bottom], ...}'
 _ENTRIES = '"box" (or "xywh"), and "hand" with "left" or "right"'
+_BOX_NEEDED = (
+  '[left, top, right, bottom] in pixels is needed, maybe with a score from 0 to 1 '
+  'behind it, and no class in front.'
+)
 
 
 class Hand(NamedTuple):
@@ -50,10 +55,11 @@ class Boxes:
     if not isinstance(content, Mapping):
       raise ValueError(
         f"{path} holds a {type(content).__name__}, as COCO's results do, which names "
-        'no files: an object {"photo.jpg": [left, top, right, bottom], ...} is needed '
-        '(or {"xywh": [x, y, width, height]} for each).'
+        f'no files: {_FORM} is needed (or {{"xywh": [x, y, width, height]}} for each).'
       )
     hands = {name: _hands(v, side, path, name) for name, v in content.items()}
+    if not hands:
+      raise ValueError(f'{path} names no file: {_FORM} is needed.')
     self._hands = ByName(hands, files, path)
     self._hands.check_known(required=True)
 
@@ -71,6 +77,8 @@ def _hands(value: Any, side: str, path: str, name: str) -> list[Hand]:
     value = [value]
   if not isinstance(value, list):
     raise ValueError(f'{path}: {name!r} is {value!r:.60}; a box or a list is needed.')
+  if value and all(map(_is_number, value)):
+    raise ValueError(f'{path}: {name!r} is {value!r:.80}; {_BOX_NEEDED}')
   return [_hand(entry, side, path, name) for entry in value]
 
 
@@ -81,14 +89,15 @@ def _hand(entry: Any, default: str, path: str, name: str) -> Hand:
       f'{path}: {name!r} has a "bbox", which some tools mean as corners and COCO as x, '
       'y, width, height: call it "box" or "xywh".'
     )
-  known = ('box', 'xywh', *_SIDE_KEYS, *_SCORE_KEYS)
+  known = ('box', 'xywh', *told_lib.SIDE_KEYS, *_SCORE_KEYS)
   if unknown := sorted(set(told) - set(known)):
     raise ValueError(
       f'{path}: {name!r} has an unknown entry {unknown[0]}; there are {_ENTRIES}.'
     )
   box = told.get('box')
   if (given := told.get('xywh')) is not None:
-    box = None
+    if box is not None:
+      raise ValueError(f'{path}: {name!r} has both "box" and "xywh": keep one of them.')
     if _is_box(given):
       x, y, width, height = given[:4]
       box = [x, y, x + width, y + height]
@@ -96,8 +105,7 @@ def _hand(entry: Any, default: str, path: str, name: str) -> Hand:
     return Hand(None, _is_right(told, default, path, name))
   if not _is_box(box):
     raise ValueError(
-      f'{path}: the box of {name!r} is {given or box!r:.60}; [left, top, right, '
-      'bottom] in pixels is needed.'
+      f'{path}: the box of {name!r} is {given or box!r:.60}; {_BOX_NEEDED}'
     )
   try:
     check_box(box[:4])
@@ -107,24 +115,33 @@ def _hand(entry: Any, default: str, path: str, name: str) -> Hand:
 
 
 def _is_right(told: Mapping, default: str, path: str, name: str) -> bool:
-  for key in _SIDE_KEYS:
+  sides: dict[str, list[float]] = {}
+  for key in told_lib.SIDE_KEYS:
     if key in told:
       try:
-        value = side(told[key])
+        sides[key] = [told_lib.side_of(key, told[key])]
       except ValueError as error:
         raise ValueError(
           f'{path}: {name!r}: {error} (entry {key}); there are {_ENTRIES}.'
         ) from None
-      if not np.isnan(value):
-        return bool(value)
-  return SIDES[default]
+  values = {value for (value,) in sides.values() if not np.isnan(value)}
+  if len(values) > 1:
+    raise ValueError(
+      f'{path}: {" and ".join(sides)} of {name!r} contradict each other; keep one.'
+    )
+  return bool(values.pop()) if values else SIDES[default]
 
 
 def _is_box(value: Any) -> bool:
-  """Whether these are four numbers, maybe with a score from 0 to 1."""
+  """Whether these are four numbers, maybe with a score from 0 to 1.
+
+  YOLO's lines are not: a class, then shares of the image.
+  """
   if not isinstance(value, list) or not all(map(_is_number, value)):
     return False
-  return len(value) == 4 or (len(value) == 5 and 0 <= value[4] <= 1)
+  if len(value) != 5:
+    return len(value) == 4
+  return 0 <= value[4] <= 1 < max(value[:4])
 
 
 def _is_number(value: Any) -> bool:

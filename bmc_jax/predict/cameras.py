@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bmc_jax.console import warn
-from bmc_jax.console.tables import shorten
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data.cameras import Camera, is_camera, read_camera
 from bmc_jax.predict.boxes import parse_numbers
 from bmc_jax.predict.media import Frame
@@ -39,7 +39,7 @@ class Cameras:
     content = read_json(given)
     if is_camera(content):
       self._one = read_camera(content, given)
-    elif isinstance(content, Mapping):
+    elif isinstance(content, Mapping) and content:
       found = {k: read_camera(v, f'{given}: {k!r}') for k, v in content.items()}
       self._by_name = ByName(found, files, given)
       self._by_name.check_known()
@@ -52,9 +52,10 @@ class Cameras:
       pairs = [f'{i}: {file.name}' for i, file in enumerate(files)]
       print(f'{given}: cameras in their order, {shorten(pairs)}.')
     else:
-      number = len(content) if isinstance(content, list) else 'no'
+      number = len(content) if isinstance(content, list) else 0
+      told = counted(number, 'camera') if number else 'no camera'
       raise ValueError(
-        f'{given} holds {number} cameras for {len(files)} files: give one, as many '
+        f'{given} holds {told} for {counted(len(files), "file")}: give one, as many '
         'as files in their order, or an object of cameras by file name.'
       )
     self._tell_unused(given)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmc_jax.console import warn
 from bmc_jax.console.files import natural_key
-from bmc_jax.console.tables import shorten
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data import image_headers, images
 
 IMAGES = ('.jpg', '.jpeg', '.png')
@@ -101,8 +101,8 @@ def _tell_others(folder: Path, inside: Sequence[Path]) -> None:
   others = {p for p in folder.iterdir() if p.is_file() and not p.name.startswith('.')}
   if left := sorted(path.name for path in others - set(inside)):
     warn(
-      f'{folder}: {len(left)} files are no images and no videos by their names and are '
-      f'left out: {shorten(left)}.'
+      f'{folder}: {counted(len(left), "file")} left out, by name no image and no '
+      f'video: {shorten(left)}.'
     )
 
 
@@ -221,6 +221,7 @@ def _is_cut_off(file: Path) -> bool:
 
 def _open(file: Path) -> tuple[cv2.VideoCapture, float, float]:
   """A video, the number of its frames and how many there are in a second."""
+  images.silence_opencv()
   video = cv2.VideoCapture(str(file))
   count, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
   return video, count, rate if np.isfinite(rate) and rate > 0 else _USUAL_RATE

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from bmc_jax.console import warn
-from bmc_jax.console.tables import shorten
+from bmc_jax.console.files import read_text
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.predict.media import Frame
 
 T = TypeVar('T')
@@ -64,7 +65,7 @@ class ByName(Generic[T]):
     """
     if self._unknown:
       told = (
-        f'{self._where} names {len(self._unknown)} files that no input is: '
+        f'{self._where} names {counted(len(self._unknown), "file")} that no input is: '
         f'{shorten(self._unknown)}'
       )
       hint = f'the inputs are {shorten(self._inputs)}.'
@@ -127,6 +128,6 @@ def read_json(path: str) -> Any:
   if not file.is_file():
     raise FileNotFoundError(f'There is no file {file}.')
   try:
-    return json.loads(file.read_text(encoding='utf-8-sig'))
+    return json.loads(read_text(file))
   except (ValueError, RecursionError) as error:
     raise ValueError(f'{file} is no valid JSON ({error}).') from None

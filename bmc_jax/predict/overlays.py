@@ -3,11 +3,12 @@
 import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from bmc_jax.console.outputs import replacing
+from bmc_jax.console.outputs import check_output, replacing
 from bmc_jax.data import images
 from bmc_jax.predict import media
 from bmc_jax.predict.media import Frame
@@ -18,6 +19,7 @@ COLORS = ((224, 49, 49), (238, 138, 0), (43, 158, 68), (28, 126, 214), (156, 54,
 _CHAINS = np.concatenate(
   [np.zeros((5, 1), int), np.arange(1, 21).reshape(5, 4)], axis=1
 )
+_MARK = b'overlay of bmc_jax.predict'
 _LONGEST_PAUSE = 10.0  # seconds for which a frame is repeated
 _SHIFT = 4  # OpenCV draws at sixteenths of a pixel
 
@@ -71,13 +73,14 @@ class OverlayFiles:
     """
     image = draw_hands(frame.image, keypoints)
     if frame.number is None:
-      path = self._folder / f'{self._name(frame.path)}.jpg'
-      with replacing(path, '.jpg') as partial:
-        partial.write_bytes(images.encode(image, 'jpeg'))
+      encoded = images.encode(image, 'jpeg')
+      comment = b'\xff\xfe' + (len(_MARK) + 2).to_bytes(2) + _MARK
+      with replacing(self._path(frame.path), '.jpg', **_KIND) as partial:
+        partial.write_bytes(encoded[:2] + comment + encoded[2:])
       return
     if self._video is None or self._video.source != frame.path:
       self.close()
-      self._video = _Video(self._folder / f'{self._name(frame.path)}.mp4', frame)
+      self._video = _Video(self._path(frame.path), frame)
     self._video.add(image, frame.seconds or 0.0)
 
   def close(self) -> None:
@@ -96,15 +99,33 @@ class OverlayFiles:
       self._video.discard()
     self._video = None
 
-  def _name(self, path: Path) -> str:
-    """The name of a file's overlay; files of one name from two folders get two."""
+  def check(self, files: Iterable[Path]) -> None:
+    """Raises a ValueError if the overlays of inputs cannot be written."""
+    for file in files:
+      check_output(self._path(file), **_KIND)
+
+  def _path(self, path: Path) -> Path:
+    """A file's overlay; files of one name from two folders get two."""
     if path not in self._names:
       taken, name, number = set(self._names.values()), path.stem, 1
       while name in taken:
         number += 1
         name = f'{path.stem}_{number}'
       self._names[path] = name
-    return self._names[path]
+    ending = '.jpg' if media.is_image(path) else '.mp4'
+    return self._folder / f'{self._names[path]}{ending}'
+
+
+def _is_overlay(path: Path) -> bool:
+  """Whether a picture or a video bears the mark of those that are written here."""
+  with path.open('rb') as file:
+    if _MARK in file.read(100):
+      return True
+    file.seek(max(path.stat().st_size - len(_MARK), 0))
+    return file.read() == _MARK
+
+
+_KIND: dict[str, Any] = {'what': 'overlays of predictions', 'may_replace': _is_overlay}
 
 
 class _Video:
@@ -115,7 +136,7 @@ class _Video:
     self._path, self._count = path, 0
     self._last = np.zeros((0, 0, 3), np.uint8)
     self._stack = contextlib.ExitStack()
-    self._partial = self._stack.enter_context(replacing(path, '.mp4'))
+    self._partial = self._stack.enter_context(replacing(path, '.mp4', **_KIND))
     height, width = frame.image.shape[:2]
     codec = cv2.VideoWriter.fourcc(*'mp4v')
     self._rate = media.frame_rate(frame.path)
@@ -148,6 +169,8 @@ class _Video:
           f'The video {self._path} could not be written as a whole: make room and run '
           'the same command again.'
         )
+      with self._partial.open('ab') as file:  # a box that players pass over
+        file.write((8 + len(_MARK)).to_bytes(4) + b'free' + _MARK)
 
   def discard(self) -> None:
     with contextlib.suppress(InterruptedError), self._stack:

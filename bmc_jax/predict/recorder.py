@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.tables import counted
 from bmc_jax.data import crops
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
@@ -30,9 +31,9 @@ _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def check_outputs(
-  out: Path, files: Iterable[Path], read: Iterable[str | None] = ()
+  out: Path, files: Sequence[Path], read: Iterable[str | None] = ()
 ) -> None:
-  """Checks, before anything is predicted, that no input would be written over.
+  """Checks, before anything is predicted, that nothing of others is written over.
 
   Args:
     out: folder that will be written.
@@ -40,7 +41,7 @@ def check_outputs(
     read: other files that are read.
 
   Raises:
-    ValueError: one would be, or the folder cannot be written.
+    ValueError: an input or a file of others would be, or the folder cannot be written.
   """
   files_lib.check_predictions(out / PREDICTIONS, *read)
   document.check_page(out / PAGE)
@@ -50,6 +51,7 @@ def check_outputs(
       raise ValueError(
         f'{file} lies where overlays are written: give another folder with --out.'
       )
+  OverlayFiles(out / OVERLAYS).check(files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,8 @@ class Recorder:
     """
     if not self._records:
       first = f': {self.skipped[0].reason}' if self.skipped else '.'
-      raise ValueError(f'No hand was predicted in {self.num_frames} images{first}')
+      images = counted(self.num_frames, 'image')
+      raise ValueError(f'No hand was predicted in {images}{first}')
     judged = self._judge(limits)
     broken = [judged.describe(index) for index in range(self.num_hands)]
     files_lib.write_predictions(
@@ -178,7 +181,7 @@ class Recorder:
     is_right = np.array([record.hand.is_right for record in self._records])
     joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
     whole = np.isfinite(joints).all(axis=(1, 2))
-    poses = Poses(joints, is_right, whole, True, 'predicted')
+    poses = Poses(joints, is_right, whole, millimetres=True, note='predicted')
     return judgement.judge(poses, limits)
 
   def _summary(self, judged, limits_name: str, bone_from: str) -> list[str]:
@@ -188,20 +191,21 @@ class Recorder:
     named = len({record.frame.name for record in self._records})
     bone = 1e3 * self._predictor.bone_length
     lines = [
-      f'{self.num_hands} hands in {named} of {self.num_frames} images; {kept} keep all '
-      f'limits of {limits_name}.',
+      f'{counted(self.num_hands, "hand")} in {named} of '
+      f'{counted(self.num_frames, "image")}; {counted(kept, "hand")} within all limits '
+      f'of {limits_name}.',
       f'Lengths assume a middle MCP->PIP bone of {bone:.1f} mm ({bone_from}).',
     ]
     if guessed:
       lines.append(
-        f'The focal length of {guessed} hands is not given but {cameras[0]}: their '
-        'depth is as uncertain as that.'
+        f'The focal length of {counted(guessed, "hand")} is not given but '
+        f'{cameras[0]}: the depth is as uncertain as that.'
         if len(set(cameras)) == 1
-        else f'The focal length of {guessed} hands is a guess.'
+        else f'The focal length of {counted(guessed, "hand")} is a guess.'
       )
     if self.skipped:
       count = sum(item.count for item in self.skipped)
-      lines.append(f'{count} images have no prediction:')
+      lines.append(f'{counted(count, "image")} without a prediction:')
       lines += [f'  {item.name}: {item.reason}' for item in self.skipped]
     return lines
 
@@ -213,13 +217,13 @@ class Recorder:
     lines = []
     if calculated:
       lines.append(
-        f'The refined root depth of {calculated} hands puts a joint at or behind the '
-        'camera: theirs is the calculated one (root_depth_from).'
+        f'The refined root depth of {counted(calculated, "hand")} puts a joint at or '
+        'behind the camera: the calculated one is taken (root_depth_from).'
       )
     if behind:
       lines.append(
-        f'{behind} hands have a joint at or behind the camera all the same: they are '
-        'wrong (crosses_camera).'
+        f'{counted(behind, "hand")} with a joint at or behind the camera all the same, '
+        'which is wrong (crosses_camera).'
       )
     return lines
 

@@ -9,6 +9,7 @@ import numpy as np
 from bmc_jax.data import cameras, image_headers
 
 _LEAST_BOX = 2.0  # px: what is smaller shows no hand
+_FAR = 1e5  # px
 _OVERHANG = 0.25  # of the box's longer side
 
 
@@ -121,6 +122,11 @@ def check_box(box: Sequence[float]) -> None:
     raise ValueError(
       f'The box is {box!r}; four numbers are needed, left, top, right, '
       'bottom in pixels.'
+    )
+  if np.abs(values).max() > _FAR:
+    raise ValueError(
+      f'The box {values.tolist()} reaches further than any image: give left, top, '
+      'right, bottom in pixels.'
     )
   left, top, right, bottom = values
   if left >= right or top >= bottom:

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   try:
     check_joints(flags.out, flags.joints, flags.limits)
     limits = open_limits(flags.limits)
-    poses = read_poses(flags.joints, flags, limits)
+    poses = read_poses(flags.joints, flags, limits, strict=True)
     repaired = repair_all(poses, limits, keep=flags.keep, weight=flags.weight)
     _write(flags.out, poses, repaired)
     print(f'{poses.describe()}\n{describe(poses, repaired, limits)}')

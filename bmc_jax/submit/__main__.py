@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.parsing import command_parser
+from bmc_jax.console.tables import counted
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.evaluate.ground_truth import read_prepared, read_scale
 from bmc_jax.evaluate.submission import FORMS
@@ -68,7 +69,9 @@ def _validate(flags: argparse.Namespace) -> None:
   packing = submission.packing_doubts(flags.validate, form)
   for doubt in packing + doubts.find(joints, form):
     warn(f'{flags.validate}: {doubt}.')
-  print(f'{flags.validate}: a valid {flags.format} file of {len(joints)} images.')
+  print(
+    f'{flags.validate}: a valid {flags.format} file of {counted(len(joints), "image")}.'
+  )
 
 
 def _submit(flags: argparse.Namespace) -> None:
@@ -82,7 +85,7 @@ def _submit(flags: argparse.Namespace) -> None:
   submission.write_submission(flags.out, joints, form)
   for doubt in doubts.find(joints, form):
     warn(f'{flags.out}: {doubt}.')
-  print(f'{flags.out}: {len(joints)} images.')
+  print(f'{flags.out}: {counted(len(joints), "image")}.')
   if form.counts and len(joints) not in form.counts:
     wanted = ' or '.join(map(str, form.counts))
     print(f'This is no full submission: the challenge has {wanted} images.')

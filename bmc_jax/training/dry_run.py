@@ -4,7 +4,7 @@ The step of each row is compiled for all devices that JAX sees, and XLA's own an
 is printed. Devices need not exist:
 
     XLA_FLAGS=--xla_force_host_platform_device_count=32 JAX_PLATFORMS=cpu \
-        bmc-jax train --config=... --workdir=... --config.dry_run=True
+        bmc-jax train --config=configs/quickstart.py --workdir=DIR --config.dry_run=True
 
 No data are read: images are taken to be stored at `image_size`, and limits to have
 as many corners as fitted ones.

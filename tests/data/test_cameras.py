@@ -50,6 +50,9 @@ def test_an_object_tells_its_images_skew_and_what_is_not_used():
     ({'focal': [1, 2, 3], 'princpt': [135, 103]}, 'is no camera'),
     ({'K': MATRIX, 'width': 'w', 'height': 1}, "it holds 'w', no number"),
     ('photo', 'is no camera: a 3 x 3 matrix'),
+    ({}, 'is no camera: a 3 x 3 matrix'),
+    ([[480, 300, 135], [0, 480, 103], [0, 0, 1]], 'has the skew 300 beside a focal'),
+    ({'fx': 480, 'fy': 481, 'cx': 1, 'cy': 1, 'skew': -1e9}, 'has the skew -1e+09'),
   ],
 )
 def test_what_is_no_camera_is_refused_in_a_sentence(told, message):

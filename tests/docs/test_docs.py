@@ -9,6 +9,7 @@ import re
 import runpy
 import shlex
 import sys
+from collections.abc import Iterator
 
 import pytest
 from absl import flags
@@ -29,6 +30,10 @@ ERROR = re.compile(r'\n\n```text\n(\w*Error): (.*?)\n```$', re.MULTILINE | re.DO
 COMMAND = re.compile(
   r'(python -m [\w.]+|python benchmarks/\w+\.py|bmc-jax (?!COMMAND)\w+)([^`\n]*)'
 )
+PLACEHOLDERS = {
+  '"$SLURM_CPUS_PER_TASK"': '12',
+  'configs/NAME.py': 'configs/quickstart.py',
+}
 
 
 def _pages():
@@ -67,12 +72,21 @@ def test_no_example_hides_what_it_shows():
         assert isinstance(node, ast.With) and 'suppress' not in names, (page, names)
 
 
+def _texts() -> Iterator[str]:
+  """The pages, and what modules tell of themselves."""
+  yield from (page.read_text() for page in PAGES)
+  for folder in ('bmc_jax', 'configs', 'data_prep', 'benchmarks'):
+    for path in sorted((ROOT / folder).glob('**/*.py')):
+      yield ast.get_docstring(ast.parse(path.read_text())) or ''
+
+
 def _commands() -> list[str]:
-  """Every `bmc-jax COMMAND ...` and `python ...` of the pages, once."""
+  """Every `bmc-jax COMMAND ...` and `python ...` of the texts, once."""
   found = {}
-  for page in PAGES:
-    text = page.read_text().replace('\\\n', ' ')
-    text = text.replace('"$SLURM_CPUS_PER_TASK"', '12')
+  for text in _texts():
+    text = text.replace('\\\n', ' ')
+    for one, other in PLACEHOLDERS.items():
+      text = text.replace(one, other)
     for program, rest in COMMAND.findall(text):
       rest = re.sub(r"(?<=[^' ])'$", '', rest)  # the end of a quoted shell script
       found[f'{program}{rest}'.split('  #')[0].strip()] = None
@@ -103,13 +117,9 @@ def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
   program, *arguments = shlex.split(command.removeprefix('python ').removeprefix('-m '))
   if program == 'bmc-jax':
     program = f'bmc_jax.{cli.COMMANDS[arguments.pop(0)].module}'
-  if program.endswith('.py'):
-    source = (ROOT / program).read_text()
-    missing = [one for one in arguments if one.startswith('-') and one not in source]
-    assert not missing
-    return
-  if not any(one.startswith('-') for one in arguments):  # only named
-    assert importlib.util.find_spec(program)
+  is_file = program.endswith('.py')
+  if not (arguments if is_file else any(one.startswith('-') for one in arguments)):
+    assert (ROOT / program).is_file() if is_file else importlib.util.find_spec(program)
     return
   if program == 'bmc_jax.main':  # absl reads its flags once in a process
     importlib.import_module(program)
@@ -125,7 +135,10 @@ def test_commands_take_their_arguments(command, newcomer, monkeypatch, capsys):
       reader = getattr(argparse.ArgumentParser, name)
       patch.setattr(argparse.ArgumentParser, name, _read_and_stop(reader, patch))
     try:
-      runpy.run_module(program, run_name='__main__')
+      if is_file:
+        runpy.run_path(str(ROOT / program), run_name='__main__')
+      else:
+        runpy.run_module(program, run_name='__main__')
       pytest.fail(f'{command} read no arguments.')
     except _Read:
       pass

@@ -156,6 +156,17 @@ def check_sharded_functions() -> None:
     got = function(*(jax.device_put(a, sharding) for a in arguments))
     assert got[1].sharding.spec[0] == 'data'
     _assert_same(got, jax.device_get(wanted), rtol=1e-3, atol=1e-5)
+  case = core_functions.CASES['repair in the picture']
+  repair = jax.jit(case.function)
+  arguments = [a.astype(np.float32) for a in case.arguments]
+  wanted = repair(*arguments)
+  got = repair(*(jax.device_put(a, sharding) for a in arguments))
+  for field in got._fields:
+    one, other = getattr(got, field), getattr(wanted, field)
+    assert one.sharding.spec[0] == 'data', field
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6, err_msg=field)
+  moved = np.abs(wanted.joints - arguments[0])
+  assert moved.max() > 1e-4, 'steps were taken'
 
 
 @pytest.mark.slow

@@ -250,7 +250,7 @@ def test_a_list_of_frames_of_another_length_is_refused(ho3d, capsys):
   write_submission(ho3d / 'pred.zip', NOISY, FORMS['ho3d'])
   arguments = ('--ground-truth', ho3d, '--protocol', 'ho3d')
   error = _fails(capsys, '--predictions', ho3d / 'pred.zip', *arguments)
-  assert 'names 1 images, but evaluation_xyz.json holds joints of 12' in error
+  assert 'names 1 image, but evaluation_xyz.json holds joints of 12' in error
 
 
 def test_a_wrist_without_a_label_is_refused_where_hands_are_aligned_to_it(

@@ -91,11 +91,25 @@ def _change_header(path, flags=0, method=0):
   return path
 
 
+def _first_half(path):
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) // 2])
+  return path
+
+
 DAMAGE = {
   'no file': (lambda p: p / 'nowhere.json', 'There is no prediction file .*nowhere'),
   'no JSON': (
     lambda p: (p / 'pred.json').write_text('{"a": ') and p / 'pred.json',
     'this is no valid JSON',
+  ),
+  'half an archive': (
+    lambda p: _first_half(_archive(p / 'pred.zip', ['pred.json'])),
+    'pred.zip: this is a damaged archive .*; get a complete copy',
+  ),
+  'a picture': (
+    lambda p: (p / 'pred.json').write_bytes(b'\x89PNG\r\n') and p / 'pred.json',
+    'pred.json: by its content this is a PNG image; pred.json, or a zip archive of it,',
   ),
   'an object': (
     lambda p: (p / 'pred.json').write_text('{}') and p / 'pred.json',

@@ -209,10 +209,13 @@ BAD_FILES = {
     lambda p: p.write_text(json.dumps([[[10**400, 2, 3]] * 21])),
     'not all joints are numbers',
   ),
+  'lengths.npy': (lambda p: np.save(p, 1e200 * HANDS), 'is no length in any unit'),
+  'zip.json': (lambda p: p.write_bytes(b'PK\x03\x04'), 'by its content this is a zip'),
+  'image.csv': (lambda p: p.write_bytes(b'\x89PNG'), 'by its content this is a PNG'),
   'deep.json': (lambda p: p.write_text(100000 * '[' + 100000 * ']'), 'too deeply'),
   'counts.json': (
     _json_results(['Left', 'Right'], []),
-    'result 0 has 1 hands, but 2 sides',
+    'result 0 has 1 hand, but 2 sides',
   ),
   'some.json': (_json_results(['Left'], [[]]), 'is not told by 2 values'),
   'side.json': (_json_results(['up']), "the side of a hand is 'up', expected right"),
@@ -233,6 +236,16 @@ def test_bad_files_are_refused_in_a_sentence_that_names_them(name, tmp_path):
   with pytest.raises((ValueError, OSError), match=sentence) as error:
     read_joints(tmp_path / name)
   assert name in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.filterwarnings('error')
+def test_infinite_values_are_missing_without_a_word_of_numpy(tmp_path):
+  holes = HANDS.copy()
+  holes[4, 7], holes[5, 8] = np.inf, [0, -np.inf, 0]
+  np.save(tmp_path / 'hands.npy', holes)
+  found = read_joints(tmp_path / 'hands.npy')
+  np.testing.assert_array_equal(found.complete, ~np.isin(np.arange(12), [4, 5]))
+  assert not np.isinf(found.joints_3d).any()
 
 
 def test_a_corrupt_archive_is_refused_whichever_byte_is_wrong(tmp_path):

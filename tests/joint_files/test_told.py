@@ -122,6 +122,30 @@ def test_an_order_that_is_told_is_used(key, ending, tmp_path):
   np.testing.assert_array_equal(read_joints(path, 'mano').joints_3d, HANDS)
 
 
+@pytest.mark.parametrize('key', ['joint_order', 'joint_names', 'keypointNames'])
+@pytest.mark.parametrize('ending', ['json', 'npz'])
+def test_an_order_that_is_told_by_names_is_used(key, ending, tmp_path):
+  mixed = np.random.default_rng(0).permutation(21)
+  names = [skeleton.JOINT_NAMES[i] for i in mixed]
+
+  def write(**told):
+    if ending == 'npz':
+      np.savez(tmp_path / 'hands.npz', joints=HANDS[:, mixed], **told)
+    else:
+      hands = [{'joints': hand} for hand in HANDS[:, mixed].tolist()]
+      (tmp_path / 'hands.json').write_text(json.dumps(told | {'hands': hands}))
+    return tmp_path / f'hands.{ending}'
+
+  path = write(**{key: names})
+  np.testing.assert_array_equal(read_joints(path).joints_3d, HANDS)
+  with pytest.raises(ValueError, match="the order asked for is 'mano'"):
+    read_joints(path, 'mano')
+  with pytest.raises(ValueError, match="'elbow' is not understood; .* with --order"):
+    read_joints(write(**{key: [*names[:-1], 'elbow']}))
+  with pytest.raises(ValueError, match="order 'mano', but other names of joints"):
+    read_joints(write(order='mano', joint_names=names))
+
+
 def test_an_order_around_all_hands_is_used(tmp_path):
   path = tmp_path / 'hands.json'
   hands = [{'joints': h} for h in skeleton.reorder(HANDS, 'canonical', 'mano').tolist()]
@@ -164,6 +188,64 @@ def test_columns_of_confidence_are_left_out_and_told(tmp_path):
   path.write_text('\n'.join([','.join([*_HEADER, *every]), *rows]))
   (note,) = read_joints(path).notes
   assert note.startswith('21 columns (lm_0_visibility, lm_1_visibility')
+
+
+def _trusting(folder, form, trust):
+  """Hands with values (6, 21) or (6,) that say which joints are there."""
+  trust = np.asarray(trust)
+  if form == 'npz':
+    return _write(folder, 'npz', confidence=trust)
+  if form == 'json lists':
+    return _write(folder, 'json', visibility=trust.tolist())
+  each = np.broadcast_to(trust.reshape(6, -1), (6, 21))
+  if form == 'json points':
+    path = folder / 'hands.json'
+    hands = [
+      {
+        'joints': [
+          dict(zip('xyz', point, strict=True), score=value)
+          for point, value in zip(hand, values, strict=True)
+        ]
+      }
+      for hand, values in zip(HANDS.tolist(), each.tolist(), strict=True)
+    ]
+    path.write_text(json.dumps(hands))
+    return path
+  path = folder / 'hands.csv'
+  mixed = np.random.default_rng(0).permutation(84)
+  columns = [f'{n}_{a}' for n in skeleton.JOINT_NAMES for a in ('x', 'y', 'z', form)]
+  values = np.concatenate([HANDS, each[..., None]], axis=-1).reshape(6, 84)
+  with path.open('w', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow([columns[i] for i in mixed])
+    writer.writerows(values[:, mixed])
+  return path
+
+
+FORMS = ['npz', 'json lists', 'json points', *('v', 'c', 'conf', 'visibility')]
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_joints_of_no_visibility_or_confidence_are_missing(form, tmp_path):
+  trust = np.full((6, 21), 0.9)
+  trust[1, [3, 20]] = trust[4, 0] = 0
+  found = read_joints(_trusting(tmp_path, form, trust))
+  np.testing.assert_array_equal(
+    found.joints_3d, np.where(trust[..., None] > 0, HANDS, np.nan)
+  )
+  told = '3 joints of a visibility or confidence of 0 in 2 hands taken as missing'
+  assert told in found.notes
+  # MediaPipe's hands have 0 everywhere.
+  found = read_joints(_trusting(tmp_path, form, 0 * trust))
+  np.testing.assert_array_equal(found.joints_3d, HANDS)
+  assert 'missing' not in ''.join(found.notes)
+
+
+@pytest.mark.parametrize('ending', ['csv', 'json', 'npz'])
+def test_hands_that_are_not_valid_are_missing(ending, tmp_path):
+  found = read_joints(_write(tmp_path, ending, valid=[1, 0, 1, 1, 0, 1]))
+  np.testing.assert_array_equal(found.complete, [1, 0, 1, 1, 0, 1])
+  assert any('42 joints' in note and 'in 2 hands' in note for note in found.notes)
 
 
 @pytest.mark.parametrize('word', ['NA', 'N/A', 'null', 'None', 'nan', ' NaN '])

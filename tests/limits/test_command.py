@@ -56,6 +56,14 @@ def test_fit_writes_what_fit_limits_gives(folder, capsys):
   assert found.metadata.num_poses == 199 and found.metadata.coverage == 0.95
 
 
+def test_limits_of_a_single_hand_are_written_with_a_word(folder, capsys):
+  np.save('one.npy', HANDS[:1])
+  limits_main('fit one.npy --out new.json'.split())
+  told = capsys.readouterr().err
+  assert told.startswith('warning: one.npy: limits of 1 hand admit hardly any other')
+  assert limits.load_limits('new.json').metadata.num_poses == 1
+
+
 def _admitted(joints, each):
   """Slowly: one hand after the other."""
   counts = {name: 0 for name in (*violations.GROUPS, 'all')}

@@ -93,6 +93,22 @@ def _two_dimensional():
     'pixels, metres': (_with(pixels, 0.8 + depth), 'confidence|flat'),
     'image landmarks': (_with(shares, 1.2 * from_wrist), 'z is 0 at the wrist'),
     'in pixels': (_with(pixels, 760 * from_wrist), 'z is 0 at the wrist'),
+    'in whole mm': (_with(pixels, 1e3 * from_wrist).round(), 'z is 0 at the wrist'),
+    'from a knuckle': (
+      _with(pixels, 1e3 * (depth - depth[:, 9:10])),
+      'z is 0 at the middle_mcp but x and y are not, as in 2.5D',
+    ),
+    'beside x, y in the camera': (
+      np.concatenate([30 * HANDS + [90, -70, 0], from_wrist[..., None]], -1)[
+        ..., [0, 1, 3]
+      ]
+      * [1, 1, 1e3],
+      'z is 0 at the wrist',
+    ),
+    'from the mean': (
+      _with(pixels, 1e3 * (depth - depth.mean(axis=1, keepdims=True))),
+      'z is 0 at the mean of the joints',
+    ),
   }
 
 
@@ -123,11 +139,21 @@ def _real_sets(test_data):
   return {name: joints.astype(np.float64) for name, joints in hands.items()}
 
 
+def _origins(hands):
+  """The same hands where people put the origin, and as rounded as files have them."""
+  for root in (hands[:, :1], hands[:, 9:10], hands.mean(axis=1, keepdims=True)):
+    yield hands - root
+    yield (hands - root).round(3)  # to millimetres
+
+
 @pytest.mark.slow
 def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_data):
   for name, hands in _real_sets(test_data).items():
     part = hands[:: max(1, len(hands) // 300)]
     assert evidence.doubt_depth(part) is None, name
+    for moved in _origins(part):
+      assert evidence.doubt_depth(moved) is None, name
+      assert all(evidence.doubt_depth(hand[None]) is None for hand in moved[:100]), name
     assert evidence.doubt_order(part, 'canonical') is None, name
     assert evidence.doubt_sides(part, True) is None, name
     others = evidence.doubt_sides(part, False)
@@ -142,6 +168,24 @@ def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_
       assert evidence.doubt_depth(frames) is None, name
       assert evidence.doubt_order(frames, 'canonical') is None, name
       assert evidence.doubt_sides(frames, True) is None, name
+
+
+def test_bones_of_no_length_and_few_hands_are_told():
+  hands = random_hands(0, 12).joints + [0, 0, 9]
+  hands[3, 7] = hands[3, 6]
+  hands[8, [5, 17]] = hands[8, 0]
+  with pytest.warns(UserWarning, match='3 bones of length 0 in 2 of 12 hands, first'):
+    _fit(hands)
+  told = evidence.doubt_bones(hands)
+  assert 'first index_pip to index_dip of hand 3: leave out' in told
+  whole = np.delete(hands, [3, 8], axis=0)
+  point = np.zeros((1, 21, 3))  # of no size: told elsewhere
+  assert evidence.doubt_bones(np.concatenate([whole, point, point + np.nan])) is None
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    _fit(whole)
+  with pytest.warns(UserWarning, match='limits of 9 hands admit hardly any other one'):
+    _fit(whole[:9])
 
 
 def test_zeros_are_missing_joints_but_for_the_origin():

@@ -66,7 +66,7 @@ def test_a_folder_becomes_a_file_overlays_and_a_page(run, photos, tmp_path, caps
   _predict(run, photos, '--out', out, '--batch-size', '2')
   text = capsys.readouterr().out
   assert '3 hands in 3 of 4 images' in text
-  assert '1 images have no prediction' in text and '3.jpg: 3.jpg cannot be' in text
+  assert '1 image without a prediction:' in text and '3.jpg: 3.jpg cannot be' in text
   content = json.loads((out / 'predictions.json').read_text())
   assert content['num_hands'] == 3 and content['num_skipped'] == 1
   assert content['skipped'][0]['input'] == '3.jpg'
@@ -140,7 +140,7 @@ def test_boxes_name_hands_sides_and_frames(run, photos, tmp_path, capsys):
   text = capsys.readouterr()
   assert '3 hands in 2 of 4 images' in text.out
   assert '2.png: no box is given' in text.out
-  assert 'names 1 files that no input is: x' in text.err
+  assert 'names 1 file that no input is: x' in text.err
   hands = json.loads((out / 'predictions.json').read_text())['hands']
   assert [hand['hand'] for hand in hands] == ['right', 'left', 'right']
 
@@ -189,7 +189,7 @@ def test_an_interrupted_run_writes_what_it_has(
     (['nowhere.jpg'], 'There is no file or folder nowhere.jpg'),
     (['{photos}/notes.txt'], 'is no image and no video'),
     (['{photos}/../empty'], 'holds no image and no video'),
-    (['{photos}/3.jpg'], 'No hand was predicted in 1 images: 3.jpg cannot be decoded'),
+    (['{photos}/3.jpg'], 'No hand was predicted in 1 image: 3.jpg cannot be decoded'),
     (['{photos}/0.png', '--box', '1,2,3'], "--box is '1,2,3'; it must be left,top"),
     (['{photos}/0.png', '--box', '500,0,600,90'], 'outside of the image of 120x120'),
     (['{photos}/0.png', '--boxes', 'no.json'], 'There is no file no.json'),

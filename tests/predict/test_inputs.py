@@ -61,13 +61,13 @@ def test_a_name_without_its_ending_finds_its_file_and_is_told(boxes, capsys):
 
 def test_names_that_no_input_has_are_told(boxes, cameras, capsys):
   boxes({'p1.jpg': BOX, 'p2.png': BOX})
-  assert 'names 1 files that no input is: p2.png; the inputs are p1.jpg' in (
+  assert 'names 1 file that no input is: p2.png; the inputs are p1.jpg' in (
     capsys.readouterr().err
   )
-  with pytest.raises(ValueError, match=r'names 1 files that no input is: p2\.png'):
+  with pytest.raises(ValueError, match=r'names 1 file that no input is: p2\.png'):
     boxes({'p2.png': BOX})
   assert cameras({'p2.png': CAMERA}).of(frame(FILES[1])) is None
-  assert 'names 1 files that no input is: p2.png' in capsys.readouterr().err
+  assert 'names 1 file that no input is: p2.png' in capsys.readouterr().err
 
 
 def test_a_name_of_two_inputs_and_two_names_of_one_are_refused(boxes):
@@ -94,6 +94,7 @@ def test_frames_have_boxes_of_their_own(boxes):
     ({'box': BOX, 'handedness': 'LEFT', 'score': 0.9}, False),
     ({'box': BOX, 'is_right': 0}, False),
     ({'box': BOX, 'isRight': True}, True),
+    ({'box': BOX, 'is_left': 1, 'hand': 'left', 'is_right': None}, False),
     ([{'xywh': [30, 20, 190, 170]}], True),
   ],
 )
@@ -112,7 +113,17 @@ def test_boxes_are_read_as_detectors_write_them(boxes, told, right):
       'if these are x, y, width, height',
     ),
     ({'p1.jpg': [0.1, 0.1, 0.9, 0.9]}, 'multiply left and right by its width'),
-    ({'p1.jpg': [*BOX, 97]}, 'a box|is 30'),
+    ({'p1.jpg': [*BOX, 97]}, 'with a score from 0 to 1 behind it, and no class in'),
+    ({'p1.jpg': [0, *BOX]}, 'no class in front'),
+    ({'p1.jpg': [0, 0.5, 0.5, 0.2, 0.3]}, 'no class in front'),
+    ({'p1.jpg': [[1, 0.5, 0.5, 0.2, 0.3]]}, 'no class in front'),
+    ({'p1.jpg': [*BOX, 0.9, 0]}, r'is \[30, 20, 220, 190, 0.9, 0\]; \[left, top'),
+    ({'p1.jpg': {'box': BOX, 'xywh': BOX}}, 'has both "box" and "xywh": keep one'),
+    ({'p1.jpg': {'box': BOX, 'hand': 'left', 'is_right': 1}}, 'contradict each other'),
+    ({'p1.jpg': {'box': BOX, 'is_left': 1, 'is_right': 1}}, 'contradict each other'),
+    ({'p1.jpg': [0, 0, 1e9, 1e9]}, 'reaches further than any image'),
+    ({'p1.jpg': {'xywh': [0, 0, 1e9, 1e9]}}, 'reaches further than any image'),
+    ({}, 'names no file: an object {"photo.jpg"'),
     ({'p1.jpg': ['30', '20', '220', '190']}, "is '30'"),
     ({'p1.jpg': {'bbox': BOX}}, 'call it "box" or "xywh"'),
     ({'p1.jpg': {'box': BOX, 'hand': 'both'}}, 'the side of a hand is'),
@@ -143,6 +154,12 @@ def test_cameras_in_order_are_those_of_the_files_as_listed(cameras, capsys):
   same = [Path('a/1.jpg'), Path('1.jpg')]
   read = cameras(told[:2], files=same)
   assert [read.of(frame(file)).matrix[0, 0] for file in same] == [100, 101]
+
+
+@pytest.mark.parametrize('nothing', [{}, [], None, 3])
+def test_a_file_without_a_camera_is_refused_and_none_guessed(cameras, nothing):
+  with pytest.raises(ValueError, match='K.json holds no camera for 4 files: give one'):
+    cameras(nothing)
 
 
 def test_what_is_not_used_of_a_camera_is_told(cameras, capsys):

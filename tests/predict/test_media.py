@@ -1,5 +1,8 @@
 """Inputs in their order, and the frames of videos at their times."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from bmc_jax.predict import media
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.predict.smoothing import OneEuroFilter
+from tests.fixtures.session import ROOT
 
 VARIABLE = [0, 1 / 30, 2 / 30, 3 / 30, 0.6, 1.1]
 
@@ -60,7 +64,7 @@ def test_files_are_in_the_order_of_their_numbers(tmp_path, capsys):
   paths = [tmp_path / name for name in names]
   assert media.find_files([str(tmp_path)]) == paths
   told = capsys.readouterr().err
-  assert '2 files are no images and no videos' in told
+  assert '2 files left out, by name no image and no video: K.json' in told
   assert 'K.json, notes.txt' in told
   by_letters = sorted(map(str, paths))
   assert media.find_files(by_letters) == paths
@@ -146,3 +150,25 @@ def test_the_filter_takes_the_time_between_frames():
   assert 0 < lag.mean() < 0.1 and np.ptp(lag) < 0.06
   with pytest.raises(ValueError, match='comes after'):
     moving(np.zeros((21, 3)), ramp[-1])
+
+
+def test_damaged_files_are_told_in_our_words_alone(tmp_path):
+  """In a process of its own: FFmpeg asks once how much it may say."""
+  _, encoded = cv2.imencode('.png', np.zeros((99, 99, 3), np.uint8))
+  (tmp_path / 'a.png').write_bytes(encoded.tobytes()[:60])
+  (tmp_path / 'b.mp4').write_bytes(b'\0\0\0\x18ftypmp42' + bytes(300))
+  program = (
+    'import pathlib, sys\n'
+    'from bmc_jax.predict import media\n'
+    'for found in media.read_frames([pathlib.Path(p) for p in sys.argv[1:]]):\n'
+    '  print(found.reason)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', program, tmp_path / 'a.png', tmp_path / 'b.mp4'],
+    capture_output=True,
+    text=True,
+    cwd=ROOT,
+  )
+  image, video = done.stdout.splitlines()
+  assert 'is cut off or damaged' in image and 'cannot be decoded' in video
+  assert done.stderr == ''

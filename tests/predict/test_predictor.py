@@ -189,9 +189,9 @@ def test_hands_behind_the_camera_are_told(oracle, tmp_path):
   recorder.add(frame, [(behind, 'given', doubts)])
   assert recorder.doubts() == [
     '2 of 3 hands: the box is large (photo.png).',
-    'The refined root depth of 1 hands puts a joint at or behind the camera: theirs is '
-    'the calculated one (root_depth_from).',
-    '1 hands have a joint at or behind the camera all the same: they are wrong '
+    'The refined root depth of 1 hand puts a joint at or behind the camera: the '
+    'calculated one is taken (root_depth_from).',
+    '1 hand with a joint at or behind the camera all the same, which is wrong '
     '(crosses_camera).',
   ]
   entry = describe_hand(frame, replaced, 'given', [], list(doubts.values()))

@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
   noisy[3, 7] = np.nan
   joints = skeleton.reorder(noisy, 'canonical', 'mano')
   np.savez(folder / 'hands.npz', joints_mano=joints, is_right=SIDES)
+  np.savez(folder / 'swapped.npz', joints_mano=joints, is_right=~SIDES)
   return folder
 
 
@@ -82,6 +83,8 @@ def test_joints_stay_on_their_rays_if_asked(folder, capsys):
     ('hands.npz --keep projection --out x.npz', 'projection needs joints in the frame'),
     ('hands.npz --out hands.npz/x.npz', 'hands.npz/x.npz cannot be written'),
     ('hands.npz --unit m --out x.npz', 'looks like millimetres, not metres'),
+    ('swapped.npz --out x.npz', 'give --handedness swapped, or negate'),
+    ('hands.npz --handedness swapped --out x.npz', 'give --handedness told, or'),
   ],
 )
 def test_a_mistake_is_told_in_one_sentence(

@@ -357,5 +357,10 @@ def test_command_prints_the_path_or_one_sentence(tmp_path, capsys):
   error = capsys.readouterr().err
   assert error.startswith('error: there is no results.json') and error.count('\n') == 1
   (tmp_path / 'results.json').write_text('{"a": {"epe_mm": 7.25}}')
-  main([f'--workdir={tmp_path}'])
-  assert capsys.readouterr().out.strip() == str(tmp_path / 'report.html')
+  for arguments in ([f'--workdir={tmp_path}'], [str(tmp_path)]):
+    main(arguments)
+    assert capsys.readouterr().out.strip() == str(tmp_path / 'report.html')
+  for arguments in ([], [str(tmp_path), f'--workdir={tmp_path}']):
+    with pytest.raises(SystemExit):
+      main(arguments)
+    assert "name one experiment's directory" in capsys.readouterr().err

@@ -60,7 +60,7 @@ def read_numpy(file: Path) -> Content:
   ending = name.lower().rpartition('_')[2]
   if ending in skeleton.JOINT_ORDERS:
     told.orders.append(ending)
-  order, unclear = told_lib.order(told.orders)
+  hands, order, unclear = told_lib.arranged(hands, told.orders)
   sides = told.sides or [math.nan] * count
   if len(sides) != count:
     raise ValueError(f'it has {count} hands, but {len(sides)} sides')
