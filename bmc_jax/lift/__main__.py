@@ -71,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
   )
   parser.add_argument('--weights', help='of another lifter')
   parser.add_argument(
+    '--adapt',
+    action='store_true',
+    help='train the lifter on these very keypoints and the limits, for some minutes',
+  )
+  parser.add_argument(
     '--smooth', action='store_true', help='smooth hands over time, bridge short gaps'
   )
   parser.add_argument('--fps', type=float, default=30.0, help='pictures a second')
@@ -90,7 +95,12 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     print(f'{note}.')
   for doubt in found.doubts:
     warn(f'{doubt}.')
+  lines = []
   hands = _lift(flags, lifter, found, is_right)
+  if flags.adapt:
+    lifter, line = _adapt(out, lifter, found, hands, is_right, limits)
+    lines.append(line)
+    hands = _lift(flags, lifter, found, is_right)
   results = results_lib.Results(
     hands=hands,
     is_right=is_right,
@@ -100,7 +110,6 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     limits=limits,
     limits_name=flags.limits,
   )
-  lines = []
   if flags.smooth:
     results, line = _smooth(results, flags.fps)
     lines.append(line)
@@ -203,6 +212,32 @@ def _lift(flags, lifter: KeypointLifter, found: KeypointFile, is_right) -> Lifte
   return LiftedHands(
     *(np.concatenate(field)[back] for field in zip(*parts, strict=True))
   )
+
+
+def _adapt(out, lifter, found, hands, is_right, limits) -> tuple[KeypointLifter, str]:
+  """The lifter that is adapted to the keypoints, or the same one if that did not help.
+
+  Its weights are written, so that --weights takes them for other keypoints.
+  """
+  # Training takes longer to import.
+  from bmc_jax.lift.adapt import adapt
+  from bmc_jax.training.weights import check_weights_output, save_weights
+
+  file = out / results_lib.WEIGHTS
+  check_weights_output(str(file))
+  adapted = adapt(
+    lifter,
+    found.keypoints_2d,
+    hands.intrinsics,
+    limits,
+    confidence=found.confidence,
+    is_right=is_right,
+    camera_known=bool(hands.camera_known.all()),
+  )
+  if not adapted.helped:
+    return lifter, adapted.describe()
+  save_weights(file, adapted.lifter.variables)
+  return adapted.lifter, f'{adapted.describe()} Its weights are {file}.'
 
 
 def _smooth(

@@ -8,7 +8,6 @@ agree no less about how long the bones are, which no constraint asks for.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bmc_jax import constraints, kinematics, pose25d
-from bmc_jax.configs import lift as lift_config
+from bmc_jax.configs import lift as lift_config  # pyright: ignore
 from bmc_jax.data import drawn, example, pipeline, sources
 from bmc_jax.lift.lifter import KeypointLifter
 from bmc_jax.limits import HandLimits
@@ -83,13 +82,20 @@ class Adapted:
   def describe(self) -> str:
     """What changed, in a sentence."""
     verdict = 'is taken' if self.helped else 'did not help and is not taken'
-    return (
-      f'The adapted lifter {verdict}: on held-back hands the constraints cost '
-      f'{self.before.bmc:.3g} before and {self.after.bmc:.3g} after, keypoints moved by '
-      f'{100 * self.before.moved:.1f} and {100 * self.after.moved:.1f} % of a hand, and '
-      f'bones differed from hand to hand by {100 * self.before.spread:.1f} and '
-      f'{100 * self.after.spread:.1f} %.'
-    )
+    pairs = {
+      'the constraints cost {:.3g}': [one.bmc for one in (self.before, self.after)],
+      'keypoints moved by {:.1f} % of a hand': [
+        100 * one.moved for one in (self.before, self.after)
+      ],
+      'bones differed from hand to hand by {:.1f} %': [
+        100 * one.spread for one in (self.before, self.after)
+      ],
+    }
+    changes = [
+      f'{text.format(before)} before and {after:.3g} after'
+      for text, (before, after) in pairs.items()
+    ]
+    return f'The adapted lifter {verdict}; on held-back hands {", ".join(changes)}.'
 
 
 def adapt(
@@ -103,7 +109,6 @@ def adapt(
   camera_known: bool,
   steps: int = STEPS,
   seed: int = 0,
-  progress: Callable[[range], object] = lambda steps: tqdm(steps, unit='step'),
 ) -> Adapted:
   """Trains a lifter on 2D keypoints.
 
@@ -117,7 +122,6 @@ def adapt(
     camera_known: whether the intrinsics are given and not guessed.
     steps: of training.
     seed: of the drawn hands and the order.
-    progress: shows how far it is.
 
   Raises:
     ValueError: there are fewer than `LEAST_HANDS` hands.
@@ -144,7 +148,7 @@ def adapt(
   params = jax.tree.map(jnp.array, lifter.variables['params'])  # a step donates them
   state = TrainState(jnp.zeros((), jnp.int32), params, {}, optimizer.init(params))
   step = make_train_step(config, lifter.model, optimizer, limits)
-  for _ in progress(range(steps)):
+  for _ in tqdm(range(steps), desc='adapt', unit='step', dynamic_ncols=True):
     state, terms = step(state, sharding.put_batch(next(data), mesh))
   if not bool(terms['finite']):
     raise FloatingPointError('The loss is not finite: the lifter cannot be adapted.')

@@ -8,13 +8,16 @@ import numpy as np
 
 from bmc_jax.console.errors import warn
 from bmc_jax.console.tables import shorten
+from bmc_jax.data import crops
 from bmc_jax.lift.files import KeypointFile
 from bmc_jax.lift.lifter import LiftedHands
-from bmc_jax.lift.results import Results, cut_picture, shown_rows
+from bmc_jax.lift.results import Results, shown_rows
 from bmc_jax.predict import media
 from bmc_jax.predict.detector import HandDetector
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
+
+_PICTURE = 480  # px, side of the largest picture on the page
 
 
 def detect_keypoints(
@@ -108,7 +111,7 @@ class Pictures:
         overlays.add(frame, [results.hands.keypoints_2d[row] for row in rows])
         for row in shown.intersection(rows):
           hand = LiftedHands(*(field[row] for field in results.hands))
-          cut[row] = cut_picture(frame, hand)
+          cut[row] = _cut_picture(frame, hand)
       overlays.close()
     finally:
       overlays.discard()
@@ -131,3 +134,31 @@ def _names(frame: Frame) -> Iterator[str]:
   yield frame.path.stem
   if found := re.search(r'(\d+)\D*$', frame.path.stem):
     yield str(int(found[1]))
+
+
+def _cut_picture(
+  frame: Frame, hand: LiftedHands, *, around: float = 1.6
+) -> tuple[np.ndarray, np.ndarray]:
+  """The part of a frame around one hand, and its camera.
+
+  Args:
+    frame: the picture.
+    hand: of it, fields without a leading dimension.
+    around: side of the part, in sizes of the hand.
+  """
+  points = hand.keypoints_2d
+  box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+  side = int(np.clip(np.ceil(around * np.max(box[2:] - box[:2])), 64, _PICTURE))
+  cut = crops.crop_to_hand(
+    {
+      'sample_id': frame.name,
+      'image': frame.image,
+      'keypoints_2d': points.astype(np.float32),
+      'visibility': np.ones(21, np.float32),
+      'intrinsics': hand.intrinsics.astype(np.float32),
+    },
+    side,
+    box,
+    scale=around,
+  )
+  return cut['image'], cut['intrinsics']

@@ -13,23 +13,21 @@ import numpy as np
 from bmc_jax import skeleton
 from bmc_jax.console.files import to_lists
 from bmc_jax.console.outputs import check_output, write_text
-from bmc_jax.data import crops
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.lift.lifter import LiftedHands
 from bmc_jax.lift.tracks import frame_numbers
 from bmc_jax.limits import HandLimits
 from bmc_jax.plausibility import judgement
-from bmc_jax.predict.media import Frame
 from bmc_jax.report import document
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
 from bmc_jax.skeleton import JOINT_NAMES
 
 HANDS, PAGE, OVERLAYS = 'hands.json', 'page.html', 'overlays'
+WEIGHTS = 'lifter.npz'
 MAX_SHOWN = 24
 """Hands on the page, evenly spaced over all."""
 
 _MADE_BY = 'bmc_jax.lift'
-_PICTURE = 480  # px, side of the largest picture on the page
 _UNITS = {
   'keypoints_2d': "pixels; the first pixel's centre is (0, 0)",
   'joints_3d': 'metres; camera axes: x right, y down, z away from the camera',
@@ -279,31 +277,3 @@ def write_page(
     results.limits,
     command='bmc-jax lift',
   )
-
-
-def cut_picture(
-  frame: Frame, hand: LiftedHands, *, around: float = 1.6
-) -> tuple[np.ndarray, np.ndarray]:
-  """The part of a frame around one hand, and its camera.
-
-  Args:
-    frame: the picture.
-    hand: of it, fields without a leading dimension.
-    around: side of the part, in sizes of the hand.
-  """
-  points = hand.keypoints_2d
-  box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-  side = int(np.clip(np.ceil(around * np.max(box[2:] - box[:2])), 64, _PICTURE))
-  cut = crops.crop_to_hand(
-    {
-      'sample_id': frame.name,
-      'image': frame.image,
-      'keypoints_2d': points.astype(np.float32),
-      'visibility': np.ones(21, np.float32),
-      'intrinsics': hand.intrinsics.astype(np.float32),
-    },
-    side,
-    box,
-    scale=around,
-  )
-  return cut['image'], cut['intrinsics']
