@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from bmc_jax.predict.smoothing import OneEuroFilter
 
@@ -28,29 +29,45 @@ def frame_numbers(frames: Sequence[int | str]) -> np.ndarray | None:
 
 
 def split_tracks(
-  numbers: np.ndarray, is_right: np.ndarray, person: Sequence[int | str | None]
+  numbers: np.ndarray,
+  is_right: np.ndarray,
+  person: Sequence[int | str | None],
+  places: np.ndarray,
 ) -> list[np.ndarray]:
   """Rows of the hands of one person and side, in the order of time.
+
+  Where a picture has several of them, each goes on from the nearest one before.
 
   Args:
     numbers: (N,) of the pictures.
     is_right: (N,).
     person: N names, or None where it is not told.
-
-  Raises:
-    ValueError: a picture has two hands of a track.
+    places: (N, 3) of the hands.
   """
-  tracks: dict[tuple, list[int]] = {}
+  groups: dict[tuple, list[int]] = {}
   for row in np.argsort(numbers, kind='stable'):
-    tracks.setdefault((str(person[row]), bool(is_right[row])), []).append(int(row))
-  for (_, right), rows in tracks.items():
-    twice = numbers[rows][1:][np.diff(numbers[rows]) == 0]
-    if len(twice):
-      raise ValueError(
-        f'Picture {twice[0]} has two {"right" if right else "left"} hands and the file '
-        'does not tell whose: hands can be smoothed where each has a person or track.'
-      )
-  return [np.array(rows) for rows in tracks.values()]
+    groups.setdefault((str(person[row]), bool(is_right[row])), []).append(int(row))
+  return [
+    np.array(track)
+    for rows in groups.values()
+    for track in _follow(np.array(rows), numbers, places)
+  ]
+
+
+def _follow(rows: np.ndarray, numbers: np.ndarray, places: np.ndarray):
+  """Tracks of rows in the order of time, of which some are of one picture."""
+  tracks: list[list[int]] = []
+  for number in np.unique(numbers[rows]):
+    here = rows[numbers[rows] == number]
+    ends = places[[track[-1] for track in tracks]].reshape(-1, 3)
+    away = np.linalg.norm(places[here][:, None] - ends, axis=-1)
+    chosen = dict(zip(*linear_sum_assignment(away), strict=True))
+    for i, row in enumerate(here.tolist()):
+      if i in chosen:
+        tracks[chosen[i]].append(row)
+      else:
+        tracks.append([row])
+  return tracks
 
 
 def bridge(
@@ -104,9 +121,7 @@ def jitter(joints_3d: np.ndarray, seconds: np.ndarray) -> float:
     NaN where less than four pictures follow each other.
   """
   step = np.diff(seconds)
-  even = np.isclose(step[:, None], np.median(step) if len(step) else 0.0, rtol=0.2)[
-    :, 0
-  ]
+  even = np.isclose(step, np.median(step) if len(step) else 0.0, rtol=0.2)
   whole = even[2:] & even[1:-1] & even[:-2]
   third = np.diff(joints_3d, n=3, axis=0)[whole]
   return float(np.median(np.linalg.norm(third, axis=-1))) if len(third) else np.nan
