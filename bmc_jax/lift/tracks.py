@@ -1,7 +1,7 @@
 """Hands over time: which of them are one hand, gaps that are bridged, and smoothing.
 
 All of a hand's path is known when it is smoothed: past and future count alike, and
-nothing lags.
+nothing lags, but for the half second at either end of a path, half as much as one way.
 """
 
 import re
