@@ -163,21 +163,14 @@ def _describe(results: Results, row: int) -> dict[str, Any]:
     'hand': 'right' if results.is_right[row] else 'left',
     'is_right': int(results.is_right[row]),
     'keypoints_2d': to_lists(hands.keypoints_2d, 2),
-    'joints_3d': None,
-    'joints_3d_relative': None,
-    'depth_error': None,
+    'joints_3d': to_lists(hands.joints_3d, 6),
+    'joints_3d_relative': to_lists(hands.joints_3d - hands.joints_3d[:1], 6),
+    'depth_error': to_lists(hands.depth_error, 6),
     'intrinsics': to_lists(hands.intrinsics, 4),
     'intrinsics_from': 'given' if hands.camera_known else 'guessed',
     'broken_limits': results.judged.describe(row) if lifted else [],
     'bridged': bool(results.bridged[row]),
   }
-  if lifted:
-    relative = hands.joints_3d - hands.joints_3d[:1]
-    entry |= {
-      'joints_3d': to_lists(hands.joints_3d, 6),
-      'joints_3d_relative': to_lists(relative, 6),
-      'depth_error': to_lists(hands.depth_error, 6),
-    }
   return entry
 
 

@@ -12,7 +12,8 @@ TRUE = np.arange(20) % 3 > 0
 OWN = np.where(TRUE[:, None, None], HANDS, HANDS * [-1, 1, 1])
 
 
-def _file(told, own_3d=None):
+def make_file(told, own_3d=None):
+  """A file of as many hands, which tells their sides and maybe its own 3D hands."""
   count = len(told)
   return KeypointFile(
     keypoints_2d=np.zeros((count, 21, 2)),
@@ -28,7 +29,7 @@ def _file(told, own_3d=None):
 
 
 def _resolve(told, choice='auto', own_3d=None):
-  return sides.resolve_sides(_file(told, own_3d), 'a.json', choice)
+  return sides.resolve_sides(make_file(told, own_3d), 'a.json', choice)
 
 
 def test_told_sides_are_taken():
