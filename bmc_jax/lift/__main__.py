@@ -135,7 +135,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     lines.append(line)
   shown = pictures.draw(out / results_lib.OVERLAYS, results) if files else {}
   lines = [*results.summary(), *lines]
-  results_lib.write_hands(out, results, found.notes)
+  results_lib.write_hands(out, results, found.notes, found.doubts)
   results_lib.write_page(out, results, lines, shown)
   print('\n'.join(lines))
   overlays = f', {results_lib.OVERLAYS}' if files else ''
@@ -174,9 +174,8 @@ def _read(
   )
   pictures.check_sizes(found)
   is_right, doubt = sides.resolve_sides(found, path, flags.hand)
-  if doubt:
-    warn(f'{doubt}.')
-  return found, is_right
+  doubts = (*found.doubts, *([doubt] if doubt else []))
+  return found._replace(doubts=doubts), is_right
 
 
 def _adapt(out, lifter, found, hands, is_right, limits) -> tuple[KeypointLifter, str]:

@@ -77,7 +77,7 @@ class Results:
     pictures = count(len(set(self.frames)), 'picture')
     lines = [
       f'{count(len(lifted), "hand")} ({right} right, {len(lifted) - right} left) in '
-      f'{pictures}; {kept} of them within all limits of {self.limits_name}.',
+      f'{pictures}; {kept} of them keep all limits ({self.limits_name}).',
       f'90 % of the depths relative to the wrist are within {error:.0f} mm, says the '
       'lifter (the median over joints and hands).',
     ]
@@ -131,13 +131,16 @@ def _is_ours(path: Path) -> bool:
     return _MADE_BY.encode() in file.read(100)
 
 
-def write_hands(out: Path, results: Results, notes: Sequence[str]) -> None:
+def write_hands(
+  out: Path, results: Results, notes: Sequence[str], doubts: Sequence[str]
+) -> None:
   """Writes `hands.json`.
 
   Args:
     out: the folder.
     results: the hands.
     notes: what of the input was left out, or guessed.
+    doubts: what the input contradicts.
   """
   content = {
     'made_by': _MADE_BY,
@@ -146,6 +149,7 @@ def write_hands(out: Path, results: Results, notes: Sequence[str]) -> None:
     'units': _UNITS,
     'limits': results.limits_name,
     'notes': list(notes),
+    'doubts': list(doubts),
     'num_hands': len(results.is_right),
     'hands': [_describe(results, row) for row in range(len(results.is_right))],
   }

@@ -224,6 +224,8 @@ def test_sides_that_the_files_own_3d_contradicts_are_swapped(lift, tmp_path, cap
   path = forms.write_json(tmp_path / 'a.json', results)
   assert {hand['hand'] for hand in lift(path)} == {'right'}
   assert 'its own 3D hands contradict its sides' in capsys.readouterr().err
+  (doubt,) = json.loads((tmp_path / 'out' / 'hands.json').read_text())['doubts']
+  assert 'They are swapped' in doubt
   assert {hand['hand'] for hand in lift(path, '--hand', 'left')} == {'left'}
   assert 'contradict' not in capsys.readouterr().err
 

@@ -27,8 +27,8 @@ def _without(row):
   )
 
 
-def _write(tmp_path, found, notes=()):
-  results.write_hands(tmp_path, found, notes)
+def _write(tmp_path, found, notes=(), doubts=()):
+  results.write_hands(tmp_path, found, notes, doubts)
   return json.loads((tmp_path / 'hands.json').read_text())
 
 
@@ -36,8 +36,9 @@ def test_the_file_names_its_units_and_holds_the_hands_as_they_are_seen(tmp_path)
   found = make_results(
     4, SIDES, frames=['a.jpg', 'a.jpg', 7, 8, 9], person=[3, 'b', None, None, None]
   )
-  content = _write(tmp_path, found, ['2 pictures without a hand'])
+  content = _write(tmp_path, found, ['2 pictures without a hand'], ['odd sides'])
   assert content['num_hands'] == 5 and content['notes'] == ['2 pictures without a hand']
+  assert content['doubts'] == ['odd sides']
   assert 'metres' in content['units']['joints_3d']
   assert 'pixels' in content['units']['keypoints_2d']
   assert content['joint_order'] == 'canonical' and len(content['joint_names']) == 21
@@ -69,7 +70,7 @@ def test_limits_are_those_of_right_hands_whatever_the_side(tmp_path):
   assert counts.any()
   assert [len(hand['broken_limits']) for hand in content['hands']] == counts.tolist()
   kept = int(np.sum(counts == 0))
-  assert f'; {kept} of them within all limits of surface.' in found.summary()[0]
+  assert f'; {kept} of them keep all limits (surface).' in found.summary()[0]
 
 
 def test_other_commands_read_the_file_with_sides_and_unit(tmp_path, capsys):
