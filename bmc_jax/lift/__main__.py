@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     '--smooth', action='store_true', help='smooth hands over time, bridge short gaps'
   )
   parser.add_argument(
-    '--fps', type=float, help="pictures a second; else the video's, or 30"
+    '--fps', type=float, help="pictures a second; if not given, the video's, or 30"
   )
   return parser
 
@@ -146,6 +146,12 @@ def _detect(
   flags: argparse.Namespace, files: Sequence[Path], stack: contextlib.ExitStack
 ) -> tuple[KeypointFile, np.ndarray]:
   """The hands that a detector finds, and their sides."""
+  for name in ('images', 'image_size', 'order'):
+    if getattr(flags, name):
+      raise ValueError(
+        f'--{name.replace("_", "-")} is of keypoints in a file: leave it out beside '
+        '--detector.'
+      )
   detector = stack.enter_context(contextlib.closing(HandDetector(flags.detector)))
   with tqdm(total=media.count_frames(files), unit='image') as bar:
     found = detect_keypoints(files, detector, bar.update)

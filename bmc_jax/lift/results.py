@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from bmc_jax.joint_files.flags import Poses
 from bmc_jax.lift.lifter import LEAST_PRESENT, LiftedHands
 from bmc_jax.limits import HandLimits
 from bmc_jax.plausibility import judgement
+from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.report import document
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
 from bmc_jax.skeleton import JOINT_NAMES
@@ -103,7 +103,7 @@ def count(number: int, noun: str) -> str:
 def check_outputs(
   out: Path, inputs: Iterable[str | None], pictures: Iterable[Path] = ()
 ) -> None:
-  """Checks, before anything is computed, that no input would be written over.
+  """Checks, before anything is computed, that nothing of others is written over.
 
   Args:
     out: the folder.
@@ -111,19 +111,14 @@ def check_outputs(
     pictures: that are drawn on.
 
   Raises:
-    ValueError: one would be, or results cannot be written.
+    ValueError: it would be, or results cannot be written.
   """
   inputs = list(inputs)
   check_output(
     out / HANDS, '.json', what='lifted hands', may_replace=_is_ours, inputs=inputs
   )
   document.check_page(out / PAGE, *inputs)
-  overlays = os.path.realpath(out / OVERLAYS)
-  for file in pictures:
-    if os.path.realpath(file.parent) == overlays:
-      raise ValueError(
-        f'{file} lies where overlays are written: give another folder with --out.'
-      )
+  OverlayFiles(out / OVERLAYS).check(pictures)
 
 
 def _is_ours(path: Path) -> bool:

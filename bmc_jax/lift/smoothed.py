@@ -15,13 +15,13 @@ def smooth_hands(results: Results, fps: float) -> tuple[Results, str]:
 
   Args:
     results: the hands.
-    fps: pictures a second.
+    fps: by how much the numbers of pictures grow in a second.
 
   Returns:
     The hands in the order of time, and in a sentence how much less they tremble.
 
   Raises:
-    ValueError: the pictures have no order of time.
+    ValueError: the pictures have no order of time, or are too far apart.
   """
   numbers = tracks.frame_numbers(results.frames)
   if numbers is None:
@@ -29,6 +29,8 @@ def smooth_hands(results: Results, fps: float) -> tuple[Results, str]:
       '--smooth needs pictures in the order of time, whose names differ in a number '
       f'only: here are {results.frames[0]!r} and others.'
     )
+  step = _usual_step(numbers, fps)
+  since_first = (numbers - numbers.min()) / fps
   lifted = np.flatnonzero(np.isfinite(results.hands.joints_3d).all(axis=(1, 2)))
   joints_3d = results.hands.joints_3d.copy()
   source, added, trembling = [], [], []
@@ -39,18 +41,30 @@ def smooth_hands(results: Results, fps: float) -> tuple[Results, str]:
     joints_3d[lifted, 0],
   ):
     rows = lifted[track]
-    seconds = numbers[rows] / fps
+    seconds = since_first[rows]
     before = joints_3d[rows]
     joints_3d[rows] = tracks.smooth(before, seconds)
     trembling.append([tracks.jitter(j, seconds) for j in (before, joints_3d[rows])])
-    times, between = tracks.bridge(joints_3d[rows], seconds, 1 / fps)
+    times, between = tracks.bridge(joints_3d[rows], seconds, step)
     source.append(rows[np.searchsorted(seconds, times) - 1])
-    added.append((np.rint(times * fps).astype(int), between))
+    added.append((numbers.min() + np.rint(times * fps).astype(int), between))
   new_numbers, between = (np.concatenate(part) for part in zip(*added, strict=True))
   merged = _merge(
     results, numbers, joints_3d, np.concatenate(source), new_numbers, between
   )
   return merged, _describe(np.array(trembling))
+
+
+def _usual_step(numbers: np.ndarray, fps: float) -> float:
+  """Seconds from one picture to the next."""
+  apart = np.diff(np.unique(numbers))
+  step = float(np.quantile(apart, 0.5, method='lower')) if len(apart) else 1.0
+  if step / fps > tracks.LONGEST_GAP:
+    raise ValueError(
+      f'The numbers of pictures grow by {step:.0f}, which takes {step / fps:.3g} s at '
+      f'{fps:g} a second: say with --fps by how much they grow in a second.'
+    )
+  return step / fps
 
 
 def _describe(trembling: np.ndarray) -> str:

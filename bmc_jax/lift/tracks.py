@@ -17,15 +17,21 @@ LONGEST_GAP = 0.5
 
 
 def frame_numbers(frames: Sequence[int | str]) -> np.ndarray | None:
-  """The numbers of pictures (N,): their own, or the last ones in their names.
+  """The numbers of pictures (N,) int64: their own, or the last ones in their names.
 
   Returns:
     None where a name has no number, or names differ in more than that.
   """
+  if all(isinstance(frame, int) for frame in frames):
+    return _as_int64([int(frame) for frame in frames])
   found = [re.fullmatch(r'(.*?)(\d+)(\D*)', str(frame)) for frame in frames]
   if not all(found) or len({(one[1], one[3]) for one in found if one}) != 1:
     return None
-  return np.array([int(one[2]) for one in found if one])
+  return _as_int64([int(one[2]) for one in found if one])
+
+
+def _as_int64(numbers: Sequence[int]) -> np.ndarray | None:
+  return np.array(numbers) if max(map(abs, numbers)) < 2**63 else None
 
 
 def split_tracks(

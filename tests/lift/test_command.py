@@ -253,6 +253,7 @@ def test_a_detector_gives_hands_of_pictures(hand, lift, tmp_path, monkeypatch, c
     (['{in}/photos/0.jpg'], 'holds pictures: give keypoints of them'),
     (['{in}/photos', '--detector', 'x.task'], 'There is no detector x.task'),
     (['{in}/a.json', '--detector', 'x.task'], 'a.json is no image and no video'),
+    (['{in}/photos', '--detector', 'x', '--order', 'mano'], '--order is of keypoints'),
     (['{in}/op'], 'The size of the pictures is not known, from which the camera is'),
     (['{in}/bare.npy'], 'does not tell the side of 4 of 4 hands'),
     (['{in}/bare.npy', '--hand', 'swapped'], 'does not tell the side of 4 of 4 hands'),

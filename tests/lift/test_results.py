@@ -3,6 +3,7 @@
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 
@@ -162,6 +163,10 @@ def test_only_files_of_ours_are_replaced(tmp_path):
   photo = tmp_path / 'overlays' / 'a.jpg'
   with pytest.raises(ValueError, match='lies where overlays are written'):
     results.check_outputs(tmp_path, [], [tmp_path / 'a.jpg', photo])
+  photo.parent.mkdir()
+  cv2.imwrite(str(photo), np.zeros((8, 8, 3), np.uint8))  # mine
+  with pytest.raises(ValueError, match='a.jpg .* something else than overlays'):
+    results.check_outputs(tmp_path, [], [tmp_path / 'a.jpg'])
   for name, what in (('hands.json', 'lifted hands'), ('page.html', 'pages')):
     path = tmp_path / name
     kept = path.read_text()

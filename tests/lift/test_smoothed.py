@@ -50,6 +50,24 @@ def test_the_rate_of_pictures_decides_what_a_short_gap_is():
   assert smooth_hands(_moving(numbers), 10.0)[0].bridged.sum() == 0
 
 
+def test_times_as_numbers_and_every_fifth_picture_make_no_gaps():
+  there = np.r_[0:10, 13:20]
+  plain, _ = smooth_hands(_moving(there), 30.0)
+  start, step = 1_700_000_000_000_000_000, 33_333_333  # nanoseconds
+  times = start + step * there
+  found, _ = smooth_hands(_moving(there, frames=times.tolist()), 1e9)
+  assert found.frames == (start + step * np.arange(20)).tolist()
+  np.testing.assert_array_equal(found.bridged, plain.bridged)
+  np.testing.assert_allclose(found.hands.joints_3d, plain.hands.joints_3d, atol=1e-6)
+  fifth = np.array([0, 5, 10, 20, 25])
+  found, _ = smooth_hands(_moving(fifth), 30.0)
+  assert found.frames == [0, 5, 10, 15, 20, 25]
+  with pytest.raises(
+    ValueError, match='grow by 33333333, which takes .* say with --fps'
+  ):
+    smooth_hands(_moving(there, frames=times.tolist()), 30.0)
+
+
 def test_trembling_becomes_less_and_is_told():
   noisy = _moving(range(60), noise=0.003)
   before = noisy.hands.joints_3d.copy()
@@ -106,16 +124,16 @@ def test_a_hand_that_was_not_lifted_gives_way_to_one_that_fills_its_place():
 @pytest.mark.parametrize(
   ('frames', 'between'),
   [
-    (['wave.mp4#9', 'wave.mp4#11'], 'wave.mp4#10'),
-    (['img_0099.jpg', 'img_0101.jpg'], 'img_0100.jpg'),
-    (['7.png', '9.png'], '8.png'),
-    ([3, 5], 4),
+    (['wave.mp4#8', 'wave.mp4#9', 'wave.mp4#11'], 'wave.mp4#10'),
+    (['img_0098.jpg', 'img_0099.jpg', 'img_0101.jpg'], 'img_0100.jpg'),
+    (['6.png', '7.png', '9.png'], '8.png'),
+    ([2, 3, 5], 4),
   ],
 )
 def test_filled_gaps_are_named_like_their_neighbours(frames, between):
-  found, _ = smooth_hands(_moving([0, 2], frames=frames), 30.0)
-  assert found.frames == [frames[0], between, frames[1]]
-  assert type(found.frames[1]) is type(between)
+  found, _ = smooth_hands(_moving([0, 1, 3], frames=frames), 30.0)
+  assert found.frames == [*frames[:2], between, frames[2]]
+  assert type(found.frames[2]) is type(between)
 
 
 def test_pictures_without_an_order_of_time_are_refused():
