@@ -26,11 +26,11 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+  'lift': Command('lift', 'train', '2D keypoints of any tool to 3D hands'),
   'build': Command('data_prep.build', 'data', 'prepare a dataset, or make one'),
   'train': Command('main', 'train', 'train and test the rows of a config'),
   'experiments': Command('experiments', 'train', "run the paper's tables and figures"),
   'predict': Command('predict', 'train', 'hands in images, folders and videos'),
-  'lift': Command('lift', 'train', '2D keypoints of any tool to 3D hands'),
   'export': Command('export', 'train', 'a trained network as StableHLO, TFLite, ONNX'),
   'evaluate': Command('evaluate', 'train', 'score a prediction file of a benchmark'),
   'submit': Command('submit', 'train', 'write or check the file for a challenge'),

@@ -72,7 +72,7 @@ def test_the_console_script_is_this_module():
 def test_an_unknown_command_is_told_with_those_there_are(capsys):
   status, _, err = _run(capsys, 'trian')
   assert status == 2
-  assert err.startswith("error: there is no command 'trian'; bmc-jax has build, train,")
+  assert err.startswith("error: there is no command 'trian'; bmc-jax has lift, build,")
   assert err.endswith('report. Did you mean train?\n') and err.count('\n') == 1
 
 
@@ -106,6 +106,7 @@ def test_commands_end_with_their_own_exit_status(capsys, tmp_path):
   ('name', 'library', 'extra'),
   [
     ('predict', 'flax', 'train'),
+    ('lift', 'flax', 'train'),
     ('repair', 'optax', 'repair'),
     ('build', 'cv2', 'data'),
   ],

@@ -43,7 +43,7 @@ class LiftedHands(NamedTuple):
     joints_3d: (*b, 21, 3) metres, canonical order, camera axes (x right, y down, z
       away). NaN where a hand has too few keypoints.
     keypoints_2d: (*b, 21, 2) pixels to which they project: those given, moved a little
-      where they contradict a hand, and placed where they were missing.
+      where they contradict a hand, and placed where they were missing. NaN like these.
     depth_error: (*b, 21) metres: with a probability of 90 % the depth of a joint
       relative to the wrist is not further off. It does not know of a wrong side,
       focal length or hand size.
@@ -110,7 +110,7 @@ class KeypointLifter:
       ValueError: a shape or a value is wrong.
     """
     points, batch = _as_points(keypoints_2d)
-    confidence = _as_confidence(confidence, points)
+    confidence = _as_confidence(confidence, points, batch)
     camera, known = _as_cameras(intrinsics, image_size, batch)
     right = _as_sides(is_right, batch)
     low, high = REFERENCE_BONE_RANGE
@@ -132,7 +132,9 @@ class KeypointLifter:
       )
     )
     unit = _metres(joints, bone_length)
-    unit = np.where((confidence > 0).sum(axis=1) < LEAST_PRESENT, np.nan, unit)
+    few = (confidence > 0).sum(axis=1) < LEAST_PRESENT
+    unit = np.where(few, np.nan, unit)
+    moved = np.where(few[:, None, None], np.nan, moved)
     return LiftedHands(
       (joints * unit[:, None, None]).reshape(*batch, 21, 3),
       moved.reshape(*batch, 21, 2),
@@ -215,14 +217,14 @@ def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
   return points.reshape(-1, 21, 2), points.shape[:-2]
 
 
-def _as_confidence(confidence, points: np.ndarray) -> np.ndarray:
+def _as_confidence(confidence, points: np.ndarray, batch) -> np.ndarray:
   if confidence is None:
     return np.asarray(np.isfinite(points).all(axis=-1), np.float64)
   values: np.ndarray = np.asarray(confidence, np.float64)
-  if values.size * 2 != points.size or values.shape[-1:] != (21,):
+  if values.shape != (*batch, 21):
     raise ValueError(
-      f'confidence has the shape {values.shape}; one for each of the keypoints is '
-      'needed, (..., 21).'
+      f'confidence has the shape {values.shape}; {(*batch, 21)} is needed, one for '
+      'each keypoint.'
     )
   values = values.reshape(-1, 21)
   if not ((values >= 0) & (values <= 1)).all():
@@ -243,7 +245,13 @@ def _as_cameras(intrinsics, image_size, batch) -> tuple[np.ndarray, bool]:
     )
   given = intrinsics
   if given is None:
-    width, height = np.asarray(image_size, np.float64)
+    size = np.asarray(image_size, np.float64)
+    if size.shape != (2,) or not (np.isfinite(size) & (size >= 1)).all():
+      raise ValueError(
+        f'image_size is {image_size!r:.60}; the width and height of the pictures in '
+        'pixels are needed.'
+      )
+    width, height = size
     focal = max(width, height)
     given = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
   matrices = np.asarray(given, np.float64)

@@ -3,8 +3,7 @@
 import dataclasses
 import functools
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from bmc_jax import skeleton
 from bmc_jax.console.files import to_lists
 from bmc_jax.console.outputs import check_output, write_text
 from bmc_jax.joint_files.flags import Poses
-from bmc_jax.lift.lifter import LiftedHands
-from bmc_jax.lift.tracks import frame_numbers
+from bmc_jax.lift.lifter import LEAST_PRESENT, LiftedHands
 from bmc_jax.limits import HandLimits
 from bmc_jax.plausibility import judgement
+from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.report import document
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
 from bmc_jax.skeleton import JOINT_NAMES
@@ -71,24 +70,23 @@ class Results:
 
   def summary(self) -> list[str]:
     """How many hands there are and how plausible and how sure they are."""
-    count, judged = len(self.is_right), self.judged
-    kept = int(np.sum(judged.found.judged & ~judged.broken.any(axis=1)))
-    error = self.hands.depth_error[:, 1:]
+    lifted = np.isfinite(self.hands.joints_3d).all(axis=(1, 2))
+    kept = int(np.sum(self.judged.found.judged & ~self.judged.broken.any(axis=1)))
+    error = 1e3 * np.median(self.hands.depth_error[lifted, 1:])
     right = int(self.is_right.sum())
+    pictures = count(len(set(self.frames)), 'picture')
     lines = [
-      f'{count} hand{"" if count == 1 else "s"} ({right} right, {count - right} left) '
-      f'in {len(set(self.frames))} pictures; {kept} keep all limits of '
-      f'{self.limits_name}.',
-      f'Depths relative to the wrist are within {1e3 * np.nanmedian(error):.0f} mm in '
-      'the median (90 % of them).',
+      f'{count(len(lifted), "hand")} ({right} right, {len(lifted) - right} left) in '
+      f'{pictures}; {kept} of them keep all limits ({self.limits_name}).',
+      f'90 % of the depths relative to the wrist are within {error:.0f} mm, says the '
+      'lifter (the median over joints and hands).',
     ]
-    few = int(np.isnan(self.hands.joints_3d).any(axis=(1, 2)).sum())
-    if few:
-      lines.append(f'{few} of them have too few keypoints and are not lifted.')
-    if self.bridged.any():
+    if few := int(np.sum(~lifted)):
       lines.append(
-        f'{int(self.bridged.sum())} of them bridge pictures in which no hand was found.'
+        f'{count(few, "hand")} with fewer than {LEAST_PRESENT} keypoints not lifted.'
       )
+    if added := int(self.bridged.sum()):
+      lines.append(f'{count(added, "hand")} put where none was found in between.')
     if not self.hands.camera_known.all():
       lines.append(
         'The focal length is a guess, and how far hands are is as uncertain as that: '
@@ -97,81 +95,30 @@ class Results:
     return lines
 
 
-def merge_tracks(
-  results: Results, tracks: Sequence[tuple[np.ndarray, ...]], fps: float
-) -> Results:
-  """Puts smoothed hands in the place of others, and adds those that bridge gaps.
+def count(number: int, noun: str) -> str:
+  """A number of things: `1 hand`, `2 hands`."""
+  return f'{number} {noun}{"" if number == 1 else "s"}'
+
+
+def check_outputs(
+  out: Path, inputs: Iterable[str | None], pictures: Iterable[Path] = ()
+) -> None:
+  """Checks, before anything is computed, that nothing of others is written over.
 
   Args:
-    results: the hands.
-    tracks: of each the rows (T,), their joints (T, 21, 3) metres, and the seconds (M,)
-      and joints (M, 21, 3) of the hands that are added.
-    fps: pictures a second.
+    out: the folder.
+    inputs: files that are read.
+    pictures: that are drawn on.
 
-  Returns:
-    The hands in the order of time.
+  Raises:
+    ValueError: it would be, or results cannot be written.
   """
-  hands = LiftedHands(*(field.copy() for field in results.hands))
-  source, joints, numbers = [np.arange(len(results.frames))], [], []
-  for rows, smoothed, seconds, added in tracks:
-    hands.joints_3d[rows] = smoothed
-    hands.keypoints_2d[rows] = _project(smoothed, hands.intrinsics[rows])
-    before = np.searchsorted(_numbers(results, rows) / fps, seconds) - 1
-    source.append(rows[before])
-    joints.append(added)
-    numbers += np.rint(seconds * fps).astype(int).tolist()
-  origin = np.concatenate(source)
-  count = len(results.frames)
-  hands = LiftedHands(*(field[origin] for field in hands))
-  if numbers:
-    hands.joints_3d[count:] = np.concatenate(joints)
-    hands.keypoints_2d[count:] = _project(
-      hands.joints_3d[count:], hands.intrinsics[count:]
-    )
-    # Halfway over a gap nothing is known of the depth but that it was near.
-    hands.depth_error[count:] *= 2
-  frames = [*results.frames]
-  frames += [
-    _renumbered(results.frames[row], number)
-    for row, number in zip(origin[count:], numbers, strict=True)
-  ]
-  order = np.argsort([*_numbers(results, np.arange(count)), *numbers], kind='stable')
-  return dataclasses.replace(
-    results,
-    hands=LiftedHands(*(field[order] for field in hands)),
-    is_right=results.is_right[origin][order],
-    frames=[frames[i] for i in order],
-    person=[results.person[row] for row in origin[order].tolist()],
-    bridged=(np.arange(len(origin)) >= count)[order],
-  )
-
-
-def _numbers(results: Results, rows: np.ndarray) -> np.ndarray:
-  found = frame_numbers([results.frames[row] for row in rows])
-  assert found is not None  # what is smoothed has numbers
-  return found
-
-
-def _renumbered(frame: int | str, number: int) -> int | str:
-  """The name of another picture of the same kind."""
-  if isinstance(frame, int):
-    return number
-  old = re.search(r'\d+(?=\D*$)', frame)
-  assert old is not None
-  return f'{frame[: old.start()]}{number:0{len(old[0])}d}{frame[old.end() :]}'
-
-
-def _project(joints: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-  points = np.einsum('nij,nkj->nki', intrinsics, joints)
-  return points[..., :2] / points[..., 2:]
-
-
-def check_outputs(out: Path, *inputs: str | None) -> None:
-  """Raises a ValueError if results cannot be written, or an input lies there."""
+  inputs = list(inputs)
   check_output(
     out / HANDS, '.json', what='lifted hands', may_replace=_is_ours, inputs=inputs
   )
-  document.check_page(out / PAGE)
+  document.check_page(out / PAGE, *inputs)
+  OverlayFiles(out / OVERLAYS).check(pictures)
 
 
 def _is_ours(path: Path) -> bool:
@@ -179,13 +126,16 @@ def _is_ours(path: Path) -> bool:
     return _MADE_BY.encode() in file.read(100)
 
 
-def write_hands(out: Path, results: Results, notes: Sequence[str]) -> None:
+def write_hands(
+  out: Path, results: Results, notes: Sequence[str], doubts: Sequence[str]
+) -> None:
   """Writes `hands.json`.
 
   Args:
     out: the folder.
     results: the hands.
     notes: what of the input was left out, or guessed.
+    doubts: what the input contradicts.
   """
   content = {
     'made_by': _MADE_BY,
@@ -194,6 +144,7 @@ def write_hands(out: Path, results: Results, notes: Sequence[str]) -> None:
     'units': _UNITS,
     'limits': results.limits_name,
     'notes': list(notes),
+    'doubts': list(doubts),
     'num_hands': len(results.is_right),
     'hands': [_describe(results, row) for row in range(len(results.is_right))],
   }
@@ -211,21 +162,14 @@ def _describe(results: Results, row: int) -> dict[str, Any]:
     'hand': 'right' if results.is_right[row] else 'left',
     'is_right': int(results.is_right[row]),
     'keypoints_2d': to_lists(hands.keypoints_2d, 2),
-    'joints_3d': None,
-    'joints_3d_relative': None,
-    'depth_error': None,
+    'joints_3d': to_lists(hands.joints_3d, 6),
+    'joints_3d_relative': to_lists(hands.joints_3d - hands.joints_3d[:1], 6),
+    'depth_error': to_lists(hands.depth_error, 6),
     'intrinsics': to_lists(hands.intrinsics, 4),
     'intrinsics_from': 'given' if hands.camera_known else 'guessed',
     'broken_limits': results.judged.describe(row) if lifted else [],
     'bridged': bool(results.bridged[row]),
   }
-  if lifted:
-    relative = hands.joints_3d - hands.joints_3d[:1]
-    entry |= {
-      'joints_3d': to_lists(hands.joints_3d, 6),
-      'joints_3d_relative': to_lists(relative, 6),
-      'depth_error': to_lists(hands.depth_error, 6),
-    }
   return entry
 
 

@@ -1,13 +1,14 @@
 """Hands over time: which of them are one hand, gaps that are bridged, and smoothing.
 
 All of a hand's path is known when it is smoothed: past and future count alike, and
-nothing lags.
+nothing lags, but for the half second at either end of a path, half as much as one way.
 """
 
 import re
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from bmc_jax.predict.smoothing import OneEuroFilter
 
@@ -16,41 +17,63 @@ LONGEST_GAP = 0.5
 
 
 def frame_numbers(frames: Sequence[int | str]) -> np.ndarray | None:
-  """The numbers of pictures (N,): their own, or the last ones in their names.
+  """The numbers of pictures (N,) int64: their own, or the last ones in their names.
 
   Returns:
     None where a name has no number, or names differ in more than that.
   """
+  if all(isinstance(frame, int) for frame in frames):
+    return _as_int64([int(frame) for frame in frames])
   found = [re.fullmatch(r'(.*?)(\d+)(\D*)', str(frame)) for frame in frames]
   if not all(found) or len({(one[1], one[3]) for one in found if one}) != 1:
     return None
-  return np.array([int(one[2]) for one in found if one])
+  return _as_int64([int(one[2]) for one in found if one])
+
+
+def _as_int64(numbers: Sequence[int]) -> np.ndarray | None:
+  return np.array(numbers) if max(map(abs, numbers)) < 2**63 else None
 
 
 def split_tracks(
-  numbers: np.ndarray, is_right: np.ndarray, person: Sequence[int | str | None]
+  numbers: np.ndarray,
+  is_right: np.ndarray,
+  person: Sequence[int | str | None],
+  places: np.ndarray,
 ) -> list[np.ndarray]:
   """Rows of the hands of one person and side, in the order of time.
+
+  Where a picture has several of them, each goes on from the nearest one before.
 
   Args:
     numbers: (N,) of the pictures.
     is_right: (N,).
     person: N names, or None where it is not told.
-
-  Raises:
-    ValueError: a picture has two hands of a track.
+    places: (N, 3) of the hands.
   """
-  tracks: dict[tuple, list[int]] = {}
+  groups: dict[tuple, list[int]] = {}
   for row in np.argsort(numbers, kind='stable'):
-    tracks.setdefault((str(person[row]), bool(is_right[row])), []).append(int(row))
-  for (_, right), rows in tracks.items():
-    twice = numbers[rows][1:][np.diff(numbers[rows]) == 0]
-    if len(twice):
-      raise ValueError(
-        f'Picture {twice[0]} has two {"right" if right else "left"} hands and the file '
-        'does not tell whose: hands can be smoothed where each has a person or track.'
-      )
-  return [np.array(rows) for rows in tracks.values()]
+    groups.setdefault((str(person[row]), bool(is_right[row])), []).append(int(row))
+  return [
+    np.array(track)
+    for rows in groups.values()
+    for track in _follow(np.array(rows), numbers, places)
+  ]
+
+
+def _follow(rows: np.ndarray, numbers: np.ndarray, places: np.ndarray):
+  """Tracks of rows in the order of time, of which some are of one picture."""
+  tracks: list[list[int]] = []
+  for number in np.unique(numbers[rows]):
+    here = rows[numbers[rows] == number]
+    ends = places[[track[-1] for track in tracks]].reshape(-1, 3)
+    away = np.linalg.norm(places[here][:, None] - ends, axis=-1)
+    chosen = dict(zip(*linear_sum_assignment(away), strict=True))
+    for i, row in enumerate(here.tolist()):
+      if i in chosen:
+        tracks[chosen[i]].append(row)
+      else:
+        tracks.append([row])
+  return tracks
 
 
 def bridge(
@@ -104,9 +127,7 @@ def jitter(joints_3d: np.ndarray, seconds: np.ndarray) -> float:
     NaN where less than four pictures follow each other.
   """
   step = np.diff(seconds)
-  even = np.isclose(step[:, None], np.median(step) if len(step) else 0.0, rtol=0.2)[
-    :, 0
-  ]
+  even = np.isclose(step, np.median(step) if len(step) else 0.0, rtol=0.2)
   whole = even[2:] & even[1:-1] & even[:-2]
   third = np.diff(joints_3d, n=3, axis=0)[whole]
   return float(np.median(np.linalg.norm(third, axis=-1))) if len(third) else np.nan

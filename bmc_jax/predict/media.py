@@ -122,6 +122,21 @@ def count_frames(files: Sequence[Path]) -> int:
   return sum(max(count, 1) for count in counts)
 
 
+def picture_size(file: Path) -> tuple[int, int] | None:
+  """Width and height of an image or a video, upright; None if it is damaged."""
+  if is_video(file):
+    video, *_ = _open(file)
+    there, image = video.read()  # headers do not tell of rotations
+    video.release()
+    return (image.shape[1], image.shape[0]) if there else None
+  try:
+    encoded = images.read_header(file.read_bytes(), file.name)
+    header = image_headers.describe(encoded, file.name)
+  except (ValueError, OSError):
+    return None
+  return header.width, header.height
+
+
 def frame_rate(video: Path) -> float:
   """Frames per second by a video's header; 30 where it does not tell."""
   return _open(video)[2]

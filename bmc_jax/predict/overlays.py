@@ -1,6 +1,7 @@
 """Images and videos with the predicted hands drawn on them, as files."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,12 @@ class OverlayFiles:
     self._video = None
 
   def check(self, files: Iterable[Path]) -> None:
-    """Raises a ValueError if the overlays of inputs cannot be written."""
+    """Raises a ValueError if an overlay cannot be written, or an input lies there."""
     for file in files:
+      if os.path.realpath(file.parent) == os.path.realpath(self._folder):
+        raise ValueError(
+          f'{file} lies where overlays are written: give another folder with --out.'
+        )
       check_output(self._path(file), **_KIND)
 
   def _path(self, path: Path) -> Path:

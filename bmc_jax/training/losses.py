@@ -119,7 +119,7 @@ def depth_likelihood_loss(
   relative_depth, scale, target, visibility = map(
     as_float, (relative_depth, scale, target, visibility)
   )
-  visibility = visibility * (jnp.arange(visibility.shape[-1]) != root)
+  visibility = visibility.at[..., root].set(0)
   error = jnp.where(visibility > 0, jnp.abs(relative_depth - target), 0)
   return _mean_of_visible(error / scale + jnp.log(2 * scale), visibility)
 

@@ -77,7 +77,8 @@ def load_weights(
     file = pathlib.Path(path)
   if not file.is_file():
     raise FileNotFoundError(
-      f'There are no weights {file}; configs/pretrain.py makes them.'
+      f'There are no weights {file}; configs/pretrain.py makes those of a network, '
+      'configs/lift.py those of a lifter.'
     )
   saved = {
     name: value

@@ -123,7 +123,7 @@ def test_pictures_without_a_hand_are_counted(tmp_path):
 def test_the_size_of_pictures_may_be_given_but_not_contradicted(tmp_path):
   bare = [{'landmarks': r['landmarks']} for r in _results()]
   path = forms.write_json(tmp_path / 'a.json', bare)
-  with pytest.raises(ValueError, match=r'a.json: .* give --image-size WIDTH HEIGHT\.$'):
+  with pytest.raises(ValueError, match=r'a.json: .* give --image-size width,height\.$'):
     read_keypoints(path)
   _check(read_keypoints(path, image_size=(WIDTH, HEIGHT)), HANDS, 1, None)
   path = forms.write_json(tmp_path / 'b.json', _results())

@@ -73,7 +73,7 @@ BAD = {
   'camera.npy': (_save(IN_CAMERA), 'shares of the picture .or 3D joints in metres'),
   'millimetres.npy': (_save(1e3 * IN_CAMERA), 'no confidence from 0 to 1'),
   'flat.npy': (_save(JOINTS[..., :2]), 'neither pixels nor shares of a picture'),
-  'shares.npy': (_save(HANDS / 640), 'give --image-size WIDTH HEIGHT'),
+  'shares.npy': (_save(HANDS / 640), 'give --image-size width,height'),
   'nan.npy': (_save(np.full((3, 21, 2), np.nan)), 'none of its 3 hands has a keypoint'),
   'zeros.npy': (_save(np.zeros((3, 21, 2))), 'none of its 3 hands has a keypoint'),
   'few.npy': (_save(HANDS[:, :20]), r'the shape \(4, 20, 2\), but \(N, 21, 2\)'),

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import laplace
 
 from bmc_jax import limits, pose25d
 from bmc_jax.training import losses
@@ -102,3 +103,36 @@ def test_the_mirror_term_pulls_mirrored_hands_only_to_their_negative():
   np.testing.assert_allclose(
     gradient, np.sign(depth) * mirrored[:, None] / 21, rtol=1e-6
   )
+
+
+@pytest.mark.parametrize('batch', [(), (3,), (2, 3)])
+def test_the_likelihood_of_depths_is_that_of_laplace_distributions(batch):
+  depth, target, scale = _random(5, *3 * [(*batch, 21)])
+  scale = np.abs(scale) + 0.1
+  visibility = (np.arange(21) % 4 > 0) * np.ones((*batch, 21))
+  found = losses.depth_likelihood_loss(
+    depth, scale, np.where(visibility > 0, target, np.nan), visibility, root=5
+  )
+  counted = (visibility > 0) & (np.arange(21) != 5)
+  cost = -laplace.logpdf(target, loc=depth, scale=scale)
+  expected = np.where(counted, cost, 0).sum(-1) / counted.sum(-1)
+  np.testing.assert_allclose(found, expected, rtol=1e-5)
+  nothing = losses.depth_likelihood_loss(depth, scale, target, 0 * visibility, root=5)
+  np.testing.assert_array_equal(nothing, np.zeros(batch))
+
+
+def test_moved_keypoints_count_in_sizes_of_the_hand():
+  moved, target = 50 * np.stack(_random(6, *2 * [(4, 21, 2)]))
+  visibility = np.ones((4, 21))
+  visibility[0, 3:9] = 0
+  visibility[3] = 0
+  expected = []
+  for one, other, seen in zip(moved, target, visibility > 0, strict=True):
+    size = other[seen].std(axis=0) if seen.any() else np.ones(2)
+    size = np.sqrt(np.mean(size**2))
+    expected.append(np.abs(one - other)[seen].mean() / size if seen.any() else 0)
+  hidden = np.where(visibility[..., None] > 0, target, np.nan)
+  found = losses.moved_keypoints_loss(moved, hidden, visibility)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
+  double = losses.moved_keypoints_loss(2 * moved, 2 * hidden, visibility)
+  np.testing.assert_allclose(double, found, rtol=1e-4)

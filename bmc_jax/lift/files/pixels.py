@@ -103,7 +103,7 @@ def to_pixels(
       raise ValueError(
         f'its keypoints lie from {low:.3g} to {high:.3g}, so they are shares of the '
         'picture (or 3D joints in metres, which are no 2D keypoints), but the size of '
-        'the pictures is not told; give --image-size WIDTH HEIGHT'
+        'the pictures is not told; give --image-size width,height'
       )
     pixels = points * sizes[:, None] - 0.5
   return np.where(there[..., None], pixels, 0)

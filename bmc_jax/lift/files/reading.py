@@ -6,7 +6,7 @@ docs/keypoint_files.md.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ def read_keypoints(
   *,
   order: str | None = None,
   image_size: tuple[float, float] | None = None,
+  size_of: Callable[[int | str], tuple[float, float] | None] | None = None,
 ) -> KeypointFile:
   """Reads 2D hand keypoints from a file, or from a folder of one JSON file a picture.
 
@@ -71,6 +72,7 @@ def read_keypoints(
     order: joint order, a key of `skeleton.JOINT_ORDERS`; None takes the one that names
       of joints or the file tell, or else the canonical one.
     image_size: width and height in pixels of pictures of which the file tells none.
+    size_of: tells them by the name or number of a picture, where neither does.
 
   Raises:
     FileNotFoundError: there is no such file or folder.
@@ -83,6 +85,8 @@ def read_keypoints(
   try:
     given = None if image_size is None else content_lib.as_size(image_size)
     content = _read_folder(place) if place.is_dir() else _read_file(place)
+    if given is None and size_of is not None:
+      content = _with_sizes(content, size_of)
     return _finish(content, order, given)
   except RecursionError:
     raise ValueError(f'{path}: its lists are nested too deeply to be hands.') from None
@@ -149,6 +153,17 @@ def _read_folder(folder: Path) -> Content:
   if blank:
     notes.insert(0, f'{blank} of {len(files)} pictures without a hand')
   return first._replace(hands=hands, notes=tuple(dict.fromkeys(notes)))
+
+
+def _with_sizes(content: Content, size_of) -> Content:
+  """Fills in the sizes of pictures of which the file tells none."""
+  hands = [
+    hand
+    if hand.size
+    else hand._replace(size=size_of(number if hand.frame is None else hand.frame))
+    for number, hand in enumerate(content.hands)
+  ]
+  return content._replace(hands=hands)
 
 
 def _is_json(file: Path) -> bool:
