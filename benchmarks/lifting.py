@@ -1,6 +1,6 @@
 """How well the lifter that ships lifts the keypoints of real hands.
 
-    BMC_JAX_TEST_DATA=DIR python benchmarks/lifting.py [--weights FILE] [--cameras]
+    BMC_JAX_TEST_DATA=DIR python benchmarks/lifting.py --weights FILE --cameras
 
 Hands are scaled so that their 20 bones together are as long as the labelled ones, and
 compared relative to the wrist. None of them was seen in training. The photos of Ge et

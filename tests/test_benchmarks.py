@@ -15,6 +15,7 @@ from bmc_jax.training import defaults
 from bmc_jax.training.config_files import config_from_flags
 from tests.fixtures import tiny_config
 from tests.fixtures.hands import INTRINSICS, random_hands, wild_hands
+from tests.fixtures.lifters import lifted_hands
 from tests.fixtures.session import ROOT
 
 FOLDER = ROOT / 'benchmarks'
@@ -119,6 +120,35 @@ def test_limits_that_ship_are_measured(load, capsys, test_data):
   ).main([])
   rows = _rows(capsys.readouterr().out)
   assert len(rows) == 16 and {row[1] for row in rows} == {'mano', 'surface', 'clinical'}
+
+
+def test_lifting_is_measured(load, monkeypatch, capsys):
+  found = lifted_hands(0, np.ones(8, bool))
+  truth = found.joints_3d
+  from_wrist = (truth - truth[:, :1]) * [0, 0, 1]
+  off = 1e3 * np.abs(2 * from_wrist[..., 2]).mean()
+  for joints, depth in ((1.7 * truth, 0), (truth - 2 * from_wrist, off)):  # mirrored
+    lifted = found._replace(joints_3d=joints)
+    benchmark = load('lifting', FOCAL_ERRORS=(1.0,))
+    every, sure = np.ones(8, bool), np.ones((8, 21))
+    hands = benchmark.Hands(truth, None, found.intrinsics, every, sure, truth)
+    for name, value in {
+      'all_hands': {'DexYCB': hands},
+      'photos': (hands, hands),
+      'poses': hands,
+      'lift': lifted,
+    }.items():
+      monkeypatch.setattr(benchmark, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(
+      benchmark, 'KeypointLifter', types.SimpleNamespace(pretrained=lambda: None)
+    )
+    monkeypatch.setattr(sys, 'argv', ['lifting', '--cameras'])
+    benchmark.main()
+    _, measured, own, *focal = _rows(capsys.readouterr().out)
+    assert measured[:2] == ['DexYCB', '8'] and own[2:5] == ['0.0', '0.0', '0.0']
+    told = [measured[2], *(cell for row in focal for cell in row[1:3])]
+    np.testing.assert_allclose([float(cell) for cell in told], [depth] * 5, atol=0.051)
+    assert (measured[5] == '100') == (depth == 0)
 
 
 def test_every_benchmark_is_run_by_a_test():
