@@ -102,6 +102,19 @@ def test_commands_end_with_their_own_exit_status(capsys, tmp_path):
     assert (status, err.count('\n')) == (2, 1) and message in err
 
 
+@pytest.fixture
+def imported_anew():
+  """Lets the library be imported anew; afterwards others find what they had."""
+  ours = [name for name in sys.modules if name.startswith('bmc_jax.')]
+  before = {name: sys.modules.pop(name) for name in ours}
+  attributes = dict(vars(bmc_jax))
+  yield
+  for name in [name for name in sys.modules if name.startswith('bmc_jax.')]:
+    del sys.modules[name]
+  sys.modules.update(before)
+  vars(bmc_jax).update(attributes)
+
+
 @pytest.mark.parametrize(
   ('name', 'library', 'extra'),
   [
@@ -112,10 +125,8 @@ def test_commands_end_with_their_own_exit_status(capsys, tmp_path):
   ],
 )
 def test_a_missing_library_is_told_with_its_extra(
-  name, library, extra, capsys, monkeypatch
+  name, library, extra, capsys, monkeypatch, imported_anew
 ):
-  for module in [one for one in sys.modules if one.startswith('bmc_jax.')]:
-    monkeypatch.delitem(sys.modules, module)
   monkeypatch.setitem(sys.modules, library, None)
   status, _, err = _run(capsys, name, '--help')
   assert status == 2 and err.count('\n') == 1
