@@ -48,7 +48,7 @@ class Anyone:
   """
 
   conventions: tuple[str, ...] = tuple(BONE_RATIOS)
-  slide: float = 0.14
+  slide: float = 0.1
   length_std: float = 0.06
   palm_arch: tuple[float, float] = (-0.2, 1.3)
   palm_spread: tuple[float, float] = (0.75, 1.2)
@@ -137,8 +137,8 @@ def sample_hand(draws: Draws, anyone: Anyone) -> SeenHand:
 def _bone_lengths(draws: Draws, anyone: Anyone) -> Float[Array, '5 4']:
   """Bones over the reference bone, by a mixture of conventions and by a person."""
   ratios = np.log(np.array([BONE_RATIOS[c] for c in anyone.conventions], np.float32))
-  # Many mixtures are near one of the conventions.
-  weights = (-jnp.log(draws.uniform(1e-6, 1.0, (len(ratios),)))) ** 2.5
+  # Most mixtures are near one of the conventions.
+  weights = (-jnp.log(draws.uniform(1e-6, 1.0, (len(ratios),)))) ** 4
   lengths = jnp.exp(jnp.einsum('c,cij->ij', weights / weights.sum(), ratios))
   # A label further down the finger makes one bone longer and the next one shorter.
   joint = np.array([[1.0, 0.5, 0.4, 0.4]], np.float32)  # MCP, PIP, DIP, tip
