@@ -33,6 +33,6 @@ def get_config() -> ml_collections.ConfigDict:
   c.eval.every = 1000
   c.log_every = 100
   c.checkpoint.every = 500
-  c.save_weights = 'bmc_jax/pretrained/studio_64.npz'
+  c.save_weights = 'bmc_jax/models/pretrained/studio_64.npz'
   defaults.add_row(c, 'studio', {})
   return c
