@@ -191,7 +191,7 @@ FILES = {
   + '  c.optimizer.lr = 3\n  return c': "no key 'optimizer.lr': optimizer has clip",
   BASE
   + '  c.data.tset = {}\n  c.data.tset.a = 1\n  return c': 'did you mean data.test',
-  BASE + '  c.loss = type(c)()\n  return c': "lacks the key 'loss.heatmap'",
+  BASE + '  c.loss = type(c)()\n  return c': "lacks the key 'loss.depth_likelihood'",
 }
 
 

@@ -97,7 +97,7 @@ class LifterNetwork(nn.Module):
         f'keypoints_2d has shape {keypoints_2d.shape}; expected (batch, 21, 2).'
       )
     confidence = batch.get('confidence', jnp.ones(keypoints_2d.shape[:2]))
-    known = batch.get('camera_known', jnp.ones(len(keypoints_2d)))
+    known = batch.get('camera_known', jnp.ones(keypoints_2d.shape[:1]))
     present = confidence[..., None] > 0
     keypoints_2d = jnp.where(present, keypoints_2d, 0)
     rays = geometry.camera_rays(keypoints_2d, intrinsics)
