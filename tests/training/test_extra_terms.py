@@ -93,6 +93,8 @@ def my_terms(tmp_path, monkeypatch):
   page = (ROOT / 'docs' / 'training.md').read_text()
   section = page.split('## A term of your own in the loss')[1]
   code = re.findall(r'^```python\n(.*?)^```$', section, re.MULTILINE | re.DOTALL)[0]
+  assert '(0.3 - gaps' in code
+  code = code.replace('(0.3 - gaps', '(3.0 - gaps')  # tips are nearer than that
   (tmp_path / 'my_terms.py').write_text(code)
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(sys, 'path', list(sys.path))
@@ -106,7 +108,6 @@ def test_the_term_of_the_docs_is_trained_logged_and_part_of_the_run(my_terms, tm
   config.num_steps = config.log_every = 2
   config.run_rows = ('source only',)
   config.data.val = {}
-  config.model.keypoint_lifter.refine = False  # an untrained one's tips are near
   defaults.add_term(config, 'apart', 'my_terms:tips_apart', weight=3.0)
   run_experiment(config, tmp_path / 'run', write_page=False)
   log = (tmp_path / 'run/rows/source_only/metrics.csv').read_text().splitlines()
