@@ -13,8 +13,8 @@ which form) and lie below the folder that the variable BMC_JAX_TEST_DATA names:
     data/poses/rhd_eval_joints.npy         RHD's evaluation split
     data/poses/dexycb_subjects01-08.npz    joints_ho3d, side_is_right and subject
 
-Three minutes on two CPU cores. Expect (means of seeds 0 to 2, depth error in mm):
-source only 13.1, + BMC 4.2, full 3D 2.7, chance 18.7.
+Some minutes on two CPU cores. Expect (seed 0, depth error in mm): source only 11.9,
++ BMC 3.5, full 3D 2.5, chance 18.7.
 """
 
 import ml_collections

@@ -11,7 +11,8 @@ run by default: --config.run_rows="('full 3D',)" runs it.
 
 7 to 13 minutes on two CPU cores, installation included. Expect (means of seeds 0 to 2,
 depth error in mm): source only 18.8, 2D only 18.4, + BMC 13.4, chance 32.0; lifter
-24.0, + BMC 7.7, full 3D 4.8. The network's final 2D error is 4 % of the crop.
+24.0, + BMC 7.7, full 3D 4.8 (of its first network). The network's final 2D error is 4 %
+of the crop.
 """
 
 import ml_collections

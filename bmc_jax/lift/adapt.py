@@ -2,9 +2,11 @@
 
 Half of each batch are drawn hands with 3D labels, as in the lifter's training; the
 other half are the keypoints to adapt to, on which the constraints judge the 3D hands
-(paper 3.1). A part of the keypoints is held back and says whether it helped: it did if
-held-back hands break the constraints clearly less, still lie under their keypoints, and
-agree no less about how long the bones are, which no constraint asks for.
+(paper 3.1), and bones are asked to have the same proportions in all hands. A part of
+the keypoints is held back and says whether it helped: it did if held-back hands break
+the constraints clearly less, still lie under their keypoints, and agree no less about
+the proportions of their bones. Where hands keep the constraints already there is
+nothing to learn from them, and nothing is taken.
 """
 
 import dataclasses
@@ -31,7 +33,8 @@ LEAST_HANDS = 100
 """Fewer tell too little of whoever they are from, and of whether it helped."""
 
 _HELD_BACK, _BLOCKS = 0.2, 5
-_LEAST_GAIN = 0.1  # of the constraints' loss on what is held back
+# Of the constraints' loss on what is held back: a share of it, and at least so much.
+_LEAST_GAIN, _LEAST_CHANGE = 0.1, 0.005
 _MOST_MOVED = 0.02  # keypoints may move further by so much, in sizes of the hand
 _MOST_SPREAD = 1.1  # factor of the spread of bone lengths
 
@@ -77,8 +80,9 @@ class Adapted:
   @property
   def helped(self) -> bool:
     """Whether the adapted lifter is to be taken."""
+    gain = self.before.bmc - self.after.bmc
     return (
-      self.after.bmc < (1 - _LEAST_GAIN) * self.before.bmc
+      gain > max(_LEAST_GAIN * self.before.bmc, _LEAST_CHANGE)
       and self.after.moved < self.before.moved + _MOST_MOVED
       and self.after.spread < _MOST_SPREAD * self.before.spread
     )

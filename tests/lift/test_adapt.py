@@ -85,6 +85,11 @@ def test_fewer_broken_constraints_are_not_all_that_counts(after, helped):
   assert adapt.Adapted(None, BEFORE, after).helped is helped
 
 
+def test_nothing_is_learned_from_hands_that_keep_the_constraints_already():
+  almost, kept = adapt.Check(0.001, 0.05, 0.1), adapt.Check(0.0, 0.05, 0.05)
+  assert not adapt.Adapted(None, almost, kept).helped
+
+
 def test_what_is_held_back_are_blocks_all_over():
   held = adapt._held_back(1000)
   assert 190 < held.sum() < 210
