@@ -2,8 +2,8 @@
 
 It sees nothing but hands that are drawn while it trains: every viewpoint, the full
 range of poses, the joints of several labelling conventions, and keypoints with the
-noise and the gaps of a detector, half of them with confidences, a third without a
-known camera.
+noise and the gaps of a detector, half of them with confidences, three of ten without
+a known camera.
 
     bmc-jax train --config=configs/lift.py --workdir=runs/lift
 

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from bmc_jax import constraints, kinematics, pose25d
 from bmc_jax.configs import lift as lift_config  # pyright: ignore
+from bmc_jax.configs.procedural import LIFTER_BMC  # pyright: ignore
 from bmc_jax.data import drawn, example, pipeline, sources
-from bmc_jax.lift.lifter import KeypointLifter
+from bmc_jax.lift.lifter import KeypointLifter, as_right_hands, lift_batch
 from bmc_jax.limits import HandLimits
 from bmc_jax.models import PoseOutput
 from bmc_jax.training import defaults, sharding
@@ -40,12 +41,6 @@ _MOST_SPREAD = 1.1  # factor of the spread of bone lengths
 
 SAME_BONES = 5.0
 """Weight of `same_bones_loss`."""
-
-BMC = {
-  'weights': {'bone_length': 15.0, 'root_bone': 50.0, 'joint_angle': 20.0},
-  'ramp_start': 0.05,
-  'ramp_end': 0.4,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +160,7 @@ def _config(lifter: KeypointLifter, steps: int, seed: int) -> Config:
   config = lift_config.get_config()
   config.seed = seed
   config.num_steps = steps
-  config.bmc.update(BMC)
+  config.bmc.update(LIFTER_BMC)
   defaults.add_term(
     config,
     'same_bones',
@@ -207,17 +202,16 @@ def _held_back(count: int) -> np.ndarray:
 
 def _right_hands(keypoints_2d, intrinsics, confidence, is_right, camera_known):
   """The keypoints as a batch of right hands without 3D labels."""
-  right = np.asarray(is_right, bool)[:, None, None]
   present = (confidence > 0)[..., None]
-  points = np.where(present, keypoints_2d, 0)
-  points = np.where(right, points, points * [-1, 1])
-  mirrored = np.ones((3, 3))
-  mirrored[0, 1:] = -1
+  points, cameras = map(
+    np.asarray,
+    as_right_hands(np.where(present, keypoints_2d, 0), intrinsics, is_right),
+  )
   count = len(points)
   fields = {
     'keypoints_2d': points,
     'observed_2d': points,
-    'intrinsics': np.where(right, intrinsics, intrinsics * mirrored),
+    'intrinsics': cameras,
     'confidence': confidence,
     'camera_known': np.full(count, float(camera_known)),
     'visibility': (confidence > 0).astype(float),
@@ -230,18 +224,21 @@ def _right_hands(keypoints_2d, intrinsics, confidence, is_right, camera_known):
 
 
 def _check(lifter: KeypointLifter, batch: example.Batch, limits: HandLimits) -> Check:
-  output = jax.jit(lifter.model.apply)(
-    lifter.variables, {k: v for k, v in batch.items() if k != 'sample_id'}
+  joints, keypoints_2d, _, bones = lift_batch(
+    lifter.variables,
+    *(batch[k] for k in ('observed_2d', 'confidence', 'intrinsics', 'is_right')),
+    batch['camera_known'],
+    model=lifter.model,
   )
-  joints = output.joints_3d / pose25d.scale_of(output.joints_3d)[:, None, None]
+  joints = pose25d.in_reference_bones(joints)
   bmc = constraints.bmc_loss(joints, limits)[0]
   present = batch['confidence'] > 0
   points = np.where(present[..., None], batch['observed_2d'], np.nan)
   size = np.sqrt(
     np.nanmean((points - np.nanmean(points, 1, keepdims=True)) ** 2, (1, 2))
   )
-  moved = np.linalg.norm(output.keypoints_2d - points, axis=-1) / size[:, None]
-  lengths = np.asarray(kinematics.bone_lengths(output.joints_3d)).reshape(-1, 20)
+  moved = np.linalg.norm(keypoints_2d - points, axis=-1) / size[:, None]
+  lengths = np.asarray(bones).reshape(-1, 20)
   ratios = np.log(lengths / lengths.sum(axis=1, keepdims=True))
   return Check(
     float(jnp.mean(bmc)), float(np.nanmean(moved)), float(ratios.std(axis=0).mean())

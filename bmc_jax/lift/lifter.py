@@ -19,20 +19,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bmc_jax import pose25d
+from bmc_jax import kinematics
+from bmc_jax.data import image_headers
 from bmc_jax.data.cameras import check_matrix
 from bmc_jax.joint_files.units import REFERENCE_BONE_RANGE
 from bmc_jax.models import LifterNetwork
+from bmc_jax.skeleton import Array
 from bmc_jax.training.initial_values import init_variables
 
 WEIGHTS = 'package:lifter'
 HAND_SIZE = 0.75
-"""Metres, the 20 bones of an adult's hand together: 0.71 in STB, 0.81 in DexYCB."""
+"""Metres, the 20 bones of an adult's hand together: 0.71 in STB, 0.77 in DexYCB."""
 
 BATCH_SIZE = 1024
 LEAST_PRESENT = 4
 """Joints that a hand needs, if it is to be lifted."""
 
+MIDDLE, PIP = 2, 1  # the reference bone among those of all fingers
 _90_PERCENT = float(np.log(10.0))  # of a Laplace distribution lie within so many scales
 
 
@@ -125,13 +128,12 @@ class KeypointLifter:
       for whole in [(points, confidence, camera, right)]
       for start in range(0, len(points), BATCH_SIZE)
     ]
-    joints, moved, scale = (
-      np.concatenate([np.zeros((0, 21, *last)), *parts])
-      for last, parts in zip(
-        [(3,), (2,), ()], zip(*found, strict=True) if found else [[]] * 3, strict=True
-      )
-    )
-    unit = _metres(joints, bone_length)
+    empty = [np.zeros((0, *last)) for last in ((21, 3), (21, 2), (21,), (5, 4))]
+    joints, moved, scale, bones = map(np.concatenate, zip(empty, *found, strict=True))
+    if bone_length is None:
+      unit = HAND_SIZE / bones.sum(axis=(1, 2))
+    else:
+      unit = bone_length / bones[:, MIDDLE, PIP]
     few = (confidence > 0).sum(axis=1) < LEAST_PRESENT
     unit = np.where(few, np.nan, unit)
     moved = np.where(few[:, None, None], np.nan, moved)
@@ -161,7 +163,7 @@ class KeypointLifter:
 @functools.partial(jax.jit, static_argnames='model')
 def lift_batch(
   variables, keypoints_2d, confidence, intrinsics, is_right, camera_known, *, model
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[Array, Array, Array, Array]:
   """Lifts left and right hands, under `jax.jit`.
 
   Args:
@@ -175,37 +177,46 @@ def lift_batch(
 
   Returns:
     (b, 21, 3) joints in reference bones, the (b, 21, 2) pixels that they project to,
-    and the (b, 21) scales of the relative depth in reference bones.
+    the (b, 21) scales of the relative depth and the (b, 5, 4) lengths of the bones,
+    both in reference bones.
   """
-  # x -> -x in the camera's frame: the pixel u of a mirrored image is -u.
-  side = jnp.where(is_right > 0, 1.0, -1.0)[:, None]
-  mirror = jnp.stack([side, jnp.ones_like(side)], axis=-1)
-  skew = jnp.ones((3, 3)).at[0, 1:].set(-1.0)  # of K under it
-  mirrored = jnp.where(is_right[:, None, None] > 0, 1.0, skew)
+  points, intrinsics = as_right_hands(keypoints_2d, intrinsics, is_right)
   output = model.apply(
     variables,
     {
-      'keypoints_2d': keypoints_2d * mirror,
-      'intrinsics': intrinsics * mirrored,
+      'keypoints_2d': points,
+      'intrinsics': intrinsics,
       'confidence': confidence,
       'camera_known': camera_known,
     },
   )
-  joints = output.joints_3d * jnp.concatenate(
-    [mirror, jnp.ones_like(mirror[..., :1])], -1
+  right = is_right[:, None, None] > 0
+  joints = output.joints_3d
+  return (
+    jnp.where(right, joints, joints * jnp.array([[[-1, 1, 1]]])),
+    jnp.where(right, output.keypoints_2d, output.keypoints_2d * jnp.array([[[-1, 1]]])),
+    output.depth_scale,
+    kinematics.bone_lengths(joints),
   )
-  return joints, output.keypoints_2d * mirror, output.depth_scale
 
 
-def _metres(joints: np.ndarray, bone_length: float | None) -> np.ndarray:
-  """What the unit of each hand (N, 21, 3) is in metres, (N,)."""
-  if bone_length is not None:
-    return np.asarray(bone_length / pose25d.scale_of(joints))
-  chains = np.concatenate(
-    [joints[:, None, :1].repeat(5, axis=1), joints[:, 1:].reshape(-1, 5, 4, 3)], axis=2
+def as_right_hands(keypoints_2d, intrinsics, is_right) -> tuple[Array, Array]:
+  """What a mirror shows of left hands: x -> -x in the camera's frame, u -> -u.
+
+  Args:
+    keypoints_2d: (b, 21, 2) pixels.
+    intrinsics: (b, 3, 3).
+    is_right: (b,) 1 or 0.
+
+  Returns:
+    Keypoints and intrinsics of right hands.
+  """
+  right = jnp.asarray(is_right)[:, None, None] > 0
+  camera = jnp.array([[[1, -1, -1], [1, 1, 1], [1, 1, 1]]])
+  return (
+    jnp.where(right, keypoints_2d, keypoints_2d * jnp.array([[[-1, 1]]])),
+    jnp.where(right, intrinsics, intrinsics * camera),
   )
-  lengths = np.linalg.norm(np.diff(chains, axis=2), axis=-1)
-  return np.divide(HAND_SIZE, lengths.sum(axis=(1, 2)))
 
 
 def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -251,9 +262,8 @@ def _as_cameras(intrinsics, image_size, batch) -> tuple[np.ndarray, bool]:
         f'image_size is {image_size!r:.60}; the width and height of the pictures in '
         'pixels are needed.'
       )
-    width, height = size
-    focal = max(width, height)
-    given = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+    width, height = size.round().astype(int).tolist()
+    given = image_headers.guess_intrinsics(image_headers.Header(width, height, None))
   matrices = np.asarray(given, np.float64)
   if matrices.shape not in ((3, 3), (*batch, 3, 3)):
     raise ValueError(

@@ -8,17 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax.console.errors import warn
-from bmc_jax.console.tables import shorten
-from bmc_jax.data import crops
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.lift.files import KeypointFile
-from bmc_jax.lift.lifter import LiftedHands
 from bmc_jax.lift.results import Results, shown_rows
 from bmc_jax.predict import media
 from bmc_jax.predict.detector import HandDetector
-from bmc_jax.predict.media import Frame, Unreadable
+from bmc_jax.predict.media import Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
+from bmc_jax.predict.views import cut_picture
 
-_PICTURE = 480  # px, side of the largest picture on the page
+_AROUND = 1.6  # side of a picture on the page, in sizes of the hand
 
 
 class Place(NamedTuple):
@@ -71,7 +70,7 @@ def detect_keypoints(
       f'The detector finds no hand in {shorten([f.name for f in files])}.'
     )
   if empty:
-    notes.append(f'{empty} picture{"s" * (empty > 1)} without a hand')
+    notes.append(f'{counted(empty, "picture")} without a hand')
   count = len(keypoints)
   return KeypointFile(
     keypoints_2d=np.array(keypoints, np.float64),
@@ -198,8 +197,16 @@ class Pictures:
         drawn += len(rows)
         overlays.add(frame, [results.hands.keypoints_2d[row] for row in rows])
         for row in shown.intersection(rows):
-          hand = LiftedHands(*(field[row] for field in results.hands))
-          cut[row] = cut_picture(frame, hand)
+          points = results.hands.keypoints_2d[row]
+          box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+          cut[row] = cut_picture(
+            frame.name,
+            frame.image,
+            results.hands.intrinsics[row],
+            box,
+            side=_AROUND * np.max(box[2:] - box[:2]),
+            scale=_AROUND,
+          )
       overlays.close()
     finally:
       overlays.discard()
@@ -209,31 +216,3 @@ class Pictures:
         f'among those given ({shorten([file.name for file in self._files])}).'
       )
     return cut
-
-
-def cut_picture(
-  frame: Frame, hand: LiftedHands, *, around: float = 1.6
-) -> tuple[np.ndarray, np.ndarray]:
-  """The part of a frame around one hand, and its camera.
-
-  Args:
-    frame: the picture.
-    hand: of it, fields without a leading dimension.
-    around: side of the part, in sizes of the hand.
-  """
-  points = hand.keypoints_2d
-  box = np.concatenate([points.min(axis=0), points.max(axis=0)])
-  side = int(np.clip(np.ceil(around * np.max(box[2:] - box[:2])), 64, _PICTURE))
-  cut = crops.crop_to_hand(
-    {
-      'sample_id': frame.name,
-      'image': frame.image,
-      'keypoints_2d': points.astype(np.float32),
-      'visibility': np.ones(21, np.float32),
-      'intrinsics': hand.intrinsics.astype(np.float32),
-    },
-    side,
-    box,
-    scale=around,
-  )
-  return cut['image'], cut['intrinsics']

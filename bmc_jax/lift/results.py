@@ -12,6 +12,7 @@ import numpy as np
 from bmc_jax import skeleton
 from bmc_jax.console.files import to_lists
 from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.tables import counted
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.lift.lifter import LEAST_PRESENT, LiftedHands
 from bmc_jax.limits import HandLimits
@@ -74,30 +75,25 @@ class Results:
     kept = int(np.sum(self.judged.found.judged & ~self.judged.broken.any(axis=1)))
     error = 1e3 * np.median(self.hands.depth_error[lifted, 1:])
     right = int(self.is_right.sum())
-    pictures = count(len(set(self.frames)), 'picture')
+    pictures = counted(len(set(self.frames)), 'picture')
     lines = [
-      f'{count(len(lifted), "hand")} ({right} right, {len(lifted) - right} left) in '
+      f'{counted(len(lifted), "hand")} ({right} right, {len(lifted) - right} left) in '
       f'{pictures}; {kept} of them keep all limits ({self.limits_name}).',
       f'90 % of the depths relative to the wrist are within {error:.0f} mm, says the '
       'lifter (the median over joints and hands).',
     ]
     if few := int(np.sum(~lifted)):
       lines.append(
-        f'{count(few, "hand")} with fewer than {LEAST_PRESENT} keypoints not lifted.'
+        f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints not lifted.'
       )
     if added := int(self.bridged.sum()):
-      lines.append(f'{count(added, "hand")} put where none was found in between.')
+      lines.append(f'{counted(added, "hand")} put where none was found in between.')
     if not self.hands.camera_known.all():
       lines.append(
         'The focal length is a guess, and how far hands are is as uncertain as that: '
         'give it with --intrinsics fx,fy,cx,cy.'
       )
     return lines
-
-
-def count(number: int, noun: str) -> str:
-  """A number of things: `1 hand`, `2 hands`."""
-  return f'{number} {noun}{"" if number == 1 else "s"}'
 
 
 def check_outputs(

@@ -8,7 +8,6 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.tables import counted
-from bmc_jax.data import crops
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
 from bmc_jax.plausibility import judgement
@@ -16,6 +15,7 @@ from bmc_jax.predict import files as files_lib
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
+from bmc_jax.predict.views import cut_picture
 from bmc_jax.report import document
 from bmc_jax.report.viewer_page import ViewedHand, write_viewer_page
 
@@ -24,7 +24,6 @@ PREDICTIONS, PAGE, OVERLAYS = 'predictions.json', 'page.html', 'overlays'
 MAX_SHOWN = 24
 """Hands on the page, evenly spaced over the inputs."""
 
-_PICTURE = 480  # px, side of the largest picture on the page
 _AROUND = 1.6  # side of a picture on the page, in sizes of the hand
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
@@ -256,17 +255,5 @@ class Recorder:
 def _picture(frame: Frame, hand: HandPrediction) -> tuple[np.ndarray, np.ndarray]:
   """The part of a frame around a hand, and its camera."""
   box = np.asarray(hand.box, np.float64)
-  side = min(_PICTURE, int(np.ceil(_AROUND * np.max(box[2:] - box[:2]))))
-  cut = crops.crop_to_hand(
-    {
-      'sample_id': frame.name,
-      'image': frame.image,
-      'keypoints_2d': np.zeros((21, 2), np.float32),
-      'visibility': np.ones(21, np.float32),
-      'intrinsics': hand.intrinsics,
-    },
-    max(side, 64),
-    box,
-    scale=1.0,
-  )
-  return cut['image'], cut['intrinsics']
+  side = _AROUND * np.max(box[2:] - box[:2])
+  return cut_picture(frame.name, frame.image, hand.intrinsics, box, side=side)

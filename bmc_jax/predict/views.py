@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bmc_jax.data import cameras, image_headers
+from bmc_jax.data import cameras, crops, image_headers
 
+_SHOWN = (64, 480)  # px, sides of pictures on pages
 _LEAST_BOX = 2.0  # px: what is smaller shows no hand
 _FAR = 1e5  # px
 _OVERHANG = 0.25  # of the box's longer side
@@ -149,3 +150,37 @@ def _check_inside(box: Sequence[float], width: int, height: int) -> None:
       f'The box {np.asarray(box).tolist()} lies outside of the image of '
       f'{width}x{height} pixels.'
     )
+
+
+def cut_picture(
+  name: str,
+  image: np.ndarray,
+  intrinsics: np.ndarray,
+  box: np.ndarray,
+  *,
+  side: float,
+  scale: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+  """The part of an image to show beside a hand, and its camera.
+
+  Args:
+    name: of the image.
+    image: (H, W, 3) uint8 RGB.
+    intrinsics: (3, 3) of it.
+    box: (4,) left, top, right, bottom of the hand.
+    side: of the result in pixels; it is kept within 64 and 480.
+    scale: side of the part, in sizes of the box.
+  """
+  cut = crops.crop_to_hand(
+    {
+      'sample_id': name,
+      'image': image,
+      'keypoints_2d': np.zeros((21, 2), np.float32),
+      'visibility': np.ones(21, np.float32),
+      'intrinsics': intrinsics.astype(np.float32),
+    },
+    int(np.clip(np.ceil(side), *_SHOWN)),
+    box,
+    scale=scale,
+  )
+  return cut['image'], cut['intrinsics']
