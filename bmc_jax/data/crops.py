@@ -1,12 +1,12 @@
-"""Square crops around the hand; the camera and the keypoints follow."""
+"""Square crops around the hand, and their sizes; camera and keypoints follow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import images, sources
+from bmc_jax.data import images
 
 SCALE = 1.5  # side of the crop, in sizes of the box around the hand
 MIN_SIDE = 32  # px before resizing; one labelled joint has no size
@@ -57,7 +57,42 @@ def crop_to_hand(
     'keypoints_2d': example['keypoints_2d'] + shift[:2, 2],
     'intrinsics': shift @ example['intrinsics'],
   }
-  return cut | sources.resize_example(cut, (side, side, 3), size)
+  return cut | resize_example(cut, (side, side, 3), size)
+
+
+def resize_example(
+  example: Mapping[str, Any], shape: Sequence[int], size: int
+) -> dict[str, np.ndarray]:
+  """Resizes a square image on the host, with its keypoints and intrinsics.
+
+  Args:
+    example: image (H, H, 3), keypoints_2d (21, 2), intrinsics (3, 3); the image may be
+      absent.
+    shape: (H, H, 3) of the image.
+    size: the new side in pixels.
+
+  Returns:
+    The changed fields. Pixel centres are at integers, so u' = (u + 1/2) size/H - 1/2.
+  """
+  import cv2
+
+  if shape[0] != shape[1]:
+    raise ValueError(
+      f'Example {example["sample_id"]!r}: an image of {shape[0]}x{shape[1]} is not '
+      'square; prepare square hand crops or leave image_size unset.'
+    )
+  ratio = size / shape[0]
+  affine = np.array(
+    [[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]], np.float32
+  )
+  changed = {
+    'keypoints_2d': example['keypoints_2d'] * affine[0, 0] + affine[0, 2],
+    'intrinsics': affine @ example['intrinsics'],
+  }
+  if 'image' in example:
+    method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
+    changed['image'] = cv2.resize(example['image'], (size, size), interpolation=method)
+  return changed
 
 
 def _cut(image: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:

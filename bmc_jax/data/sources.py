@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bmc_jax.data import crops, pose_files, prepared
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import pose_files, prepared
 from bmc_jax.data.drawn import ProceduralPosesSource
 
 LABELS = ('3d', '2d')
@@ -136,7 +136,7 @@ class TfdsSource:
       example['image'] = self._decode(record['image'], sample_id)
       shape = example['image'].shape
     if self._image_size is not None:
-      example |= resize_example(example, shape, self._image_size)
+      example |= crops.resize_example(example, shape, self._image_size)
       shape = (self._image_size, self._image_size, 3)
     if not self._with_image:
       example.pop('image', None)
@@ -150,41 +150,6 @@ class TfdsSource:
         f'{prepared.BUILD_AGAIN}, from intact files.'
       )
     return image
-
-
-def resize_example(
-  example: Mapping[str, Any], shape: Sequence[int], size: int
-) -> dict[str, np.ndarray]:
-  """Resizes a square image on the host, with its keypoints and intrinsics.
-
-  Args:
-    example: image (H, H, 3), keypoints_2d (21, 2), intrinsics (3, 3); the image may be
-      absent.
-    shape: (H, H, 3) of the image.
-    size: the new side in pixels.
-
-  Returns:
-    The changed fields. Pixel centres are at integers, so u' = (u + 1/2) size/H - 1/2.
-  """
-  import cv2
-
-  if shape[0] != shape[1]:
-    raise ValueError(
-      f'Example {example["sample_id"]!r}: an image of {shape[0]}x{shape[1]} is not '
-      'square; prepare square hand crops or leave image_size unset.'
-    )
-  ratio = size / shape[0]
-  affine = np.array(
-    [[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]], np.float32
-  )
-  changed = {
-    'keypoints_2d': example['keypoints_2d'] * affine[0, 0] + affine[0, 2],
-    'intrinsics': affine @ example['intrinsics'],
-  }
-  if 'image' in example:
-    method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
-    changed['image'] = cv2.resize(example['image'], (size, size), interpolation=method)
-  return changed
 
 
 class PoseSetSource(ArraySource):

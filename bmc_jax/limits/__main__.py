@@ -23,7 +23,7 @@ from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
-from bmc_jax.limits.evidence import doubt_count
+from bmc_jax.limits.fitting import doubt_count
 from bmc_jax.plausibility import violations
 
 

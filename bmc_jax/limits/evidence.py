@@ -226,9 +226,7 @@ def _root_of_depth(hands: np.ndarray, size: np.ndarray) -> str | None:
 def doubt_bones(joints: np.ndarray) -> str | None:
   """Names bones of no length, as of joints that were filled in with another's place.
 
-  Args:
-    joints: (N, 21, 3) canonical joints in any unit; hands with NaN or of no size tell
-      nothing.
+  Of joints (N, 21, 3) in any unit; hands with NaN or of no size tell nothing.
   """
   whole = np.isfinite(joints).all(axis=(1, 2)) & np.ptp(joints, axis=1).any(axis=-1)
   lengths = np.zeros((len(joints), 5, 4)) + np.inf
@@ -238,23 +236,11 @@ def doubt_bones(joints: np.ndarray) -> str | None:
   if not len(zero):
     return None
   hand, finger, bone = zero[0]
-  end = 4 * finger + bone + 1
-  start = skeleton.JOINT_NAMES[end - 1 if bone else 0]
-  hands = len(np.unique(zero[:, 0]))
+  end, some = 4 * finger + bone + 1, len(np.unique(zero[:, 0]))
+  ends = ' to '.join(skeleton.JOINT_NAMES[i] for i in (end - 1 if bone else 0, end))
   return (
-    f'{counted(len(zero), "bone")} of length 0 in {hands} of {len(joints)} hands, '
-    f'first {start} to {skeleton.JOINT_NAMES[end]} of hand {hand}: leave out joints '
-    'that are not known'
-  )
-
-
-def doubt_count(count: int) -> str | None:
-  """Says what limits of few hands are worth."""
-  if count >= _MANY_POSES:
-    return None
-  return (
-    f'limits of {counted(count, "hand")} admit hardly any other one; give '
-    'hundreds, in different poses'
+    f'{counted(len(zero), "bone")} of length 0 in {some} of {len(joints)} hands, first '
+    f'{ends} of hand {hand}: leave out unknown joints'
   )
 
 

@@ -8,9 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
+from bmc_jax.console.tables import counted
 from bmc_jax.limits import checks, evidence
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
+
+FEW_HANDS = 10
+"""Limits of fewer hands are warned of."""
 
 
 def fit_limits(
@@ -134,7 +138,7 @@ def _check_evidence(joints, is_right, order, believe_order):
   """
   if doubt := evidence.doubt_depth(joints):
     raise ValueError(f'joints_3d: {doubt}.')
-  for doubt in (evidence.doubt_bones(joints), evidence.doubt_count(len(joints))):
+  for doubt in (evidence.doubt_bones(joints), doubt_count(len(joints))):
     if doubt:
       _tell(f'{doubt}.', is_error=False)
   other_order = evidence.doubt_order(reorder(joints, 'canonical', order), order)
@@ -177,4 +181,14 @@ def _range(values, coverage):
       np.quantile(values, tail, axis=0, method='lower'),
       np.quantile(values, 1 - tail, axis=0, method='higher'),
     ]
+  )
+
+
+def doubt_count(count: int) -> str | None:
+  """Says what limits of few hands are worth, a sentence without a full stop."""
+  if count >= FEW_HANDS:
+    return None
+  return (
+    f'limits of {counted(count, "hand")} admit hardly any other one; give '
+    'hundreds, in different poses'
   )
