@@ -59,8 +59,8 @@ class ProceduralPosesSource:
     self._draw = functools.partial(
       _draw,
       seed,
-      anyone=_options(Anyone, anyone),
-      detector=_options(Detector, detector),
+      anyone=options_of(Anyone, anyone, Anyone()),
+      detector=options_of(Detector, detector, Detector()),
     )
 
   def __len__(self) -> int:
@@ -79,16 +79,21 @@ class ProceduralPosesSource:
     return batch | {'sample_id': np.array([f'drawn/{i}' for i in numbers])}
 
 
-def _options(kind, given):
-  """A dataclass from itself, or from a mapping of some of its values."""
-  if isinstance(given, kind):
-    return given
+def options_of(kind, given, default):
+  """A dataclass from itself, or from a mapping of what differs from a default.
+
+  Raises:
+    ValueError: a value that the dataclass does not have.
+  """
+  if given is None or isinstance(given, kind):
+    return default if given is None else given
   known = [field.name for field in dataclasses.fields(kind)]
   if not isinstance(given, Mapping) or not set(given) <= set(known):
     raise ValueError(
       f'{kind.__name__.lower()} is {given!r}; it may set {", ".join(known)}.'
     )
-  return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+  changed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+  return dataclasses.replace(default, **changed)
 
 
 @functools.partial(jax.jit, static_argnames=('anyone', 'detector'))

@@ -14,6 +14,7 @@ import numpy as np
 from bmc_jax.data import crops, pose_files, prepared
 from bmc_jax.data import example as example_lib
 from bmc_jax.data.drawn import ProceduralPosesSource
+from bmc_jax.data.drawn_images import ProceduralImagesSource
 
 LABELS = ('3d', '2d')
 
@@ -229,6 +230,7 @@ KINDS = {
   'tfds': TfdsSource,
   'poses': PoseSetSource,
   'procedural_poses': ProceduralPosesSource,
+  'procedural_images': ProceduralImagesSource,
 }
 
 
