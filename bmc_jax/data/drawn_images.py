@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmc_jax import geometry
-from bmc_jax.console import files
 from bmc_jax.data import example as example_lib
+from bmc_jax.data import pose_files
 from bmc_jax.data.drawn import MAX_COUNT, options_of
+from bmc_jax.data.picture_cache import PictureCache
 from bmc_jax.data.procedural import everyday
 from bmc_jax.data.procedural.anyone import Anyone
 from bmc_jax.data.procedural.everyday import Everyday
@@ -29,14 +30,19 @@ _CHUNK = 16  # pictures that are drawn by one call: one program serves all batch
 
 
 class ProceduralImagesSource:
-  """Pictures of right hands (`data.procedural.everyday`) with 3D labels."""
+  """Pictures of right hands with 3D labels: `data.procedural.everyday`, or the poses of
+  a file that wear the mesh.
+  """
 
   def __init__(
     self,
     *,
     image_size: int = 80,
     seed: int = 0,
-    count: int = MAX_COUNT,
+    count: int | None = None,
+    poses: Mapping[str, Any] | None = None,
+    extend_wrist: float = 0.0,
+    labels: str = '3d',
     anyone: Anyone | Mapping[str, Any] | None = None,
     look: Look | Mapping[str, Any] | None = None,
     backgrounds: str = '',
@@ -47,7 +53,12 @@ class ProceduralImagesSource:
     Args:
       image_size: side of the pictures in pixels.
       seed: of all examples.
-      count: how many there are.
+      count: how many there are: without it 2**30, or as many as there are poses.
+      poses: the arguments of `pose_files.load_poses`: real hands to draw, once each.
+      extend_wrist: how far the flesh's wrist is moved away from the fingers, in
+        reference bones: 0.5 for poses that have theirs in the palm (STB). The labels
+        stay.
+      labels: '3d', or '2d' to drop the 3D labels.
       anyone: what poses and viewpoints are drawn from, or what differs from the
         domain's.
       look: what pictures look like, likewise.
@@ -55,19 +66,23 @@ class ProceduralImagesSource:
       cache: a folder to keep pictures in; `count` of them should fit there.
 
     Raises:
-      ValueError: a value has no meaning.
-      FileNotFoundError: there are no photos in `backgrounds`.
+      ValueError: a value has no meaning, or poses cannot be used.
+      FileNotFoundError: there are no poses, or no photos in `backgrounds`.
     """
-    for name, value, least, most in (
-      ('image_size', image_size, 16, 1024),
-      ('seed', seed, 0, 2**31 - 1),
-      ('count', count, 1, MAX_COUNT),
-    ):
-      whole = isinstance(value, int) and not isinstance(value, bool)
-      if not whole or not least <= value <= most:
-        raise ValueError(
-          f'{name} is {value!r}; it must be a whole number from {least} to {most}.'
-        )
+    self._poses = None if poses is None else pose_files.load_poses(**poses)
+    most = MAX_COUNT if self._poses is None else len(self._poses['joints_3d'])
+    count = most if count is None else count
+    _check('image_size', image_size, 16, 1024)
+    _check('seed', seed, 0, 2**31 - 1)
+    _check('count', count, 1, most)
+    if labels not in ('3d', '2d'):
+      raise ValueError(f"labels is {labels!r}; it must be '3d' or '2d'.")
+    if not isinstance(extend_wrist, int | float) or not 0 <= extend_wrist <= 2:
+      raise ValueError(
+        f'extend_wrist is {extend_wrist!r}; it must be a number of reference bones '
+        'from 0 to 2.'
+      )
+    self._labels, self._extend = labels, float(extend_wrist)
     self._size, self._seed, self._count = image_size, seed, count
     domain = Everyday()
     self._domain = Everyday(
@@ -82,8 +97,10 @@ class ProceduralImagesSource:
         'seed': seed,
         'domain': repr(self._domain),
         'backgrounds': backgrounds,
+        'poses': repr(poses),
+        'extend_wrist': extend_wrist,
       }
-      self._cache = _Cache(Path(cache), about, count, image_size)
+      self._cache = PictureCache(Path(cache), about, count, image_size)
 
   def __len__(self) -> int:
     return self._count
@@ -97,12 +114,9 @@ class ProceduralImagesSource:
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
     """Draws the examples of these numbers."""
     numbers = np.asarray(indices, np.int32)
-    sample = functools.partial(
-      _sample, self._seed, domain=self._domain, size=self._size
-    )
-    joints, keypoints, intrinsics = _in_chunks(sample, numbers)
+    joints, keypoints, intrinsics = self._hands(numbers)
     ones = np.ones(len(numbers), np.float32)
-    return {
+    batch = {
       'image': self._images(numbers, joints, intrinsics),
       'joints_3d': joints,
       'keypoints_2d': keypoints,
@@ -110,8 +124,26 @@ class ProceduralImagesSource:
       'intrinsics': intrinsics,
       'is_right': ones,
       'has_joints_3d': ones,
-      'sample_id': np.array([f'everyday/{i}' for i in numbers]),
+      'sample_id': self._names(numbers),
     }
+    return batch if self._labels == '3d' else example_lib.drop_joints_3d(batch)
+
+  def _hands(self, numbers):
+    """Joints, keypoints and cameras of the crops."""
+    function = functools.partial(
+      _sample if self._poses is None else _crop,
+      self._seed,
+      domain=self._domain,
+      size=self._size,
+    )
+    if self._poses is None:
+      return _in_chunks(function, numbers)
+    return _in_chunks(function, numbers, self._poses['joints_3d'][numbers])
+
+  def _names(self, numbers) -> np.ndarray:
+    if self._poses is None:
+      return np.array([f'everyday/{i}' for i in numbers])
+    return np.array([f'{name}/dressed' for name in self._poses['sample_id'][numbers]])
 
   def _images(self, numbers, joints, intrinsics) -> np.ndarray:
     if self._cache is None:
@@ -130,8 +162,17 @@ class ProceduralImagesSource:
       atlas_of(self._backgrounds),
       look=self._domain.look,
       size=self._size,
+      extend_wrist=self._extend,
     )
     return _in_chunks(draw, numbers, joints, intrinsics)[0]
+
+
+def _check(name: str, value: Any, least: int, most: int) -> None:
+  whole = isinstance(value, int) and not isinstance(value, bool)
+  if not whole or not least <= value <= most:
+    raise ValueError(
+      f'{name} is {value!r}; it must be a whole number from {least} to {most}.'
+    )
 
 
 def _in_chunks(function, *rows: np.ndarray) -> list[np.ndarray]:
@@ -157,56 +198,46 @@ def atlas_of(folder: str) -> jax.Array:
   return backgrounds.make_atlas(jax.random.key(0), _ATLAS_COUNT)
 
 
+def _keys(seed, numbers):
+  return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
+
+
 @functools.partial(jax.jit, static_argnames=('domain', 'size'))
 def _sample(seed, numbers, *, domain: Everyday, size: int):
-  """Joints, keypoints and cameras."""
-  keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), numbers)
-  hands = jax.vmap(lambda key: everyday.sample_hand(key, domain, size))(keys)
+  """Joints, keypoints and cameras of drawn hands."""
+  hands = jax.vmap(lambda key: everyday.sample_hand(key, domain, size))(
+    _keys(seed, numbers)
+  )
+  return _seen(hands)
+
+
+@functools.partial(jax.jit, static_argnames=('domain', 'size'))
+def _crop(seed, numbers, joints, *, domain: Everyday, size: int):
+  """The same of given joints."""
+  crop = functools.partial(everyday.sample_crop, domain=domain, size=size)
+  return _seen(jax.vmap(crop)(_keys(seed, numbers), joints))
+
+
+def _seen(hands: everyday.PosedHand):
   keypoints = geometry.project(hands.joints_3d, hands.intrinsics)
   return hands.joints_3d, keypoints, hands.intrinsics
 
 
 @functools.partial(jax.jit, static_argnames=('look', 'size'))
-def _render(seed, atlas, numbers, joints, intrinsics, *, look: Look, size: int):
-  keys = jax.vmap(jax.random.fold_in, (None, 0))(
-    jax.random.key(seed ^ 1 << 30), numbers
-  )
-  return (render.render_batch(keys, joints, intrinsics, atlas, look=look, size=size),)
-
-
-class _Cache:
-  """Pictures in a file of fixed size, and which of them are there."""
-
-  def __init__(self, folder: Path, about: dict, count: int, size: int):
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / 'about.json'
-    if not path.exists():
-      files.write_json(path, about)
-    elif files.read_json(path) != about:
-      raise ValueError(
-        f'{folder} holds pictures that were drawn with other settings; name another '
-        'folder as the cache.'
-      )
-    self._images = _open(folder / 'images.npy', (count, size, size, 3))
-    self._known = _open(folder / 'known.npy', (count,))
-
-  def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures, and which of them are known."""
-    return self._images[numbers], self._known[numbers] == 1
-
-  def write(self, numbers: np.ndarray, images: np.ndarray) -> None:
-    self._images[numbers] = images
-    self._known[numbers] = 1
-
-
-def _open(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-  """A file of bytes of that shape, which is made where it is missing."""
-  if not path.exists():
-    return np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
-  array = np.lib.format.open_memmap(path, 'r+')
-  if array.shape != shape:
-    raise ValueError(
-      f'{path} holds {len(array)} pictures instead of {shape[0]}; name another folder '
-      'as the cache.'
-    )
-  return array
+def _render(
+  seed,
+  atlas,
+  numbers,
+  joints,
+  intrinsics,
+  *,
+  look: Look,
+  size: int,
+  extend_wrist: float,
+):
+  keys = _keys(seed ^ 1 << 30, numbers)
+  wrist, middle, pip = joints[:, 0], joints[:, 9], joints[:, 10]
+  along = geometry.normalize(wrist - middle)
+  reference = jnp.linalg.norm(pip - middle, axis=-1, keepdims=True)
+  dressed = joints.at[:, 0].add(extend_wrist * reference * along)
+  return (render.render_batch(keys, dressed, intrinsics, atlas, look=look, size=size),)

@@ -70,16 +70,30 @@ def sample_hand(key: PRNGKeyArray, domain: Everyday, size: int) -> PosedHand:
     domain: the distribution.
     size: side of the crop in pixels.
   """
-  pose_key, crop_key = jax.random.split(key)
+  pose_key, size_key = jax.random.split(key)
   hands = jax.vmap(lambda k: _draw(k, domain.anyone))(
     jax.random.split(pose_key, domain.candidates)
   )
   best = jnp.argmin(jax.vmap(overlap)(hands))
-  shares = jax.random.uniform(crop_key, (4,))
   least, most = domain.reference_length
-  joints = hands[best] * (least + (most - least) * shares[0])
-  fill = domain.fill[0] + (domain.fill[1] - domain.fill[0]) * shares[1]
-  jitter = domain.centre_jitter * (2 * shares[2:] - 1)
+  length = jax.random.uniform(size_key, minval=least, maxval=most)
+  return sample_crop(key, hands[best] * length, domain, size)
+
+
+def sample_crop(
+  key: PRNGKeyArray, joints: Float[Array, '21 3'], domain: Everyday, size: int
+) -> PosedHand:
+  """Draws a crop around joints as loose and off-centre as the domain says.
+
+  Args:
+    key: random key.
+    joints: in front of the camera, metres.
+    domain: the distribution.
+    size: side of the crop in pixels.
+  """
+  shares = jax.random.uniform(jax.random.fold_in(key, 1), (3,))
+  fill = domain.fill[0] + (domain.fill[1] - domain.fill[0]) * shares[0]
+  jitter = domain.centre_jitter * (2 * shares[1:] - 1)
   return PosedHand(joints, crop_around(joints, size, fill=fill, jitter=jitter))
 
 

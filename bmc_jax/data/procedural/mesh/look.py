@@ -11,8 +11,20 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bmc_jax import geometry
+from bmc_jax.data.procedural.anyone import check_values
 from bmc_jax.data.procedural.draws import Draws
 from bmc_jax.data.procedural.mesh import asset
+
+_PROBABILITIES = (
+  'painted',
+  'ring',
+  'watch',
+  'sleeve',
+  'held',
+  'occluder',
+  'motion',
+  'jpeg',
+)
 
 # Skin from light to dark, linear RGB albedo.
 _SKIN_TONES = np.array(
@@ -42,7 +54,8 @@ class Look:
   hair: tuple[float, float] = (0.0, 0.35)  # share of light that it takes
   shape_std: float = 0.6  # of `asset.SHAPES`
   thickness: tuple[float, float] = (0.85, 1.15)  # of the flesh, over the mean adult's
-  wrist_bend: tuple[float, float] = (55.0, 22.0)  # degrees: up or down, sideways
+  wrist_flexion: float = 55.0  # degrees, up or down, up to this
+  wrist_deviation: float = 22.0  # degrees, sideways, up to this
   painted: float = 0.15  # probability of painted nails
   ring: float = 0.15
   watch: float = 0.12
@@ -64,7 +77,9 @@ class Look:
   motion_length: float = 2.5  # std in pixels of an 80 pixel image, up to this
   noise: tuple[float, float] = (0.0, 0.04)  # sensor noise, std in [0, 1] intensity
   jpeg: float = 0.15  # probability of a low quality
-  background_blur: float = 0.3  # probability
+
+  def __post_init__(self):
+    check_values(self, positive=('gain', 'contrast'), probabilities=_PROBABILITIES)
 
 
 class Appearance(NamedTuple):
@@ -128,7 +143,8 @@ def sample_appearance(draws: Draws, look: Look) -> Appearance:
   return Appearance(
     shape=look.shape_std * jnp.clip(draws.normal(len(asset.SHAPES)), -2, 2),
     thickness=draws.uniform(*look.thickness),
-    wrist=np.deg2rad(look.wrist_bend) * draws.uniform(-1.0, 1.0, (2,)),
+    wrist=np.deg2rad([look.wrist_flexion, look.wrist_deviation]).astype(np.float32)
+    * draws.uniform(-1.0, 1.0, (2,)),
     skin=skin,
     palm=palm,
     mottling=draws.uniform(*look.mottling, (2,)),
