@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.outputs import Kind, write_text
 from bmc_jax.plausibility.judgement import NAMES, Judgement
 
-ENDINGS = ('.json', '.csv')
 KEPT, BROKEN = 'keeps all limits', 'breaks limits'
 INCOMPLETE, NO_SIZE = 'joints are missing', 'has no size'
 _KEY = 'verdicts_of'
@@ -50,18 +49,16 @@ def write_verdicts(
   """
   is_json = Path(path).suffix.lower() == '.json'
   text = _as_json(judgement, joints, limits) if is_json else _as_csv(judgement)
-  write_text(path, text, *ENDINGS, what='verdicts', may_replace=_is_ours)
-
-
-def check_verdicts(path: str | os.PathLike, *inputs: str | None) -> None:
-  """Raises a ValueError if they cannot be written there, or a file is read there."""
-  check_output(path, *ENDINGS, what='verdicts', may_replace=_is_ours, inputs=inputs)
+  write_text(path, text, VERDICTS)
 
 
 def _is_ours(path: Path) -> bool:
   begins = {'.json': f'{{"{_KEY}"', '.csv': ','.join(_COLUMNS)}
   with path.open(encoding='utf-8', errors='replace') as file:
     return file.read(80).startswith(begins[path.suffix.lower()])
+
+
+VERDICTS = Kind('verdicts', ('.json', '.csv'), _is_ours)
 
 
 def _side(judgement: Judgement, hand: int) -> str | None:
