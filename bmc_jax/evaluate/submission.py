@@ -22,7 +22,7 @@ from bmc_jax.console.files import read_text
 from bmc_jax.console.outputs import Kind, check_ending, replacing
 from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
-from bmc_jax.limits.evidence import doubt_depth
+from bmc_jax.limits.depths import doubt_depth
 
 FILE_NAME = 'pred.json'
 NUM_VERTICES = 778

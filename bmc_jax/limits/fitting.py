@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
 from bmc_jax.console.tables import counted
-from bmc_jax.limits import checks, evidence
+from bmc_jax.limits import checks, depths, evidence
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
 
@@ -136,7 +136,7 @@ def _check_evidence(joints, is_right, order, believe_order):
     believe_order: warns of another one. Sides are only warned of then, too: in a wrong
       order nobody knows them.
   """
-  if doubt := evidence.doubt_depth(joints):
+  if doubt := depths.doubt_depth(joints):
     raise ValueError(f'joints_3d: {doubt}.')
   for doubt in (evidence.doubt_bones(joints), doubt_count(len(joints))):
     if doubt:
