@@ -5,6 +5,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +34,9 @@ def write_verdicts(
 ) -> None:
   """Writes a file of the verdicts; its ending names the form.
 
-  JSON lists the broken limits of each hand, CSV has a column for each limit: by how
-  much a value is outside, with a sign, 0 within it, nothing for hands that are not
-  judged.
+  JSON has what the hands contradict and the broken limits of each, CSV a column for
+  each limit: by how much a value is outside, with a sign, 0 within it, nothing for
+  hands that are not judged.
 
   Args:
     path: to write.
@@ -88,7 +89,8 @@ def _as_json(judgement: Judgement, joints: str, limits: str) -> str:
     side = _side(judgement, hand)
     hands.append({'hand': hand, 'side': side, 'verdict': verdict, 'broken': broken})
   counts = {name: found.count(name) for name in (KEPT, BROKEN, INCOMPLETE, NO_SIZE)}
-  content = {_KEY: joints, 'limits': limits, 'counts': counts, 'hands': hands}
+  content: dict[str, Any] = {_KEY: joints, 'limits': limits}
+  content |= {'doubts': judgement.poses.doubts, 'counts': counts, 'hands': hands}
   return json.dumps(content, allow_nan=False) + '\n'
 
 
