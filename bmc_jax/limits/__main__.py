@@ -89,7 +89,7 @@ def _fit(flags: argparse.Namespace) -> None:
       believe_order=flags.order is not None,
     )
   limits_lib.save_limits(flags.out, fitted)
-  if doubt := doubt_count(fitted.metadata.num_poses):
+  if doubt := doubt_count(poses.joints_3d[poses.complete]):
     warn(f'{flags.poses}: {doubt}.')
   print(f'{poses.describe()}\n{flags.out}')
 

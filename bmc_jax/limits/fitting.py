@@ -138,7 +138,7 @@ def _check_evidence(joints, is_right, order, believe_order):
   """
   if doubt := depths.doubt_depth(joints):
     raise ValueError(f'joints_3d: {doubt}.')
-  for doubt in (evidence.doubt_bones(joints), doubt_count(len(joints))):
+  for doubt in (evidence.doubt_bones(joints), doubt_count(joints)):
     if doubt:
       _tell(f'{doubt}.', is_error=False)
   other_order = evidence.doubt_order(reorder(joints, 'canonical', order), order)
@@ -184,11 +184,16 @@ def _range(values, coverage):
   )
 
 
-def doubt_count(count: int) -> str | None:
-  """Says what limits of few hands are worth, a sentence without a full stop."""
+def doubt_count(joints: np.ndarray) -> str | None:
+  """Says what limits of few hands (n, 21, 3) are worth, without a full stop.
+
+  Hands that are the same number by number, as of a tracker that stands still, are one.
+  """
+  count = len(np.unique(joints.reshape(len(joints), -1), axis=0))
   if count >= FEW_HANDS:
     return None
+  copies = f' (the {len(joints)} are copies)' if count < len(joints) else ''
   return (
-    f'limits of {counted(count, "hand")} admit hardly any other one; give '
+    f'limits of {counted(count, "hand")}{copies} admit hardly any other one; give '
     'hundreds, in different poses'
   )

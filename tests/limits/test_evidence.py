@@ -128,6 +128,9 @@ def test_bones_of_no_length_and_few_hands_are_told():
     _fit(whole)
   with pytest.warns(UserWarning, match='limits of 9 hands admit hardly any other one'):
     _fit(whole[:9])
+  copies = r'limits of 1 hand \(the 40 are copies\) admit hardly'
+  with pytest.warns(UserWarning, match=copies):
+    _fit(np.repeat(whole[:1], 40, axis=0))
 
 
 def test_zeros_are_missing_joints_but_for_the_origin():
