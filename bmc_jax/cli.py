@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import fail
-from bmc_jax.console.installation import how_to_add
 from bmc_jax.console.parsing import did_you_mean
 
 
@@ -80,6 +79,8 @@ def _load(name: str):
       raise  # a fault of ours
     if error.name is None:  # a sentence of ours
       fail(str(error))
+    from bmc_jax.console.installation import how_to_add
+
     fail(
       f'bmc-jax {name} needs a library that is missing ({error}): '
       f'{how_to_add(command.extra)}.'

@@ -40,7 +40,7 @@ from tqdm import auto as tqdm
 from bmc_jax import skeleton
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.files import write_arrays
-from bmc_jax.console.outputs import check_output
+from bmc_jax.console.outputs import Kind, check_output
 from bmc_jax.joint_files.units import check_unit
 
 from . import annotations, pickles
@@ -145,7 +145,7 @@ def write(path: Path, poses: Sequence[Pose]) -> None:
     zip(Pose._fields, map(np.asarray, columns), strict=True)
   )
   arrays['joints_canonical'] = arrays['joints_canonical'].astype(np.float32)
-  write_arrays(path, arrays, **_WRITTEN)
+  write_arrays(path, arrays, _POSES)
 
 
 def _may_replace(path: Path) -> bool:
@@ -157,7 +157,7 @@ def _may_replace(path: Path) -> bool:
     return False
 
 
-_WRITTEN: dict[str, Any] = {'what': 'poses', 'may_replace': _may_replace}
+_POSES = Kind('poses', ('.npz',), _may_replace)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('--out', required=True, type=Path, help='pose file, .npz')
   args = parser.parse_args(argv)
   try:
-    check_output(args.out, '.npz', **_WRITTEN)
+    check_output(args.out, _POSES)
     poses, without = read_poses(args.source.expanduser())
     write(args.out, poses)
   except USER_ERRORS as error:

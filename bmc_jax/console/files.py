@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bmc_jax.console.outputs import replacing, write_text
+from bmc_jax.console.outputs import ANY, Kind, replacing, write_text
 
 _KINDS = {
   b'PK': 'a zip archive (or .npz)',
@@ -77,13 +77,13 @@ def read_json(path: Path) -> dict[str, Any]:
   return value
 
 
-def write_json(path: Path, content: Any, **options) -> None:
+def write_json(path: Path, content: Any, kind: Kind = ANY) -> None:
   """Replaces a file as a whole; NaN and infinity become null.
 
-  Options and errors are those of `replacing`.
+  The kind and errors are those of `replacing`.
   """
   text = json.dumps(_without_nan(content), indent=1, allow_nan=False)
-  write_text(path, text + '\n', '.json', **options)
+  write_text(path, text + '\n', kind)
 
 
 def has_keys(path: Path, *keys: str) -> bool:
@@ -94,9 +94,9 @@ def has_keys(path: Path, *keys: str) -> bool:
     return False
 
 
-def write_arrays(path: Path, arrays: Mapping[str, ArrayLike], **options) -> None:
-  """Writes a compressed .npz file; options and errors are those of `replacing`."""
-  with replacing(path, '.npz', **options) as partial:
+def write_arrays(path: Path, arrays: Mapping[str, ArrayLike], kind: Kind = ANY) -> None:
+  """Writes a compressed .npz file; the kind and errors are those of `replacing`."""
+  with replacing(path, kind) as partial:
     np.savez_compressed(partial, **arrays)  # pyright: ignore[reportArgumentType]
 
 

@@ -5,11 +5,12 @@ mistake never leaves half a file where a good one was.
 """
 
 import contextlib
+import dataclasses
 import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Of a full disk, quota or file.
@@ -22,13 +23,27 @@ _DENIED = (
 _unfinished: set[Path] = set()
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """A kind of file: the check before computing and the writing after it share it.
+
+  Attributes:
+    what: is written, in the plural, for messages.
+    endings: with a dot, in lower case; a path with another one is refused. None: any.
+    may_replace: whether a file that is there is of the kind that is written; others,
+      but for empty ones, are not written over. None: any is.
+  """
+
+  what: str = 'such files'
+  endings: tuple[str, ...] = ()
+  may_replace: Callable[[Path], bool] | None = None
+
+
+ANY = Kind()
+
+
 @contextlib.contextmanager
-def replacing(
-  path: str | os.PathLike,
-  *endings: str,
-  what: str = 'such files',
-  may_replace: Callable[[Path], bool] | None = None,
-) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, kind: Kind = ANY) -> Iterator[Path]:
   """Gives a `with` block a file to write, which then takes the place of another.
 
   The file lies beside the target and ends like it. It gets the target's name when the
@@ -37,10 +52,7 @@ def replacing(
 
   Args:
     path: of the target; missing folders are made.
-    *endings: with a dot, in lower case; a path with another one is refused. None: any.
-    what: is written, in the plural, for messages.
-    may_replace: whether a file that is there is of the kind that is written; others,
-      but for empty ones, are not written over. None: any is.
+    kind: what is written.
 
   Yields:
     The path to write to; nothing is there yet.
@@ -50,9 +62,9 @@ def replacing(
       of another kind.
     OSError: the disk is full, or the folder can not be written.
   """
-  check_ending(path, *endings, what=what)
+  check_ending(path, kind)
   target = _target(path)
-  _check_replaceable(path, target, what, may_replace)
+  _check_replaceable(path, target, kind)
   partial = target.with_name(f'.partial_{secrets.token_hex(6)}{target.suffix}')
   _unfinished.add(partial)
   try:
@@ -76,27 +88,21 @@ def discard() -> None:
       partial.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike, text: str, *endings: str, **options) -> None:
+def write_text(path: str | os.PathLike, text: str, kind: Kind = ANY) -> None:
   """Writes a file of UTF-8 text; arguments and errors are those of `replacing`."""
-  with replacing(path, *endings, **options) as partial:
+  with replacing(path, kind) as partial:
     partial.write_text(text, encoding='utf-8')
 
 
 def check_output(
-  path: str | os.PathLike,
-  *endings: str,
-  what: str = 'such files',
-  may_replace: Callable[[Path], bool] | None = None,
-  inputs: Iterable[str | os.PathLike | None] = (),
+  path: str | os.PathLike, kind: Kind = ANY, *inputs: str | os.PathLike | None
 ) -> None:
   """Checks what `replacing` needs before anything is computed; makes nothing.
 
   Args:
     path: to write.
-    *endings: see `replacing`.
-    what: see `replacing`.
-    may_replace: see `replacing`.
-    inputs: files that are read; none of them may be written over. None is no file.
+    kind: what will be written.
+    *inputs: files that are read; none of them may be written over. None is no file.
 
   Raises:
     ValueError: the file can not be written, or is read.
@@ -104,19 +110,19 @@ def check_output(
   target = _target(path)
   if target.exists() and any(file and _target(file) == target for file in inputs):
     raise ValueError(f'{path} is read, so it cannot be written: give another name.')
-  check_ending(path, *endings, what=what)
-  _check_replaceable(path, target, what, may_replace)
+  check_ending(path, kind)
+  _check_replaceable(path, target, kind)
   folder = next(parent for parent in target.parents if parent.exists())
   if not folder.is_dir() or not os.access(folder, os.W_OK):
     raise ValueError(f'{path} cannot be written: name a file in a folder of yours.')
 
 
-def check_ending(path: str | os.PathLike, *endings: str, what: str) -> None:
-  """Raises a ValueError if a path ends otherwise than in one of `endings`."""
-  if endings and Path(path).suffix.lower() not in endings:
-    *others, last = endings
+def check_ending(path: str | os.PathLike, kind: Kind) -> None:
+  """Raises a ValueError if a path ends otherwise than its kind does."""
+  if kind.endings and Path(path).suffix.lower() not in kind.endings:
+    *others, last = kind.endings
     fitting = f'{", ".join(others)} or {last}' if others else last
-    raise ValueError(f'{path}: {what} are written as {fitting}; name such a file.')
+    raise ValueError(f'{path}: {kind.what} are written as {fitting}; name such a file.')
 
 
 def is_full(error: BaseException) -> bool:
@@ -137,12 +143,7 @@ def _target(path: str | os.PathLike) -> Path:
   return Path(os.path.realpath(Path(path).expanduser()))
 
 
-def _check_replaceable(
-  path: str | os.PathLike,
-  target: Path,
-  what: str,
-  may_replace: Callable[[Path], bool] | None,
-) -> None:
+def _check_replaceable(path: str | os.PathLike, target: Path, kind: Kind) -> None:
   """Raises a ValueError for what a file must not, or can not, take the place of."""
   if not target.exists():
     return
@@ -152,9 +153,10 @@ def _check_replaceable(
     raise ValueError(f'{path} is no ordinary file: name another one.')
   if not os.access(target, os.W_OK):
     raise ValueError(f'{path} is write-protected: name another file.')
+  may_replace = kind.may_replace
   if may_replace and target.stat().st_size and not may_replace(target):
     raise ValueError(
-      f'{path} is there and holds something else than {what}: name another file.'
+      f'{path} is there and holds something else than {kind.what}: name another file.'
     )
 
 

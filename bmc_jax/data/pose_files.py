@@ -27,7 +27,7 @@ from bmc_jax import geometry, skeleton
 from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
 from bmc_jax.joint_files.units import check_unit
-from bmc_jax.limits import evidence
+from bmc_jax.limits import depths, evidence
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
 
@@ -97,7 +97,7 @@ def _read(path, subjects, order, within, every):
   joints = joints[rows].astype(np.float32)
   if not np.all(np.isfinite(joints)):
     raise ValueError(f'{path}: joints hold a value that is not finite.')
-  if doubt := evidence.doubt_depth(skeleton.reorder(joints, order)):
+  if doubt := depths.doubt_depth(skeleton.reorder(joints, order)):
     raise ValueError(f'{path}: {doubt}.')
   if doubt := evidence.doubt_order(joints, order):
     raise ValueError(f'{path}: {doubt}; set `order` (.npy) or rename the array (.npz).')

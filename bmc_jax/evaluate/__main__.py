@@ -25,7 +25,7 @@ import numpy as np
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.files import has_keys, write_json
-from bmc_jax.console.outputs import check_output
+from bmc_jax.console.outputs import Kind, check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.evaluate import image_scores, submission
@@ -138,13 +138,12 @@ def _outputs(flags: argparse.Namespace) -> tuple[Path, Path]:
   out = Path(flags.out).expanduser() if flags.out else path.parent
   scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
   lists = [text.partition('=')[2] for text in flags.subset]
+  kind = Kind(
+    'scores of this command',
+    may_replace=lambda _: has_keys(scores, 'protocol', 'predictions', 'results'),
+  )
   for file in (scores, curves):
-    check_output(
-      file,
-      what='scores of this command',
-      may_replace=lambda _: has_keys(scores, 'protocol', 'predictions', 'results'),
-      inputs=[path, flags.ground_truth, flags.limits, *lists],
-    )
+    check_output(file, kind, path, flags.ground_truth, flags.limits, *lists)
   return scores, curves
 
 

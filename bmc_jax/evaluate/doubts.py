@@ -17,7 +17,8 @@ from bmc_jax import skeleton
 from bmc_jax.evaluate import submission
 from bmc_jax.evaluate.submission import Form
 from bmc_jax.joint_files import units
-from bmc_jax.limits.evidence import doubt_depth, doubt_order, doubt_sides
+from bmc_jax.limits.depths import doubt_depth
+from bmc_jax.limits.evidence import doubt_order, doubt_sides
 from bmc_jax.skeleton import WRIST
 
 _CLEARLY = 0.5

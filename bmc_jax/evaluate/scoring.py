@@ -179,5 +179,5 @@ def draw_pck(
   axes.set(title=title, ylim=(0, 101))
   axes.grid(alpha=0.3)
   axes.legend(fontsize='small')
-  with replacing(path, '.png') as partial:
+  with replacing(path) as partial:
     drawing.savefig(partial, dpi=150)

@@ -19,13 +19,12 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.files import read_text
-from bmc_jax.console.outputs import check_ending, check_output, replacing
+from bmc_jax.console.outputs import Kind, check_ending, replacing
 from bmc_jax.console.tables import counted
 from bmc_jax.joint_files import units
-from bmc_jax.limits.evidence import doubt_depth
+from bmc_jax.limits.depths import doubt_depth
 
 FILE_NAME = 'pred.json'
-_WHAT = 'submissions'
 NUM_VERTICES = 778
 
 _MAX_BYTES = 4 << 30
@@ -92,7 +91,7 @@ def write_submission(
       unit, as `read_predictions` refuses them.
   """
   path = Path(path)
-  check_ending(path, '.zip', what=_WHAT)
+  check_ending(path, SUBMISSIONS)
   joints = to_form(np.asarray(joints_3d, np.float64), form)
   _check_finite(path, 'joints', joints)
   check_unit(path, joints_3d)
@@ -100,15 +99,10 @@ def write_submission(
   vertices = json.dumps(np.zeros((NUM_VERTICES, 3), int).tolist())
   text = f'[{json.dumps(joints.tolist())}, [{", ".join([vertices] * len(joints))}]]'
   with (
-    replacing(path, '.zip', what=_WHAT, may_replace=_is_submission) as partial,
+    replacing(path, SUBMISSIONS) as partial,
     zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive,
   ):
     archive.writestr(FILE_NAME, text)
-
-
-def check_submission(path: str | os.PathLike, *inputs: str | None) -> None:
-  """Raises a ValueError if an archive cannot be written there, or a file is read."""
-  check_output(path, '.zip', what=_WHAT, may_replace=_is_submission, inputs=inputs)
 
 
 def _is_submission(path: Path) -> bool:
@@ -117,6 +111,9 @@ def _is_submission(path: Path) -> bool:
       return archive.namelist() == [FILE_NAME]
   except _DAMAGE:
     return False
+
+
+SUBMISSIONS = Kind('submissions', ('.zip',), _is_submission)
 
 
 def read_predictions(

@@ -12,6 +12,7 @@ from absl import logging
 
 from bmc_jax.console.errors import warn
 from bmc_jax.console.files import slug_of
+from bmc_jax.console.outputs import check_output
 from bmc_jax.data import sources
 from bmc_jax.limits import (
   HandLimits,
@@ -26,7 +27,7 @@ from bmc_jax.training.config import Config
 from bmc_jax.training.initial_values import check_weights
 from bmc_jax.training.loop import model_options, open_train_batches, source_spec
 from bmc_jax.training.objective import uses_limits
-from bmc_jax.training.weights import check_weights_output
+from bmc_jax.training.weights import WEIGHTS
 
 # What these sources are read for needs 3D labels.
 _LABELLED = ('data.full', 'limits.source')
@@ -139,7 +140,7 @@ def _check_save_weights(config) -> None:
   read = [config.init_from, config.limits.path]
   read += [spec.get('path') for spec in config.data.values() if hasattr(spec, 'get')]
   try:
-    check_weights_output(config.save_weights, *read)
+    check_output(config.save_weights, WEIGHTS, *read)
   except ValueError as error:
     raise ValueError(f'save_weights: {error}') from None
 

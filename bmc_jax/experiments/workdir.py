@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bmc_jax.console.files import read_json, write_json
+from bmc_jax.console.files import has_keys, read_json, write_json
 from bmc_jax.console.tables import format_markdown
 from bmc_jax.metrics import PCK_PX
 from bmc_jax.training import hosts
@@ -18,6 +18,7 @@ from bmc_jax.training.config import Config, flatten
 
 Records = Mapping[str, Mapping[str, Any]]
 
+_OF_CONFIGS = ('rows', 'num_steps', 'data', 'limits')
 # Values that may change between two runs in one workdir: what was trained stays true.
 _MAY_CHANGE = (
   *('title', 'description', 'run_rows', 'eval_path', 'eval_prepare'),
@@ -141,11 +142,13 @@ def check_recorded(workdir: Path, config: Config) -> None:
   rows may be added after those that are there.
 
   Raises:
-    ValueError: the workdir holds results of another config.
+    ValueError: the workdir holds results of another config, or files of others.
   """
   wanted = json.loads(config.to_json())
   path = workdir / 'config.json'
   begun = (workdir / 'rows').exists() or (workdir / 'limits.json').exists()
+  if not begun:
+    _refuse_others(workdir)
   if begun and not path.exists():
     raise ValueError(
       f'{workdir} holds results but no config.json that tells of which config: choose '
@@ -165,6 +168,19 @@ def check_recorded(workdir: Path, config: Config) -> None:
       raise ValueError(
         f'{workdir} was begun with another config (different: {", ".join(changed)}): '
         'choose a new --workdir, or delete this one.'
+      )
+
+
+def _refuse_others(workdir: Path) -> None:
+  """Raises a ValueError for files of others that an experiment would write over."""
+  config = workdir / 'config.json'
+  others = [config] if config.exists() and not has_keys(config, *_OF_CONFIGS) else []
+  others += [workdir / name for name in ('results.json', 'experiment.json')]
+  for path in (*others, workdir / 'report.html'):
+    if path.exists():
+      raise ValueError(
+        f'{path} is there, but of no experiment that was begun in this folder, and '
+        'would be written over: choose a new --workdir.'
       )
 
 

@@ -2,12 +2,11 @@
 
 import importlib
 from pathlib import Path
-from typing import Any
 
 from bmc_jax import __version__
 from bmc_jax.console.files import has_keys, write_json
 from bmc_jax.console.installation import how_to_add
-from bmc_jax.console.outputs import check_output, replacing
+from bmc_jax.console.outputs import Kind, check_output, replacing
 from bmc_jax.export import parity, signature
 from bmc_jax.training.trained_row import TrainedRow
 
@@ -33,7 +32,7 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
   inputs = signature.Signature.of(row)
   function = signature.crop_function(row.model, row.variables, inputs)
   try:
-    with replacing(out, module.SUFFIX, **_kind_of(form)) as partial:
+    with replacing(out, _kind_of(form)) as partial:
       module.write(partial, function, inputs)
       found = parity.differences(
         function,
@@ -49,7 +48,7 @@ def export_row(row: TrainedRow, form: str, out: Path) -> dict[str, float]:
         )
       about = signature.describe(row, inputs)
       about |= {'format': form, 'bmc_jax': __version__, 'differences': found}
-      write_json(description_of(out), about, **_DESCRIPTIONS)
+      write_json(description_of(out), about, _DESCRIPTIONS)
   except ImportError as error:
     raise ValueError(
       f'The format {form} needs a library that is missing ({error}): '
@@ -68,25 +67,23 @@ def check_export(out: Path, form: str) -> None:
 
   Exports take the place of exports alone.
   """
-  check_output(out, suffix_of(form), **_kind_of(form))
-  check_output(description_of(out), '.json', **_DESCRIPTIONS)
+  check_output(out, _kind_of(form))
+  check_output(description_of(out), _DESCRIPTIONS)
 
 
-def _kind_of(form: str) -> dict[str, Any]:
-  return {
-    'what': f'{form} files of this command',
-    'may_replace': lambda path: _is_description(description_of(path)),
-  }
+def _kind_of(form: str) -> Kind:
+  return Kind(
+    f'{form} files of this command',
+    (suffix_of(form),),
+    lambda path: _is_description(description_of(path)),
+  )
 
 
 def _is_description(path: Path) -> bool:
   return has_keys(path, 'format', 'bmc_jax', 'differences')
 
 
-_DESCRIPTIONS: dict[str, Any] = {
-  'what': 'descriptions of exported files',
-  'may_replace': _is_description,
-}
+_DESCRIPTIONS = Kind('descriptions of exported files', ('.json',), _is_description)
 
 
 def suffix_of(form: str) -> str:

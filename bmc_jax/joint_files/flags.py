@@ -27,6 +27,7 @@ class Poses(NamedTuple):
     millimetres: whether the unit is known.
     note: how left and right were told apart.
     factor: what the lengths of the file were multiplied by.
+    doubts: what the hands contradict, which was warned of, in sentences.
   """
 
   joints_3d: np.ndarray
@@ -35,6 +36,7 @@ class Poses(NamedTuple):
   millimetres: bool
   note: str
   factor: float = 1.0
+  doubts: tuple[str, ...] = ()
 
   def describe(self) -> str:
     """How many hands there are, and what was done with them, in one sentence."""
@@ -82,8 +84,7 @@ def read_poses(
   """
   file = read_joints(path, flags.order)
   joints, complete = file.joints_3d, file.complete
-  for doubt in file.doubts:
-    warn(f'{path}: {doubt}; --order {flags.order} overrules that.')
+  doubts = [f'{doubt}; --order {flags.order} overrules that' for doubt in file.doubts]
   if not complete.any():
     told = counted(len(joints), 'hand')
     raise ValueError(f'{path}: none of its {told} has all 21 joints.')
@@ -92,7 +93,10 @@ def read_poses(
       f'{path} tells the unit {file.unit}, which contradicts --unit {flags.unit}.'
     )
   if doubt := doubt_bones(joints):
-    warn(f'{path}: {doubt}.')
+    doubts.append(doubt)
+  doubts = [f'{path}: {doubt}.' for doubt in doubts]
+  for doubt in doubts:
+    warn(doubt)
   factor, unit = 1.0, flags.unit or file.unit
   if unit:
     units.check_unit(joints[complete], path, UNITS[unit])
@@ -110,10 +114,13 @@ def read_poses(
     if strict and doubt.is_clear and is_wrong and not file.doubts:
       raise ValueError(told)
     warn(told)
+    doubts.append(told)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
   told = [f'unit as the file tells: {unit}'] if unit and not flags.unit else []
   note = '; '.join([note, *told, *file.notes])
-  return Poses(joints, is_right, complete, unit is not None, note, factor)
+  return Poses(
+    joints, is_right, complete, unit is not None, note, factor, tuple(doubts)
+  )
 
 
 def _sides(

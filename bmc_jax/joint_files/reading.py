@@ -39,7 +39,7 @@ from bmc_jax.joint_files import trust as trust_lib
 from bmc_jax.joint_files.arrays import Content, as_hands, as_sides, plain_keys
 from bmc_jax.joint_files.json_text import read_json
 from bmc_jax.joint_files.tables import read_csv
-from bmc_jax.limits import evidence
+from bmc_jax.limits import depths, evidence
 
 _PLAIN_NAMES = ('3d', 'xyz', 'world', 'cam', 'camera')
 DAMAGE = (
@@ -107,7 +107,7 @@ def read_joints(path: str | os.PathLike, order: str | None = None) -> JointFile:
     found = JointFile(joints, None, notes, unit=content.unit)
     found = found._replace(is_right=as_sides(content.sides, found.complete))
     seen = found.joints_3d if found.complete.any() else content.joints
-    if doubt := evidence.doubt_depth(seen):
+    if doubt := depths.doubt_depth(seen):
       raise ValueError(doubt)
   except ValueError as error:
     raise ValueError(f'{path}: {str(error).rstrip(".")}.') from error

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax.console.files import to_lists
-from bmc_jax.console.outputs import check_output, replacing
+from bmc_jax.console.outputs import Kind, replacing
 from bmc_jax.skeleton import JOINT_NAMES, NUM_JOINTS
 
-ENDINGS = ('.npz', '.npy', '.csv', '.json')
 _HEADER = [*(f'{joint}_{axis}' for joint in JOINT_NAMES for axis in 'xyz'), 'is_right']
 # What a file may hold that other hands take the place of.
 _NAMES = {
@@ -34,7 +33,7 @@ def write_joints(
   """Writes hands to a file, which is replaced as a whole.
 
   Args:
-    path: its ending, one of `ENDINGS`, names the form. `.npy` holds the joints alone.
+    path: its ending, one of `HANDS.endings`, names the form; `.npy` holds joints alone.
     joints_3d: (N, 21, 3) canonical joints in any unit; NaN is missing.
     is_right: (N,) bool.
     about: name -> (N, ...) of more that is known of each hand; kept by `.npz` and
@@ -51,16 +50,8 @@ def write_joints(
     '.csv': lambda: _csv(joints_3d, is_right).encode(),
     '.json': lambda: _json(joints_3d, is_right, about).encode(),
   }
-  with replacing(path, *ENDINGS, what='hands', may_replace=_may_replace) as partial:
+  with replacing(path, HANDS) as partial:
     partial.write_bytes(write[partial.suffix.lower()]())
-
-
-def check_joints(path: str | os.PathLike, *inputs: str | None) -> None:
-  """Raises a ValueError if hands cannot be written there, or a file is read there.
-
-  Asked before the hands are computed; it makes nothing.
-  """
-  check_output(path, *ENDINGS, what='hands', may_replace=_may_replace, inputs=inputs)
 
 
 def _may_replace(path: Path) -> bool:
@@ -81,6 +72,9 @@ def _may_replace(path: Path) -> bool:
         return all('joints' in hand and hand.keys() <= _NAMES for hand in hands)
   except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
     return False
+
+
+HANDS = Kind('hands', ('.npz', '.npy', '.csv', '.json'), _may_replace)
 
 
 def _npz(joints_3d, is_right, about) -> bytes:

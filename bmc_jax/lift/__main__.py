@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.lift import cameras, sides, smoothed
 from bmc_jax.lift import results as results_lib
@@ -36,7 +37,7 @@ from bmc_jax.limits import open_limits
 from bmc_jax.predict import media
 from bmc_jax.predict.detector import HandDetector
 from bmc_jax.skeleton import JOINT_ORDERS
-from bmc_jax.training.weights import check_weights_output, save_weights
+from bmc_jax.training.weights import WEIGHTS, save_weights
 
 _USUAL_RATE = 30.0  # pictures a second
 
@@ -94,7 +95,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(named) if named else []
   results_lib.check_outputs(out, [*flags.inputs, flags.limits, flags.weights], files)
   if flags.adapt:
-    check_weights_output(str(out / results_lib.WEIGHTS), flags.weights)
+    check_output(out / results_lib.WEIGHTS, WEIGHTS, flags.weights)
   if flags.fps is not None and not 0 < flags.fps < np.inf:
     raise ValueError(f'--fps is {flags.fps}; give pictures a second, above 0.')
   camera = cameras.parse_intrinsics(flags.intrinsics) if flags.intrinsics else None

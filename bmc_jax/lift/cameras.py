@@ -31,6 +31,15 @@ def parse_size(text: str) -> tuple[float, float]:
   return width, height
 
 
+def _least_size(keypoints_2d: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+  """The size (1, 2) of pictures, of which none is told, with these keypoints in them.
+
+  As they may lie in a corner, the principal point is taken for the middle if it can be.
+  """
+  reached = np.nanmax(keypoints_2d, axis=(0, 1), initial=1) + 1
+  return np.maximum(reached, 2 * intrinsics[:2, 2] + 1)[None]
+
+
 def lift_hands(
   lifter: KeypointLifter,
   found: KeypointFile,
@@ -54,7 +63,10 @@ def lift_hands(
   """
   sizes = np.unique(found.image_sizes, axis=0)
   if intrinsics is not None:
-    for width, height in sizes[np.isfinite(sizes).all(axis=1)].round().astype(int):
+    known = sizes[np.isfinite(sizes).all(axis=1)]
+    if not len(known):
+      known = _least_size(found.keypoints_2d, intrinsics)
+    for width, height in known.round().astype(int):
       cameras.check_for_image(cameras.Camera(intrinsics), width, height)
       for doubt in cameras.doubts(intrinsics, width, height).values():
         warn(f'{doubt}.')

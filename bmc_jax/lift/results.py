@@ -11,7 +11,7 @@ import numpy as np
 
 from bmc_jax import skeleton
 from bmc_jax.console.files import to_lists
-from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.outputs import Kind, check_output, write_text
 from bmc_jax.console.tables import counted
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.lift.lifter import LEAST_PRESENT, LiftedHands
@@ -110,16 +110,17 @@ def check_outputs(
     ValueError: it would be, or results cannot be written.
   """
   inputs = list(inputs)
-  check_output(
-    out / HANDS, '.json', what='lifted hands', may_replace=_is_ours, inputs=inputs
-  )
-  document.check_page(out / PAGE, *inputs)
+  check_output(out / HANDS, _LIFTED, *inputs)
+  check_output(out / PAGE, document.PAGES, *inputs)
   OverlayFiles(out / OVERLAYS).check(pictures)
 
 
 def _is_ours(path: Path) -> bool:
   with path.open('rb') as file:
     return _MADE_BY.encode() in file.read(100)
+
+
+_LIFTED = Kind('lifted hands', ('.json',), _is_ours)
 
 
 def write_hands(
@@ -145,7 +146,7 @@ def write_hands(
     'hands': [_describe(results, row) for row in range(len(results.is_right))],
   }
   text = json.dumps(content, indent=1)
-  write_text(out / HANDS, text, '.json', what='lifted hands', may_replace=_is_ours)
+  write_text(out / HANDS, text, _LIFTED)
 
 
 def _describe(results: Results, row: int) -> dict[str, Any]:

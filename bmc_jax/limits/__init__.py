@@ -4,7 +4,7 @@
 """
 
 from bmc_jax.limits.clinical import clinical_limits
-from bmc_jax.limits.files import is_limits_file, load_limits, save_limits
+from bmc_jax.limits.files import load_limits, save_limits
 from bmc_jax.limits.fitting import fit_limits
 from bmc_jax.limits.presets import mano_limits, open_limits, surface_limits
 from bmc_jax.limits.types import HandLimits, LimitsMetadata, as_boxes
@@ -16,7 +16,6 @@ __all__ = [
   'as_boxes',
   'clinical_limits',
   'fit_limits',
-  'is_limits_file',
   'load_limits',
   'mano_limits',
   'open_limits',

@@ -23,6 +23,7 @@ from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.hull import polygon_area
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
+from bmc_jax.limits.files import LIMITS
 from bmc_jax.limits.fitting import doubt_count
 from bmc_jax.plausibility import violations
 
@@ -74,13 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fit(flags: argparse.Namespace) -> None:
   """Fits limits on the complete hands of a file and tells how many there are."""
-  check_output(
-    flags.out,
-    '.json',
-    what='limits',
-    may_replace=limits_lib.is_limits_file,
-    inputs=[flags.poses],
-  )
+  check_output(flags.out, LIMITS, flags.poses)
   clinical = limits_lib.clinical_limits()
   poses = read_poses(flags.poses, flags, clinical, strict=True)
   with warnings.catch_warnings():
@@ -94,7 +89,7 @@ def _fit(flags: argparse.Namespace) -> None:
       believe_order=flags.order is not None,
     )
   limits_lib.save_limits(flags.out, fitted)
-  if doubt := doubt_count(fitted.metadata.num_poses):
+  if doubt := doubt_count(poses.joints_3d[poses.complete]):
     warn(f'{flags.poses}: {doubt}.')
   print(f'{poses.describe()}\n{flags.out}')
 
@@ -102,7 +97,7 @@ def _fit(flags: argparse.Namespace) -> None:
 def _show(flags: argparse.Namespace) -> None:
   from bmc_jax.report import document, limits_page
 
-  document.check_page(flags.out, flags.limits, flags.poses)
+  check_output(flags.out, document.PAGES, flags.limits, flags.poses)
   shown = {flags.limits: limits_lib.open_limits(flags.limits)}
   poses = _open_poses(flags, shown[flags.limits])
   print(limits_page.write_limits_page(flags.out, shown, poses))
@@ -113,7 +108,7 @@ def _diff(flags: argparse.Namespace) -> None:
   if flags.out:
     from bmc_jax.report import document
 
-    document.check_page(flags.out, first, second, flags.poses)
+    check_output(flags.out, document.PAGES, first, second, flags.poses)
   shown = {first: limits_lib.open_limits(first)}
   # A file may be compared with itself, after an edit of nothing.
   shown[second if second != first else f'{second} (2)'] = limits_lib.open_limits(second)

@@ -1,4 +1,4 @@
-"""What hands themselves tell of their joint order, their sides and their third numbers.
+"""What hands themselves tell of their joint order and their sides; see `depths`, too.
 
 Whoever is told these things about hands can be told wrong ones, and nothing in a file
 of numbers contradicts it but the hands. The functions give sentences without a full
@@ -16,7 +16,6 @@ from bmc_jax.console.tables import counted
 
 # From how many poses on which part of their bones' length another order may save.
 _ORDER_MARGINS = ((50, 0.95), (10, 0.9), (0, 0.8))
-_MANY_POSES = 10
 _SHORT_THUMB = 0.9
 _PLENTY = 1000
 
@@ -24,18 +23,7 @@ _PLENTY = 1000
 # their fingertips further off the palm's plane than this, all on the palm's side. So
 # had 5 of FreiHAND's hands (one was at -0.12), but 5 of 501 hands of MediaPipe not.
 MIN_BEND = 0.15
-_WRONG_SHARE = 0.1
-
-# Hands seen from the front are flat: 3.6 % is the least of the same hands, the median
-# of each of these sets is 41 % and more.
-_FLAT = 0.03
-_PIXELS = 20.0
-# How the bones of the same hand differ from image to image, as the deviation of the
-# logarithm of their proportions: at most 0.10 where joints are labelled and 0.20 for
-# MediaPipe's world landmarks, 0.25 and more for 2D points with a confidence.
-_UNSTEADY, _NO_HAND = 0.22, 0.5
-_TYPICAL = np.log([1.2, 1, 0.9, 1, *4 * [2.8, 1, 0.7, 0.7]])
-_ROOTS = (*(f'the {name}' for name in skeleton.JOINT_NAMES), 'the mean of the joints')
+WRONG_SHARE = 0.1
 
 
 def doubt_order(joints: np.ndarray, order: str) -> str | None:
@@ -57,13 +45,13 @@ def doubt_order(joints: np.ndarray, order: str) -> str | None:
   Returns:
     The message, or None.
   """
-  sample = _sample(joints)
-  if not len(sample):
+  some = sample(joints)
+  if not len(some):
     return None
   lengths = {
     name: float(np.quantile(bones.sum(axis=(1, 2)), 0.9))
     for name in skeleton.JOINT_ORDERS
-    for bones in [_bones(skeleton.reorder(sample, name))]
+    for bones in [bones_of(skeleton.reorder(some, name))]
   }
   shortest = min(lengths.values())
   margin = next(m for count, m in _ORDER_MARGINS if len(joints) >= count)
@@ -76,7 +64,7 @@ def doubt_order(joints: np.ndarray, order: str) -> str | None:
   own = skeleton.JOINT_ORDERS[order]
   others = {n: lengths[n] for n, o in skeleton.JOINT_ORDERS.items() if o != own}
   likely = _alike(others, lengths[order])
-  fingers = _bones(skeleton.reorder(sample, order))[..., 1:].sum(axis=-1)
+  fingers = bones_of(skeleton.reorder(some, order))[..., 1:].sum(axis=-1)
   thumb, *_, little = np.moveaxis(fingers, -1, 0)
   if likely and np.median(thumb) < _SHORT_THUMB * np.median(little):
     return (
@@ -108,7 +96,7 @@ class SideDoubt(NamedTuple):
   @property
   def is_clear(self) -> bool:
     """Whether a set is wrong, and not only some odd hands in it."""
-    return len(self.hands) > max(1, _WRONG_SHARE * self.telling)
+    return len(self.hands) > max(1, WRONG_SHARE * self.telling)
 
   @property
   def is_of_most(self) -> bool:
@@ -159,70 +147,6 @@ def palm_bend(joints: np.ndarray) -> np.ndarray:
   return np.sum(normal * tips, axis=-1) / np.maximum(length, 1e-12)
 
 
-def doubt_depth(joints: np.ndarray) -> str | None:
-  """Says why the third numbers of points are no third coordinates.
-
-  2D detectors give (x, y, confidence), annotation tools (x, y, visibility), MediaPipe's
-  image landmarks (x, y, depth from the wrist) in shares of the image: all of them are
-  21 times three numbers.
-
-  Args:
-    joints: (N, 21, 3) canonical joints in any unit; hands with NaN or of no size tell
-      nothing.
-
-  Returns:
-    The message, or None.
-  """
-  sample = _sample(joints)
-  size = np.ptp(sample[..., :2], axis=1).max(axis=-1)
-  sample, size = sample[size > 0], size[size > 0]
-  if not len(sample):
-    return None
-  third = sample[..., 2]
-  if _is_confidence(sample, size):
-    return (
-      'these are 2D points, whose third number is a confidence or a visibility and no '
-      'coordinate; 3D joints are needed'
-    )
-  flatness = float(np.median(np.ptp(third, axis=1) / size))
-  if flatness < _FLAT:
-    return (
-      f'the hands are flat: along z they measure {flatness:.2g} of what they do along '
-      'x and y, so that these are 2D points, or z is in another unit; 3D joints in one '
-      'unit are needed'
-    )
-  root = _root_of_depth(sample, size)
-  if root:
-    return (
-      f'z is 0 at {root} but x and y are not, as in 2.5D points and in the image '
-      'landmarks of MediaPipe (pixels or shares of the image, and a depth from there '
-      'on); give 3D joints, as its world landmarks are, or, if these are 3D joints in '
-      'one unit, subtract that place from all three'
-    )
-  return None
-
-
-def _root_of_depth(hands: np.ndarray, size: np.ndarray) -> str | None:
-  """The place from which z is measured in hands (n, 21, 3), but x and y are not.
-
-  Where z is rounded to more than a thousandth of the hand, a joint may have 0 by chance
-  in hands about the origin: some have to lie on one side of it, as pixels do.
-  """
-  places = np.concatenate([hands, hands.mean(axis=1, keepdims=True)], axis=1)
-  x_y, z = np.abs(places[..., :2]).max(axis=-1), np.abs(places[..., 2])
-  least = np.repeat(1e-9 * size[:, None], len(_ROOTS), axis=1)
-  least[:, 0] = 1e-5 * size  # MediaPipe's wrist is not exactly at 0
-  is_origin = (z <= least) & (x_y <= 1e-2 * size[:, None])
-  is_root = (z <= least) & ~is_origin & ~is_origin.any(axis=1, keepdims=True)
-  digits = math.floor(-math.log10(1e-3 * np.median(size)))
-  if (hands[..., 2] == hands[..., 2].round(digits)).all():
-    signs = np.sign(hands[..., :2])
-    if (signs == signs[:, :1]).all(axis=(1, 2)).mean() < _WRONG_SHARE:
-      return None
-  found = np.flatnonzero(is_root.mean(axis=0) > 0.9)
-  return _ROOTS[found[0]] if len(found) else None
-
-
 def doubt_bones(joints: np.ndarray) -> str | None:
   """Names bones of no length, as of joints that were filled in with another's place.
 
@@ -230,7 +154,7 @@ def doubt_bones(joints: np.ndarray) -> str | None:
   """
   whole = np.isfinite(joints).all(axis=(1, 2)) & np.ptp(joints, axis=1).any(axis=-1)
   lengths = np.zeros((len(joints), 5, 4)) + np.inf
-  lengths[whole] = _bones(joints[whole])
+  lengths[whole] = bones_of(joints[whole])
   most = np.max(lengths, axis=(1, 2), initial=0, where=whole[:, None, None])
   zero = np.argwhere(lengths <= 1e-6 * most[:, None, None])
   if not len(zero):
@@ -268,30 +192,13 @@ def stored_as_zero(joints: np.ndarray) -> np.ndarray:
   return missing
 
 
-def _is_confidence(hands: np.ndarray, size: np.ndarray) -> bool:
-  """Whether the third numbers of hands (n, 21, 3) of sizes (n,) are confidences."""
-  third = hands[..., 2]
-  if np.isin(third, (0, 1, 2)).all():
-    return True
-  if third.min() < 0 or third.max() > 1:
-    return False
-  if np.median(size) > _PIXELS:
-    return True
-  if hands.min() < -0.05 or hands.max() > 1.05:
-    return False
-  bones = np.log(np.maximum(_bones(hands), 1e-9)).reshape(len(hands), 20)
-  bones -= np.median(bones, axis=1, keepdims=True)
-  unsteady = np.median(bones.std(axis=0)) > _UNSTEADY and len(hands) >= _MANY_POSES
-  return bool(unsteady or np.median((bones - _TYPICAL).std(axis=1)) > _NO_HAND)
-
-
-def _sample(joints: np.ndarray) -> np.ndarray:
+def sample(joints: np.ndarray) -> np.ndarray:
   """Plenty of the hands that are whole."""
   whole = joints[np.isfinite(joints).all(axis=(1, 2))]
   return whole[:: math.ceil(len(whole) / _PLENTY) or 1]
 
 
-def _bones(joints: np.ndarray) -> np.ndarray:
+def bones_of(joints: np.ndarray) -> np.ndarray:
   """Their lengths (n, 5, 4), on the host: files have any number of hands."""
   fingers = joints[:, 1:].reshape(len(joints), 5, 4, joints.shape[-1])
   wrists = np.repeat(joints[:, None, :1], 5, axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bmc_jax import hull
 from bmc_jax.console.files import read_text
-from bmc_jax.console.outputs import write_text
+from bmc_jax.console.outputs import Kind, write_text
 from bmc_jax.limits.checks import PAIRS, is_convex
 from bmc_jax.limits.types import REFERENCE_UNIT, HandLimits, LimitsMetadata
 from bmc_jax.skeleton import BONES, FINGERS
@@ -61,16 +61,19 @@ def save_limits(path: str | os.PathLike, limits: HandLimits) -> None:
     },
   }
   text = _layout(content) + '\n'
-  write_text(path, text, '.json', what='limits', may_replace=is_limits_file)
+  write_text(path, text, LIMITS)
 
 
-def is_limits_file(path: str | os.PathLike) -> bool:
+def _is_limits_file(path: str | os.PathLike) -> bool:
   """Whether a file says that it holds limits, which may be wrong ones."""
   try:
     content = json.loads(pathlib.Path(path).read_text(encoding='utf-8-sig'))
   except (OSError, ValueError):
     return False
   return isinstance(content, dict) and content.get('format') == FORMAT
+
+
+LIMITS = Kind('limits', ('.json',), _is_limits_file)
 
 
 def _rounded(values, digits):

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from bmc_jax import hull, kinematics, pose25d
 from bmc_jax.console.tables import counted
-from bmc_jax.limits import checks, evidence
+from bmc_jax.limits import checks, depths, evidence
 from bmc_jax.limits.types import HandLimits, LimitsMetadata
 from bmc_jax.skeleton import Array, check_joints, mirror, reorder
 
@@ -136,9 +136,9 @@ def _check_evidence(joints, is_right, order, believe_order):
     believe_order: warns of another one. Sides are only warned of then, too: in a wrong
       order nobody knows them.
   """
-  if doubt := evidence.doubt_depth(joints):
+  if doubt := depths.doubt_depth(joints):
     raise ValueError(f'joints_3d: {doubt}.')
-  for doubt in (evidence.doubt_bones(joints), doubt_count(len(joints))):
+  for doubt in (evidence.doubt_bones(joints), doubt_count(joints)):
     if doubt:
       _tell(f'{doubt}.', is_error=False)
   other_order = evidence.doubt_order(reorder(joints, 'canonical', order), order)
@@ -184,11 +184,16 @@ def _range(values, coverage):
   )
 
 
-def doubt_count(count: int) -> str | None:
-  """Says what limits of few hands are worth, a sentence without a full stop."""
+def doubt_count(joints: np.ndarray) -> str | None:
+  """Says what limits of few hands (n, 21, 3) are worth, without a full stop.
+
+  Hands that are the same number by number, as of a tracker that stands still, are one.
+  """
+  count = len(np.unique(joints.reshape(len(joints), -1), axis=0))
   if count >= FEW_HANDS:
     return None
+  copies = f' (the {len(joints)} are copies)' if count < len(joints) else ''
   return (
-    f'limits of {counted(count, "hand")} admit hardly any other one; give '
+    f'limits of {counted(count, "hand")}{copies} admit hardly any other one; give '
     'hundreds, in different poses'
   )

@@ -15,6 +15,7 @@ from pathlib import Path
 from bmc_jax import limits as limits_lib
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.outputs import Kind, check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.joint_files.flags import add_pose_flags, read_poses
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = parser.parse_args(argv)
   try:
     for out in flags.out:
-      _check_out(out, flags.joints, flags.limits)
+      check_output(out, _kind_of(out), flags.joints, flags.limits)
     limits = limits_lib.open_limits(flags.limits)
     judgement = judge(read_poses(flags.joints, flags, limits), limits)
     print(judgement.summary())
@@ -64,20 +65,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     fail(str(error))
 
 
-def _check_out(out: str, *inputs: str) -> None:
-  """Raises a ValueError if a file cannot be written, before anything is computed."""
-  if Path(out).suffix.lower() in verdicts.ENDINGS:
-    verdicts.check_verdicts(out, *inputs)
-    return
+def _kind_of(out: str) -> Kind:
+  """Verdicts, or a page."""
+  if Path(out).suffix.lower() in verdicts.VERDICTS.endings:
+    return verdicts.VERDICTS
   from bmc_jax.report import document
 
-  document.check_page(out, *inputs)
+  return document.PAGES
 
 
 def _write(
   out: str, judgement: Judgement, limits: HandLimits, flags: argparse.Namespace
 ) -> None:
-  if Path(out).suffix.lower() in verdicts.ENDINGS:
+  if _kind_of(out) is verdicts.VERDICTS:
     verdicts.write_verdicts(out, judgement, flags.joints, flags.limits)
     return
   from bmc_jax.report import plausibility_page

@@ -5,13 +5,13 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.outputs import Kind, write_text
 from bmc_jax.plausibility.judgement import NAMES, Judgement
 
-ENDINGS = ('.json', '.csv')
 KEPT, BROKEN = 'keeps all limits', 'breaks limits'
 INCOMPLETE, NO_SIZE = 'joints are missing', 'has no size'
 _KEY = 'verdicts_of'
@@ -34,9 +34,9 @@ def write_verdicts(
 ) -> None:
   """Writes a file of the verdicts; its ending names the form.
 
-  JSON lists the broken limits of each hand, CSV has a column for each limit: by how
-  much a value is outside, with a sign, 0 within it, nothing for hands that are not
-  judged.
+  JSON has what the hands contradict and the broken limits of each, CSV a column for
+  each limit: by how much a value is outside, with a sign, 0 within it, nothing for
+  hands that are not judged.
 
   Args:
     path: to write.
@@ -50,18 +50,16 @@ def write_verdicts(
   """
   is_json = Path(path).suffix.lower() == '.json'
   text = _as_json(judgement, joints, limits) if is_json else _as_csv(judgement)
-  write_text(path, text, *ENDINGS, what='verdicts', may_replace=_is_ours)
-
-
-def check_verdicts(path: str | os.PathLike, *inputs: str | None) -> None:
-  """Raises a ValueError if they cannot be written there, or a file is read there."""
-  check_output(path, *ENDINGS, what='verdicts', may_replace=_is_ours, inputs=inputs)
+  write_text(path, text, VERDICTS)
 
 
 def _is_ours(path: Path) -> bool:
   begins = {'.json': f'{{"{_KEY}"', '.csv': ','.join(_COLUMNS)}
   with path.open(encoding='utf-8', errors='replace') as file:
     return file.read(80).startswith(begins[path.suffix.lower()])
+
+
+VERDICTS = Kind('verdicts', ('.json', '.csv'), _is_ours)
 
 
 def _side(judgement: Judgement, hand: int) -> str | None:
@@ -91,7 +89,8 @@ def _as_json(judgement: Judgement, joints: str, limits: str) -> str:
     side = _side(judgement, hand)
     hands.append({'hand': hand, 'side': side, 'verdict': verdict, 'broken': broken})
   counts = {name: found.count(name) for name in (KEPT, BROKEN, INCOMPLETE, NO_SIZE)}
-  content = {_KEY: joints, 'limits': limits, 'counts': counts, 'hands': hands}
+  content: dict[str, Any] = {_KEY: joints, 'limits': limits}
+  content |= {'doubts': judgement.poses.doubts, 'counts': counts, 'hands': hands}
   return json.dumps(content, allow_nan=False) + '\n'
 
 

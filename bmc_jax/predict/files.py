@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bmc_jax.console.files import to_lists
-from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.outputs import Kind, write_text
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import HandPosePredictor, HandPrediction
 from bmc_jax.skeleton import JOINT_NAMES
@@ -91,16 +91,12 @@ def write_predictions(
     'hands': list(hands),
   }
   text = json.dumps(content, indent=1)
-  write_text(path, text, '.json', what='predictions', may_replace=_is_predictions)
-
-
-def check_predictions(path: Path, *inputs: str | None) -> None:
-  """Raises a ValueError if they cannot be written there, or a file is read there."""
-  check_output(
-    path, '.json', what='predictions', may_replace=_is_predictions, inputs=inputs
-  )
+  write_text(path, text, PREDICTIONS)
 
 
 def _is_predictions(path: Path) -> bool:
   with path.open('rb') as file:
     return _MADE_BY.encode() in file.read(100)
+
+
+PREDICTIONS = Kind('predictions', ('.json',), _is_predictions)

@@ -4,12 +4,11 @@ import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from bmc_jax.console.outputs import check_output, replacing
+from bmc_jax.console.outputs import Kind, check_output, replacing
 from bmc_jax.data import images
 from bmc_jax.predict import media
 from bmc_jax.predict.media import Frame
@@ -76,7 +75,7 @@ class OverlayFiles:
     if frame.number is None:
       encoded = images.encode(image, 'jpeg')
       comment = b'\xff\xfe' + (len(_MARK) + 2).to_bytes(2) + _MARK
-      with replacing(self._path(frame.path), '.jpg', **_KIND) as partial:
+      with replacing(self._path(frame.path), _OVERLAYS) as partial:
         partial.write_bytes(encoded[:2] + comment + encoded[2:])
       return
     if self._video is None or self._video.source != frame.path:
@@ -107,7 +106,7 @@ class OverlayFiles:
         raise ValueError(
           f'{file} lies where overlays are written: give another folder with --out.'
         )
-      check_output(self._path(file), **_KIND)
+      check_output(self._path(file), _OVERLAYS)
 
   def _path(self, path: Path) -> Path:
     """A file's overlay; files of one name from two folders get two."""
@@ -130,7 +129,7 @@ def _is_overlay(path: Path) -> bool:
     return file.read() == _MARK
 
 
-_KIND: dict[str, Any] = {'what': 'overlays of predictions', 'may_replace': _is_overlay}
+_OVERLAYS = Kind('overlays of predictions', ('.jpg', '.mp4'), _is_overlay)
 
 
 class _Video:
@@ -141,7 +140,7 @@ class _Video:
     self._path, self._count = path, 0
     self._last = np.zeros((0, 0, 3), np.uint8)
     self._stack = contextlib.ExitStack()
-    self._partial = self._stack.enter_context(replacing(path, '.mp4', **_KIND))
+    self._partial = self._stack.enter_context(replacing(path, _OVERLAYS))
     height, width = frame.image.shape[:2]
     codec = cv2.VideoWriter.fourcc(*'mp4v')
     self._rate = media.frame_rate(frame.path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bmc_jax import skeleton
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.tables import counted
 from bmc_jax.joint_files.flags import Poses
 from bmc_jax.limits import HandLimits
@@ -41,8 +42,8 @@ def check_outputs(
   Raises:
     ValueError: an input or a file of others would be, or the folder cannot be written.
   """
-  files_lib.check_predictions(out / PREDICTIONS, *read)
-  document.check_page(out / PAGE)
+  check_output(out / PREDICTIONS, files_lib.PREDICTIONS, *read)
+  check_output(out / PAGE, document.PAGES)
   OverlayFiles(out / OVERLAYS).check(files)
 
 

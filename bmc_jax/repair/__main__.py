@@ -22,10 +22,11 @@ from tqdm import tqdm
 from bmc_jax import skeleton
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
 from bmc_jax.joint_files.flags import Poses, add_pose_flags, read_poses
-from bmc_jax.joint_files.writing import check_joints, write_joints
+from bmc_jax.joint_files.writing import HANDS, write_joints
 from bmc_jax.limits import HandLimits, open_limits
 from bmc_jax.plausibility.violations import measure_violations
 from bmc_jax.repair.nearest import KEEP, Repaired, repair
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = _parser().parse_args(argv)
   compile_cache.enable()
   try:
-    check_joints(flags.out, flags.joints, flags.limits)
+    check_output(flags.out, HANDS, flags.joints, flags.limits)
     limits = open_limits(flags.limits)
     poses = read_poses(flags.joints, flags, limits, strict=True)
     repaired = repair_all(poses, limits, keep=flags.keep, weight=flags.weight)

@@ -5,9 +5,8 @@ import os
 import pathlib
 from importlib import resources
 
-from bmc_jax.console.outputs import check_output, write_text
+from bmc_jax.console.outputs import Kind, write_text
 
-ENDINGS = ('.html', '.htm')
 _SIGNATURE = 'Written by bmc_jax'
 
 
@@ -50,17 +49,15 @@ def write_document(
   )
   text = _template(viewer='class="posing"' in body)
   text = text.replace('<!--title-->', title).replace('<!--body-->', page)
-  write_text(path, text, *ENDINGS, what='pages', may_replace=_is_page)
+  write_text(path, text, PAGES)
   return pathlib.Path(path)
-
-
-def check_page(path: str | os.PathLike[str], *inputs: str | None) -> None:
-  """Raises a ValueError if a page cannot be written there, or a file is read there."""
-  check_output(path, *ENDINGS, what='pages', may_replace=_is_page, inputs=inputs)
 
 
 def _is_page(path: pathlib.Path) -> bool:
   return _SIGNATURE in path.read_text('utf-8', errors='replace')
+
+
+PAGES = Kind('pages', ('.html', '.htm'), _is_page)
 
 
 def read_part(*names: str) -> str:

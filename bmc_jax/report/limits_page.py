@@ -51,7 +51,8 @@ def write_limits_page(
     sections.append(('tables', 'In numbers', content))
   header = ''.join(_facts(name, limits) for name, limits in shown.items())
   if poses is not None:
-    header += f'<p class="soft">{poses.describe()}</p>'
+    lines = [poses.describe(), *poses.doubts]
+    header += ''.join(f'<p class="soft">{html.escape(line)}</p>' for line in lines)
   title = 'Limits of the hand: ' + ' and '.join(shown)
   return document.write_document(
     path, title, header, sections, command=_COMMANDS[len(shown) - 1]

@@ -42,7 +42,8 @@ def write_plausibility_page(
     ('broken', 'Broken limits', _broken(judgement)),
     *figures,
   ]
-  header = f'<p>{html.escape(judgement.summary())}</p>'
+  lines = [judgement.summary(), *judgement.poses.doubts]
+  header = ''.join(f'<p>{html.escape(line)}</p>' for line in lines)
   return document.write_document(path, title, header, sections, command=_COMMAND)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
+from bmc_jax.console.outputs import check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import counted
 from bmc_jax.evaluate import doubts, submission
@@ -76,7 +77,7 @@ def _validate(flags: argparse.Namespace) -> None:
 
 def _submit(flags: argparse.Namespace) -> None:
   form = FORMS[flags.format]
-  submission.check_submission(flags.out, flags.data, flags.scale)
+  check_output(flags.out, submission.SUBMISSIONS, flags.data, flags.scale)
   row = open_row(flags.workdir, flags.row)
   truth = read_prepared(flags.data, flags.split)
   scale = None if flags.scale is None else read_scale(flags.scale, len(truth.names))

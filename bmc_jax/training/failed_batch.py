@@ -49,5 +49,5 @@ def _draw(path: Path, batch: Mapping[str, np.ndarray]) -> None:
     u, v = batch['keypoints_2d'][index][batch['visibility'][index] > 0].T
     known = np.isfinite(u) & np.isfinite(v)
     axes.plot(u[known], v[known], '.', markersize=4)
-  with replacing(path, '.png') as partial:
+  with replacing(path) as partial:
     figure.savefig(partial)

@@ -106,7 +106,7 @@ class MetricLog:
     self._rows.append({'step': step, **{k: f'{v:.6g}' for k, v in metrics.items()}})
     columns = list(dict.fromkeys(name for row in self._rows for name in row))
     with (
-      replacing(self._path, '.csv') as partial,
+      replacing(self._path) as partial,
       partial.open('w', newline='') as file,
     ):
       table = csv.DictWriter(file, columns, restval='')

@@ -12,7 +12,7 @@ import numpy as np
 
 from bmc_jax import models
 from bmc_jax.console.files import write_arrays
-from bmc_jax.console.outputs import check_output
+from bmc_jax.console.outputs import Kind
 
 PACKAGED = pathlib.Path(models.__file__).parent / 'pretrained'
 """Weights that ship with the package; `package:NAME` names one of them."""
@@ -38,12 +38,7 @@ def save_weights(path: str | os.PathLike, variables: Mapping[str, Any]) -> None:
   for name, value in halves.items():
     if not np.isfinite(value).all():
       raise ValueError(f'{name} holds values that half precision cannot hold.')
-  write_arrays(pathlib.Path(path), halves, what='weights', may_replace=_is_weights)
-
-
-def check_weights_output(path: str, *inputs: str | None) -> None:
-  """Raises a ValueError if weights cannot be written there, or a file is read there."""
-  check_output(path, '.npz', what='weights', may_replace=_is_weights, inputs=inputs)
+  write_arrays(pathlib.Path(path), halves, WEIGHTS)
 
 
 def _is_weights(path: pathlib.Path) -> bool:
@@ -52,6 +47,9 @@ def _is_weights(path: pathlib.Path) -> bool:
       return all(name.startswith(_COLLECTIONS) for name in archive.namelist())
   except zipfile.BadZipFile:
     return False
+
+
+WEIGHTS = Kind('weights', ('.npz',), _is_weights)
 
 
 def load_weights(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,21 @@ def test_a_command_ends_in_one_sentence_while_it_is_imported():
   _, errors = process.communicate(timeout=60)
   assert process.returncode == interrupts.EXIT_INTERRUPTED
   assert 'Traceback' not in errors and f'interrupted; {interrupts.AGAIN}' in errors
+
+
+COMMANDS = [['-m', 'bmc_jax.main'], [Path(sys.executable).with_name('bmc-jax'), 'lift']]
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_a_command_has_no_traceback_from_its_first_import_on(command):
+  process = _start(*command, PYTHONPROFILEIMPORTTIME='1')
+  for line in process.stderr:
+    if line.endswith(' bmc_jax.console\n'):  # before any other module of it
+      process.send_signal(signal.SIGINT)
+      break
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode in (interrupts.EXIT_INTERRUPTED, -signal.SIGINT)
+  assert 'Traceback' not in errors
 
 
 def test_who_had_ctrl_c_before_has_it_again():

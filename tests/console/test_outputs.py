@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from bmc_jax.console.outputs import check_output, replacing
+from bmc_jax.console.outputs import ANY, Kind, check_output, replacing
 from tests.fixtures.session import ROOT
 
 DISK = '/dev/full'  # Linux: every write to it finds the disk full
@@ -54,7 +54,7 @@ def test_an_error_leaves_the_file_as_it_was(tmp_path, write, kind, message, ther
 
 def test_a_file_appears_with_its_folders_when_it_is_whole(tmp_path):
   path = tmp_path / 'a' / 'b' / 'x.tar.JSON'
-  with replacing(path, '.json', what='limits') as partial:
+  with replacing(path, Kind('limits', ('.json',))) as partial:
     assert partial.suffix == '.JSON' and partial.parent == path.parent
     partial.write_text('new')
     assert not path.exists()
@@ -68,7 +68,7 @@ def test_a_link_and_the_mode_of_a_file_stay(tmp_path):
   real.write_text('old')
   real.chmod(0o640)
   link.symlink_to(real)
-  with replacing(link, '.json') as partial:
+  with replacing(link, Kind('limits', ('.json',))) as partial:
     partial.write_text('new')
   assert link.is_symlink() and real.read_text() == 'new'
   assert real.stat().st_mode & 0o777 == 0o640
@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, ask):
   file = tmp_path / 'x.json'
   file.write_text('good')
   with pytest.raises(ValueError, match=r'pages are written as \.html or \.htm; name'):
-    ask(file, '.html', '.htm', what='pages')
+    ask(file, Kind('pages', ('.html', '.htm')))
   with pytest.raises(ValueError, match='is a folder'):
     ask(tmp_path)
   with pytest.raises(ValueError, match='is no ordinary file'):
@@ -97,10 +97,10 @@ def test_what_is_read_is_not_written_and_a_check_makes_nothing(tmp_path):
   file.write_text('good')
   link.symlink_to(file)
   with pytest.raises(ValueError, match='is read, so it cannot be written'):
-    check_output(link, '.json', inputs=(None, 'clinical', file))
+    check_output(link, ANY, None, 'clinical', file)
   with pytest.raises(ValueError, match='in a folder of yours'):
     check_output(file / 'below.json')
-  check_output(tmp_path / 'a' / 'b.json', '.json', inputs=(None, file))
+  check_output(tmp_path / 'a' / 'b.json', ANY, None, file)
   assert {path.name for path in tmp_path.iterdir()} == {'x.json', 'link.json'}
 
 

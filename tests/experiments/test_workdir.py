@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from bmc_jax.experiments.workdir import claim_rows, format_results
+from bmc_jax.experiments.workdir import claim_rows, format_results, record_config
+from tests.fixtures import tiny_config
 
 
 def test_a_row_is_run_by_one_process_at_a_time(tmp_path):
@@ -17,6 +18,20 @@ def test_a_row_is_run_by_one_process_at_a_time(tmp_path):
     pass
   with claim_rows(tmp_path, ['b', 'd']):
     pass
+
+
+@pytest.mark.parametrize(
+  'name', ['config.json', 'results.json', 'experiment.json', 'report.html']
+)
+def test_files_of_others_are_not_written_over(tmp_path, name):
+  config = tiny_config.get_config('poses.npy')
+  (tmp_path / name).write_text('{"mine": 1}')
+  with pytest.raises(ValueError, match=f'{name} is there, but of no experiment'):
+    record_config(tmp_path, config)
+  assert (tmp_path / name).read_text() == '{"mine": 1}'
+  (tmp_path / name).unlink()
+  record_config(tmp_path, config)
+  record_config(tmp_path, config)
 
 
 def _record(metrics, chance, labelled=5):

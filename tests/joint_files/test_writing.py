@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.joint_files.reading import read_joints
-from bmc_jax.joint_files.writing import ENDINGS, write_joints
+from bmc_jax.joint_files.writing import HANDS, write_joints
 from tests.fixtures.hands import random_hands
 
 SIDES = np.array([True, False, True, True])
@@ -19,7 +19,7 @@ def hands():
   return hands
 
 
-@pytest.mark.parametrize('ending', ENDINGS)
+@pytest.mark.parametrize('ending', HANDS.endings)
 def test_hands_are_read_as_they_were_written(hands, ending, tmp_path):
   path = tmp_path / 'new' / f'hands{ending}'
   write_joints(path, hands, SIDES)
@@ -76,7 +76,7 @@ def test_arrays_and_tables_of_more_than_hands_stay(hands, tmp_path):
   (tmp_path / 'x.json').write_text(
     json.dumps([e | {'image': 'a.jpg'} for e in entries])
   )
-  for ending in ENDINGS:
+  for ending in HANDS.endings:
     path = tmp_path / f'x{ending}'
     before = path.read_bytes()
     with pytest.raises(ValueError, match='holds something else than hands'):
@@ -85,7 +85,7 @@ def test_arrays_and_tables_of_more_than_hands_stay(hands, tmp_path):
 
 
 def test_hands_take_the_place_of_hands_alone(hands, tmp_path):
-  for ending in ENDINGS:
+  for ending in HANDS.endings:
     path = tmp_path / f'x{ending}'
     path.write_bytes(b'{"format": "bmc_jax hand limits 1"}')
     with pytest.raises(ValueError, match='holds something else than hands'):

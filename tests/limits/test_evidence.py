@@ -7,11 +7,10 @@ import pytest
 import scipy.io
 
 from bmc_jax import limits, skeleton
-from bmc_jax.limits import evidence
+from bmc_jax.limits import depths, evidence
 from tests.fixtures.hands import as_users_call, random_hands
 
 HANDS = random_hands(3, 200, spread=10).joints
-CAMERA = np.array([[610.0, 0, 318], [0, 608, 242], [0, 0, 1]])
 OTHER_ORDERS = ('mano', 'rhd', 'stb', 'interhand', 'ait')
 
 
@@ -64,64 +63,6 @@ def test_a_few_hands_of_the_other_side_are_named_in_a_warning():
     _fit(some, is_right=~np.isin(np.arange(200), [7, 30]))
 
 
-def _in_pixels(joints):
-  """(N, 21, 2) of hands 80 cm away."""
-  points = (0.03 * joints + [0, 0, 0.8]) @ CAMERA.T
-  return points[..., :2] / points[..., 2:]
-
-
-def _with(points, third):
-  third = np.broadcast_to(np.asarray(third), points.shape[:2])
-  return np.concatenate([points, third[..., None]], axis=-1)
-
-
-def _two_dimensional():
-  """Kinds of 21 times three numbers that are no 3D joints, and what is said of them."""
-  rng = np.random.default_rng(0)
-  pixels, depth = _in_pixels(HANDS), 0.03 * HANDS[..., 2]
-  from_wrist = depth - depth[:, :1]
-  score = rng.uniform(0.2, 1, HANDS.shape[:2])
-  marks = rng.integers(0, 3, score.shape)
-  shares = pixels / [640, 480]
-  return {
-    'pixels, confidence': (_with(pixels, score), 'confidence'),
-    'pixels, high confidence': (_with(pixels, 0.98 + 0.02 * score), 'confidence'),
-    'pixels, visibility': (_with(pixels, marks), 'confidence'),
-    'pixels, 0': (_with(pixels, 0), 'confidence'),
-    'pixels, 1000': (_with(pixels, 1000), 'the hands are flat'),
-    'shares, confidence': (_with(shares, score), 'confidence'),
-    'shares, visibility': (_with(shares, 2), 'confidence'),
-    'pixels, metres': (_with(pixels, 0.8 + depth), 'confidence|flat'),
-    'image landmarks': (_with(shares, 1.2 * from_wrist), 'z is 0 at the wrist'),
-    'in pixels': (_with(pixels, 760 * from_wrist), 'z is 0 at the wrist'),
-    'in whole mm': (_with(pixels, 1e3 * from_wrist).round(), 'z is 0 at the wrist'),
-    'from a knuckle': (
-      _with(pixels, 1e3 * (depth - depth[:, 9:10])),
-      'z is 0 at the middle_mcp but x and y are not, as in 2.5D',
-    ),
-    'beside x, y in the camera': (
-      np.concatenate([30 * HANDS + [90, -70, 0], from_wrist[..., None]], -1)[
-        ..., [0, 1, 3]
-      ]
-      * [1, 1, 1e3],
-      'z is 0 at the wrist',
-    ),
-    'from the mean': (
-      _with(pixels, 1e3 * (depth - depth.mean(axis=1, keepdims=True))),
-      'z is 0 at the mean of the joints',
-    ),
-  }
-
-
-@pytest.mark.parametrize('kind', _two_dimensional())
-def test_points_without_depth_are_no_hands(kind):
-  points, sentence = _two_dimensional()[kind]
-  with pytest.raises(ValueError, match=sentence):
-    _fit(points)
-  for few in (points[:1], points[:12]):
-    assert kind.startswith('shares, conf') or evidence.doubt_depth(few), kind
-
-
 def _real_sets(test_data):
   """Right hands by name, in metres; each set in its own order of frames."""
   folder = test_data / 'data' / 'poses'
@@ -151,10 +92,10 @@ def _origins(hands):
 def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_data):
   for name, hands in _real_sets(test_data).items():
     part = hands[:: max(1, len(hands) // 300)]
-    assert evidence.doubt_depth(part) is None, name
+    assert depths.doubt_depth(part) is None, name
     for moved in _origins(part):
-      assert evidence.doubt_depth(moved) is None, name
-      assert all(evidence.doubt_depth(hand[None]) is None for hand in moved[:100]), name
+      assert depths.doubt_depth(moved) is None, name
+      assert all(depths.doubt_depth(hand[None]) is None for hand in moved[:100]), name
     assert evidence.doubt_order(part, 'canonical') is None, name
     assert evidence.doubt_sides(part, True) is None, name
     others = evidence.doubt_sides(part, False)
@@ -166,7 +107,7 @@ def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_
       assert evidence.doubt_order(other, 'canonical'), (name, order)
     for start in range(0, len(hands) - 12, max(12, len(hands) // 20)):
       frames = hands[start : start + 12]  # of one video
-      assert evidence.doubt_depth(frames) is None, name
+      assert depths.doubt_depth(frames) is None, name
       assert evidence.doubt_order(frames, 'canonical') is None, name
       assert evidence.doubt_sides(frames, True) is None, name
 
@@ -187,6 +128,9 @@ def test_bones_of_no_length_and_few_hands_are_told():
     _fit(whole)
   with pytest.warns(UserWarning, match='limits of 9 hands admit hardly any other one'):
     _fit(whole[:9])
+  copies = r'limits of 1 hand \(the 40 are copies\) admit hardly'
+  with pytest.warns(UserWarning, match=copies):
+    _fit(np.repeat(whole[:1], 40, axis=0))
 
 
 def test_zeros_are_missing_joints_but_for_the_origin():
