@@ -1,23 +1,49 @@
-"""Hands of a file lifted with the camera that is given, or one guessed for each size.
+"""Hands of a file lifted with the cameras that are given, or one guessed for each size.
 
 A camera that cannot be that of the pictures is refused, an odd one is warned of.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bmc_jax.console.errors import warn
+from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data import cameras
 from bmc_jax.lift.files import KeypointFile
 from bmc_jax.lift.lifter import LEAST_PRESENT, KeypointLifter, LiftedHands
-from bmc_jax.predict.boxes import parse_numbers
+from bmc_jax.lift.pictures import Pictures
+from bmc_jax.predict.cameras import Cameras
+from bmc_jax.predict.names import read_json
 
 
-def parse_intrinsics(text: str) -> np.ndarray:
-  """The matrix (3, 3) of `--intrinsics`; raises a ValueError if it is none."""
-  fx, fy, cx, cy = parse_numbers(text, '--intrinsics', 'fx,fy,cx,cy')
-  matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-  cameras.check_matrix(matrix, '--intrinsics')
-  return matrix
+def check_given(given: str | None) -> None:
+  """Raises the error of an `--intrinsics` that is wrong for all pictures."""
+  if given and given.endswith('.json'):
+    read_json(given)
+  else:
+    Cameras(given, [])
+
+
+def read_cameras(
+  given: str | None, found: KeypointFile, pictures: Pictures
+) -> list[cameras.Camera | None]:
+  """The camera of each hand's picture as `--intrinsics` gives it, else None.
+
+  Args:
+    given: see `predict.cameras.Cameras`; by the order and names of the pictures.
+    found: the hands.
+    pictures: that they are from.
+
+  Raises:
+    ValueError, FileNotFoundError: see there.
+  """
+  places = {name: pictures.place_of(name) for name in found.frames}
+  known = Cameras(given, list(dict.fromkeys(places.values())))
+  of_place = {name: known.of(place) for name, place in places.items()}
+  if unseen := known.unseen():
+    warn(f'{given} names frames of which there is no hand: {shorten(unseen)}.')
+  return [of_place[name] for name in found.frames]
 
 
 def parse_size(text: str) -> tuple[float, float]:
@@ -36,7 +62,7 @@ def lift_hands(
   found: KeypointFile,
   is_right: np.ndarray,
   *,
-  intrinsics: np.ndarray | None = None,
+  given: Sequence[cameras.Camera | None],
   bone_length: float | None = None,
 ) -> LiftedHands:
   """Lifts all hands of a file.
@@ -45,30 +71,28 @@ def lift_hands(
     lifter: that does it.
     found: the hands.
     is_right: (N,).
-    intrinsics: (3, 3) of all pictures; None: guessed from the size of each.
+    given: N cameras of the hands' pictures; None: guessed from the size of each.
     bone_length: see `KeypointLifter`.
 
   Raises:
     ValueError: the camera or its pictures' sizes are not known, it cannot be the camera
       of such pictures, or no hand has enough keypoints.
   """
-  sizes = np.unique(found.image_sizes, axis=0)
-  if intrinsics is not None:
-    for width, height in sizes[np.isfinite(sizes).all(axis=1)].round().astype(int):
-      cameras.check_for_image(cameras.Camera(intrinsics), width, height)
-      for doubt in cameras.doubts(intrinsics, width, height).values():
-        warn(f'{doubt}.')
-    groups = [(np.arange(len(is_right)), {'intrinsics': intrinsics})]
-  elif np.isnan(sizes).any():
+  _check_cameras(given, found)
+  known = np.array([camera is not None for camera in given])
+  groups = []
+  if known.any():
+    matrices = np.stack([camera.matrix for camera in given if camera])
+    groups = [(np.flatnonzero(known), {'intrinsics': matrices})]
+  sizes = np.unique(found.image_sizes[~known], axis=0)
+  if np.isnan(sizes).any():
     raise ValueError(
       'The size of the pictures is not known, from which the camera is guessed: give '
       '--images, --image-size width,height, or better --intrinsics fx,fy,cx,cy.'
     )
-  else:
-    groups = [
-      (np.flatnonzero((found.image_sizes == size).all(axis=1)), {'image_size': size})
-      for size in sizes
-    ]
+  for size in sizes:
+    rows = np.flatnonzero(~known & (found.image_sizes == size).all(axis=1))
+    groups.append((rows, {'image_size': size}))
   parts = [
     lifter(
       found.keypoints_2d[rows],
@@ -89,3 +113,25 @@ def lift_hands(
       'lifting needs.'
     )
   return hands
+
+
+def _check_cameras(given: Sequence[cameras.Camera | None], found: KeypointFile) -> None:
+  """Refuses cameras that cannot be those of their pictures, and warns of odd ones."""
+  pairs = {}
+  sizes = map(tuple, found.image_sizes.tolist())
+  for camera, size, name in zip(given, sizes, found.frames, strict=True):
+    if camera is not None and np.isfinite(size).all():
+      key = (camera.matrix.tobytes(), camera.size, size)
+      pairs.setdefault(key, (camera, size, name))
+  doubts: dict[str, list[str]] = {}
+  for camera, size, name in pairs.values():
+    width, height = np.round(size).astype(int).tolist()
+    try:
+      cameras.check_for_image(camera, width, height)
+    except ValueError as error:
+      raise ValueError(f'The picture of {name!r}: {error}') from None
+    for kind, doubt in cameras.doubts(camera.matrix, width, height).items():
+      doubts.setdefault(kind, []).append(doubt)
+  for lines in doubts.values():
+    more = f' ({counted(len(lines) - 1, "more camera")} likewise)' if lines[1:] else ''
+    warn(f'{lines[0]}{more}.')

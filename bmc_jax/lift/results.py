@@ -88,10 +88,11 @@ class Results:
       )
     if added := int(self.bridged.sum()):
       lines.append(f'{counted(added, "hand")} put where none was found in between.')
-    if not self.hands.camera_known.all():
+    if guessed := int(np.sum(~self.hands.camera_known)):
+      whose = '' if guessed == len(lifted) else f' of {counted(guessed, "hand")}'
       lines.append(
-        'The focal length is a guess, and how far hands are is as uncertain as that: '
-        'give it with --intrinsics fx,fy,cx,cy.'
+        f'The focal length{whose} is a guess, and how far hands are is as uncertain as '
+        'that: give it with --intrinsics fx,fy,cx,cy.'
       )
     return lines
 

@@ -82,7 +82,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(flags.inputs)
   out = Path(flags.out).expanduser()
   check_outputs(out, files, [flags.boxes, flags.intrinsics, flags.limits])
-  cameras = Cameras(flags.intrinsics, files)
+  cameras = Cameras(flags.intrinsics, [media.Place(file) for file in files])
   find_hands = _hand_finder(flags, files, stack)
   predictor = HandPosePredictor.from_run(
     flags.checkpoint, flags.row, bone_length=flags.bone_length

@@ -160,7 +160,7 @@ def test_cameras_are_given_for_all_or_one_by_one(run, photos, tmp_path, capsys):
   assert hand['intrinsics'] == [[90, 0, 60], [0, 91, 61], [0, 0, 1]]
   cameras.write_text(json.dumps(matrices[:2]))
   told = _fails(capsys, run, photos, '--intrinsics', cameras, '--out', out)
-  assert 'holds 2 cameras for 3 files' in told
+  assert 'holds 2 cameras for 3 pictures' in told
 
 
 def test_an_interrupted_run_writes_what_it_has(
