@@ -60,6 +60,11 @@ class LiftedHands(NamedTuple):
   intrinsics: np.ndarray
   camera_known: np.ndarray
 
+  @property
+  def mean_error(self) -> np.ndarray:
+    """(*b, 21) metres, by how much the relative depth is off on average."""
+    return self.depth_error / _90_PERCENT
+
 
 class KeypointLifter:
   """Lifts 2D keypoints by a trained `models.LifterNetwork`."""
