@@ -15,7 +15,7 @@ from bmc_jax.training import defaults
 from bmc_jax.training.config_files import config_from_flags
 from tests.fixtures import tiny_config
 from tests.fixtures.hands import INTRINSICS, random_hands, wild_hands
-from tests.fixtures.lifters import lifted_hands
+from tests.fixtures.lifters import lifted_hands, random_lifter, seen_hands
 from tests.fixtures.session import ROOT
 
 FOLDER = ROOT / 'benchmarks'
@@ -302,3 +302,19 @@ def test_trembling_and_distance_are_those_that_were_added(load):
     np.where(there[..., None, None], truth + off, np.nan), truth, there
   )
   assert told == ['89', f'{2 * 20 / 21:.1f}', f'{8 * 20 / 21:.1f}']
+
+
+def test_refined_predictions_are_measured(load, monkeypatch):
+  benchmark = load('refined_predictions')
+  joints, _ = seen_hands(0, 8)
+  cameras = np.broadcast_to(INTRINSICS, (8, 3, 3))
+  behind = np.arange(8)[:, None, None] == 3  # a hand that no camera sees is left out
+  found = 30 * np.where(behind, -joints, joints), cameras, joints
+  monkeypatch.setattr(benchmark, 'predict', lambda row, source: found)
+  framing = types.SimpleNamespace(
+    of=lambda row: types.SimpleNamespace(depth_error=1e-6)
+  )
+  monkeypatch.setattr(benchmark, 'Framing', framing)
+  _, network, lifter, both = benchmark.table(None, None, random_lifter())
+  assert network[1:] == ['7', '0.0', '0.0', '0.0'] and float(lifter[2]) > 1
+  assert both[2] == '0.0'  # a network that is never wrong is believed

@@ -1,12 +1,14 @@
 """Depth of a pose network and of the lifter together."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from bmc_jax.lift.lifter import LiftedHands
-from bmc_jax.lift.refined import refine_depth
+from bmc_jax.lift.refined import refine_depth, refine_predictions
+from bmc_jax.predict import HandPrediction
 from tests.fixtures.hands import INTRINSICS
 from tests.fixtures.lifters import project, random_lifter, seen_hands
 
@@ -80,3 +82,28 @@ def test_hands_behind_the_camera_stay_as_they_are():
 def test_an_error_that_is_none_is_refused(error):
   with pytest.raises(ValueError, match='it must be above 0'):
     refine_depth(random_lifter(), TRUTH, INTRINSICS, depth_error=error)
+
+
+def test_predictions_keep_all_but_their_depth():
+  sides, other = (True, False), INTRINSICS * [[2, 1, 1], [1, 2, 1], [1, 1, 1]]
+  hands = [
+    HandPrediction(
+      joints, points, 0.5, 'refined', 0.03, side, camera, np.array([0, 0, 9, 9])
+    )
+    for joints, points, side, camera in zip(
+      TRUTH, POINTS, sides, (INTRINSICS, other), strict=False
+    )
+  ]
+  behind = TRUTH[2] - [0, 0, 1.0]
+  hands.append(dataclasses.replace(hands[0], joints_3d=behind))
+  found = refine_predictions(random_lifter(), hands, depth_error=1.0)
+  for one, hand in zip(found[:2], hands, strict=False):
+    alone = refine_depth(
+      *(random_lifter(), hand.joints_3d, hand.intrinsics),
+      depth_error=1.0,
+      is_right=hand.is_right,
+    )
+    np.testing.assert_allclose(one.joints_3d, alone, atol=1e-5)
+    assert one.root_depth_from == 'lifted' and one.keypoints_2d is hand.keypoints_2d
+  assert found[2] is hands[2]
+  assert refine_predictions(random_lifter(), [], depth_error=1.0) == []
