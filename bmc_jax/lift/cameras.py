@@ -109,8 +109,8 @@ def lift_hands(
   )
   if not np.isfinite(hands.joints_3d).any():
     raise ValueError(
-      f'None of the {len(is_right)} hands has the {LEAST_PRESENT} keypoints that '
-      'lifting needs.'
+      f'None of the {len(is_right)} hands has the {LEAST_PRESENT} keypoints, not all '
+      'in one place, that lifting needs.'
     )
   return hands
 
@@ -118,19 +118,24 @@ def lift_hands(
 def _check_cameras(given: Sequence[cameras.Camera | None], found: KeypointFile) -> None:
   """Refuses cameras that cannot be those of their pictures, and warns of odd ones."""
   pairs = {}
-  sizes = map(tuple, found.image_sizes.tolist())
-  for camera, size, name in zip(given, sizes, found.frames, strict=True):
-    if camera is not None and np.isfinite(size).all():
-      key = (camera.matrix.tobytes(), camera.size, size)
-      pairs.setdefault(key, (camera, size, name))
+  told = np.isfinite(found.image_sizes).all(axis=1)
+  # A picture whose size is not told is at least as large as its keypoints tell.
+  reach = np.maximum(found.keypoints_2d.max(axis=1), 1)
+  sizes = np.where(told[:, None], found.image_sizes, reach).round().astype(int).tolist()
+  for row, camera in enumerate(given):
+    if camera is not None:
+      if not told[row]:
+        camera = camera._replace(size=None)
+      key = (camera.matrix.tobytes(), camera.size, *sizes[row], told[row])
+      pairs.setdefault(key, (camera, row))
   doubts: dict[str, list[str]] = {}
-  for camera, size, name in pairs.values():
-    width, height = np.round(size).astype(int).tolist()
+  for camera, row in pairs.values():
     try:
-      cameras.check_for_image(camera, width, height)
+      cameras.check_for_image(camera, *sizes[row])
     except ValueError as error:
-      raise ValueError(f'The picture of {name!r}: {error}') from None
-    for kind, doubt in cameras.doubts(camera.matrix, width, height).items():
+      raise ValueError(f'The picture of {found.frames[row]!r}: {error}') from None
+    new = cameras.doubts(camera.matrix, *sizes[row]) if told[row] else {}
+    for kind, doubt in new.items():
       doubts.setdefault(kind, []).append(doubt)
   for lines in doubts.values():
     more = f' ({counted(len(lines) - 1, "more camera")} likewise)' if lines[1:] else ''

@@ -84,7 +84,8 @@ class Results:
     ]
     if few := int(np.sum(~lifted)):
       lines.append(
-        f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints not lifted.'
+        f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints, or all of '
+        'them in one place, not lifted.'
       )
     if added := int(self.bridged.sum()):
       lines.append(f'{counted(added, "hand")} put where none was found in between.')

@@ -89,6 +89,13 @@ def test_a_camera_of_another_picture_is_refused_by_its_name(lift):
     lift([*CAMERAS[:2], [3, 3, 1, 1]], _file())
 
 
+def test_millimetres_are_refused_where_the_size_of_pictures_is_not_told(lift):
+  with pytest.raises(
+    ValueError, match='focal length of 3.6 pixels is too short .* mill'
+  ):
+    lift([3.6, 3.6, 3.2, 2.4], _file(sizes=(np.nan, np.nan)))
+
+
 def test_odd_cameras_are_told_once(lift, capsys):
   lift([[500, 500, 10 + i, 240] for i in range(3)], _file())
   (line,) = capsys.readouterr().err.strip().splitlines()

@@ -267,7 +267,7 @@ def test_a_detector_gives_hands_of_pictures(hand, lift, tmp_path, monkeypatch, c
     (['{in}/op'], 'The size of the pictures is not known, from which the camera is'),
     (['{in}/bare.npy'], 'does not tell the side of 4 of 4 hands'),
     (['{in}/bare.npy', '--hand', 'swapped'], 'does not tell the side of 4 of 4 hands'),
-    (['{in}/few.npz'], 'None of the 4 hands has the 4 keypoints that lifting needs'),
+    (['{in}/few.npz'], 'None of the 4 hands has the 4 keypoints, not all'),
     (
       ['{in}/a.json', '--image-size', '640'],
       "--image-size is '640'; give width,height",
