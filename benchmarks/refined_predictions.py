@@ -1,19 +1,18 @@
 """Whether the lifter betters the depth of a pose network that sees images.
 
-    python benchmarks/refined_predictions.py RUN --row ROW [--data DIR --split test]
+    python benchmarks/refined_predictions.py RUN --row ROW --data DIR --split test
 
 RUN is the workdir of an experiment; without --data its own test set is measured. Hands
 are scaled so that their 20 bones together are as long as the labelled ones, and
-compared relative to the wrist. `both` is what `bmc-jax predict --lift` does: keypoints
-of the network, depth of both, weighted by how far off they are on average; that of the
-network is what it was on the test set of RUN.
+compared relative to the wrist. `both` is what `--lift` of `bmc-jax predict` does:
+keypoints of the network, depth of both, weighted by how far off they are on average;
+that of the network is what it was on the test set of RUN.
 """
 
 import argparse
 import math
 
 import numpy as np
-from lifting import score
 
 from bmc_jax.console.tables import format_markdown
 from bmc_jax.data import augment, pipeline
@@ -43,6 +42,8 @@ def predict(row, source) -> tuple[np.ndarray, ...]:
 
 def table(row, source, lifter: KeypointLifter) -> list[list[str]]:
   """A line for the network, the lifter on its keypoints, and both."""
+  from lifting import score  # beside this file, which not all that read it know
+
   joints, cameras, truth = predict(row, source)
   ahead = (joints[..., 2] > 0).all(axis=1)
   joints, cameras, truth = joints[ahead], cameras[ahead], truth[ahead]

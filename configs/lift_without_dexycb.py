@@ -8,7 +8,7 @@ conventions. Each writes its weights, which are tested on DexYCB:
     bmc-jax train --config=configs/lift_without_dexycb.py --workdir=runs/without
     BMC_JAX_TEST_DATA=DIR python benchmarks/lifting.py --weights lifter_rhd.npz
 
-The table is in docs/lift.md; 10 minutes of two busy cores a row.
+The table is in docs/lift.md. The first row took 9 minutes on two busy cores.
 """
 
 import ml_collections
