@@ -15,7 +15,7 @@ from bmc_jax.training import defaults
 from bmc_jax.training.config_files import config_from_flags
 from tests.fixtures import tiny_config
 from tests.fixtures.hands import INTRINSICS, random_hands, wild_hands
-from tests.fixtures.lifters import lifted_hands
+from tests.fixtures.lifters import lifted_hands, random_lifter, seen_hands
 from tests.fixtures.session import ROOT
 
 FOLDER = ROOT / 'benchmarks'
@@ -278,3 +278,43 @@ def test_the_comparison_with_torch_ends_in_its_table(load, capsys):
   benchmark.compare_with_torch(1, None)
   ((hands, *_),) = _rows(capsys.readouterr().out)
   assert hands == '64'
+
+
+def test_lifting_over_time_is_measured(load, capsys):
+  benchmark = load('lifting_over_time', TRACKS=1, SECONDS=3, NOISE=(0.02,))
+  benchmark.main()
+  alone, smooth, missing = _rows(capsys.readouterr().out)
+  assert alone[2] == smooth[2] and int(alone[2]) + int(missing[2]) == 90
+  assert float(smooth[4]) < float(alone[4]) / 2
+
+
+def test_trembling_and_distance_are_those_that_were_added(load):
+  benchmark = load('lifting_over_time', SECONDS=3)
+  truth = benchmark.moving_hand(0)[None]
+  lengths = np.linalg.norm(truth[0, :, 10] - truth[0, :, 9], axis=-1)
+  np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)  # one person's bones
+  moves = 1e3 * np.linalg.norm(np.diff(truth[0], axis=0), axis=-1)
+  assert 1 < moves.mean() and moves.max() < 60  # mm a picture, as hands do
+  off = np.where(np.arange(90) % 2, 2e-3, -2e-3)[:, None, None] * [0, 0, 1]
+  off = off * (np.arange(21) > 0)[:, None]  # of all joints but the wrist
+  there = np.arange(90)[None] != 40
+  told = benchmark.score(
+    np.where(there[..., None, None], truth + off, np.nan), truth, there
+  )
+  assert told == ['89', f'{2 * 20 / 21:.1f}', f'{8 * 20 / 21:.1f}']
+
+
+def test_refined_predictions_are_measured(load, monkeypatch):
+  benchmark = load('refined_predictions')
+  joints, _ = seen_hands(0, 8)
+  cameras = np.broadcast_to(INTRINSICS, (8, 3, 3))
+  behind = np.arange(8)[:, None, None] == 3  # a hand that no camera sees is left out
+  found = 30 * np.where(behind, -joints, joints), cameras, joints
+  monkeypatch.setattr(benchmark, 'predict', lambda row, source: found)
+  framing = types.SimpleNamespace(
+    of=lambda row: types.SimpleNamespace(depth_error=1e-6)
+  )
+  monkeypatch.setattr(benchmark, 'Framing', framing)
+  _, network, lifter, both = benchmark.table(None, None, random_lifter())
+  assert network[1:] == ['7', '0.0', '0.0', '0.0'] and float(lifter[2]) > 1
+  assert both[2] == '0.0'  # a network that is never wrong is believed

@@ -65,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     '--hand', choices=sides.CHOICES, default='auto', help='the side; auto: as told'
   )
   parser.add_argument('--image-size', help='width,height, if the file does not tell')
-  parser.add_argument('--intrinsics', help='fx,fy,cx,cy of every picture, in pixels')
+  parser.add_argument(
+    '--intrinsics',
+    help='fx,fy,cx,cy in pixels, or a JSON file, also one for each picture',
+  )
   parser.add_argument(
     '--bone-length', type=float, help='metres, of the middle MCP->PIP bone'
   )
@@ -93,12 +96,13 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   out = Path(flags.out).expanduser()
   named = flags.inputs if flags.detector else flags.images
   files = media.find_files(named) if named else []
-  results_lib.check_outputs(out, [*flags.inputs, flags.limits, flags.weights], files)
+  read = [*flags.inputs, flags.limits, flags.weights, flags.intrinsics]
+  results_lib.check_outputs(out, read, files)
   if flags.adapt:
     check_output(out / results_lib.WEIGHTS, WEIGHTS, flags.weights)
   if flags.fps is not None and not 0 < flags.fps < np.inf:
     raise ValueError(f'--fps is {flags.fps}; give pictures a second, above 0.')
-  camera = cameras.parse_intrinsics(flags.intrinsics) if flags.intrinsics else None
+  cameras.check_given(flags.intrinsics)
   lifter = KeypointLifter.pretrained(*([flags.weights] if flags.weights else []))
   limits = open_limits(flags.limits)
   pictures = Pictures(files)
@@ -113,7 +117,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     cameras.lift_hands,
     found=found,
     is_right=is_right,
-    intrinsics=camera,
+    given=cameras.read_cameras(flags.intrinsics, found, pictures),
     bone_length=flags.bone_length,
   )
   lines, hands = [], lift(lifter)

@@ -44,7 +44,7 @@ class LiftedHands(NamedTuple):
 
   Attributes:
     joints_3d: (*b, 21, 3) metres, canonical order, camera axes (x right, y down, z
-      away). NaN where a hand has too few keypoints.
+      away). NaN where a hand has too few keypoints, or all in one place.
     keypoints_2d: (*b, 21, 2) pixels to which they project: those given, moved a little
       where they contradict a hand, and placed where they were missing. NaN like these.
     depth_error: (*b, 21) metres: with a probability of 90 % the depth of a joint
@@ -59,6 +59,11 @@ class LiftedHands(NamedTuple):
   depth_error: np.ndarray
   intrinsics: np.ndarray
   camera_known: np.ndarray
+
+  @property
+  def mean_error(self) -> np.ndarray:
+    """(*b, 21) metres, by how much the relative depth is off on average."""
+    return self.depth_error / _90_PERCENT
 
 
 class KeypointLifter:
@@ -128,15 +133,15 @@ class KeypointLifter:
       for whole in [(points, confidence, camera, right)]
       for start in range(0, len(points), BATCH_SIZE)
     ]
-    empty = [np.zeros((0, *last)) for last in ((21, 3), (21, 2), (21,), (5, 4))]
-    joints, moved, scale, bones = map(np.concatenate, zip(empty, *found, strict=True))
+    none = [np.zeros((0, *last)) for last in ((21, 3), (21, 2), (21,), (5, 4))]
+    joints, moved, scale, bones = map(np.concatenate, zip(none, *found, strict=True))
     if bone_length is None:
       unit = HAND_SIZE / bones.sum(axis=(1, 2))
     else:
       unit = bone_length / bones[:, MIDDLE, PIP]
-    few = (confidence > 0).sum(axis=1) < LEAST_PRESENT
-    unit = np.where(few, np.nan, unit)
-    moved = np.where(few[:, None, None], np.nan, moved)
+    empty = ~_shows_a_hand(points, confidence > 0)
+    unit = np.where(empty, np.nan, unit)
+    moved = np.where(empty[:, None, None], np.nan, moved)
     return LiftedHands(
       (joints * unit[:, None, None]).reshape(*batch, 21, 3),
       moved.reshape(*batch, 21, 2),
@@ -217,6 +222,14 @@ def as_right_hands(keypoints_2d, intrinsics, is_right) -> tuple[Array, Array]:
     jnp.where(right, keypoints_2d, keypoints_2d * jnp.array([[[-1, 1]]])),
     jnp.where(right, intrinsics, intrinsics * camera),
   )
+
+
+def _shows_a_hand(points: np.ndarray, present: np.ndarray) -> np.ndarray:
+  """Of hands (N, 21, 2), which have enough keypoints, and not all in one place."""
+  there = present[..., None]
+  low = np.where(there, points, np.inf).min(axis=1)
+  high = np.where(there, points, -np.inf).max(axis=1)
+  return (present.sum(axis=1) >= LEAST_PRESENT) & (high > low).any(axis=1)
 
 
 def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:

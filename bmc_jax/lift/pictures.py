@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,23 +12,11 @@ from bmc_jax.lift.files import KeypointFile
 from bmc_jax.lift.results import Results, shown_rows
 from bmc_jax.predict import media
 from bmc_jax.predict.detector import HandDetector
-from bmc_jax.predict.media import Unreadable
+from bmc_jax.predict.media import Place, Unreadable
 from bmc_jax.predict.overlays import OverlayFiles
 from bmc_jax.predict.views import cut_picture
 
 _AROUND = 1.6  # side of a picture on the page, in sizes of the hand
-
-
-class Place(NamedTuple):
-  """An image, or a frame of a video.
-
-  Attributes:
-    path: of the file.
-    number: of the frame, from 0; None for an image.
-  """
-
-  path: Path
-  number: int | None
 
 
 def detect_keypoints(
@@ -147,6 +134,15 @@ class Pictures:
     path = Path(name)
     known = (self._named.get(key) for key in (name, path.name, path.stem))
     return next(filter(None, known), None)
+
+  def place_of(self, name: int | str) -> Place:
+    """The picture, or, where it is not among the files, what its name says of it."""
+    if place := self.place(name):
+      return place
+    base, mark, number = str(name).rpartition('#')
+    if mark and number.isdecimal() and media.is_video(Path(base)):
+      return Place(Path(base), int(number))
+    return Place(Path(str(name)))
 
   def size_of(self, name: int | str) -> tuple[float, float] | None:
     """Width and height of a picture; None where there is none, or it is damaged."""

@@ -84,14 +84,16 @@ class Results:
     ]
     if few := int(np.sum(~lifted)):
       lines.append(
-        f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints not lifted.'
+        f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints, or all of '
+        'them in one place, not lifted.'
       )
     if added := int(self.bridged.sum()):
       lines.append(f'{counted(added, "hand")} put where none was found in between.')
-    if not self.hands.camera_known.all():
+    if guessed := int(np.sum(~self.hands.camera_known)):
+      whose = '' if guessed == len(lifted) else f' of {counted(guessed, "hand")}'
       lines.append(
-        'The focal length is a guess, and how far hands are is as uncertain as that: '
-        'give it with --intrinsics fx,fy,cx,cy.'
+        f'The focal length{whose} is a guess, and how far hands are is as uncertain as '
+        'that: give it with --intrinsics fx,fy,cx,cy.'
       )
     return lines
 

@@ -9,6 +9,8 @@ from bmc_jax.lift import tracks
 from bmc_jax.lift.lifter import LiftedHands
 from bmc_jax.lift.results import Results
 
+_SHORTEST = 1e-4  # seconds from one picture of a video to the next
+
 
 def smooth_hands(results: Results, fps: float) -> tuple[Results, str]:
   """Smooths every hand over time and bridges short gaps.
@@ -63,6 +65,11 @@ def _usual_step(numbers: np.ndarray, fps: float) -> float:
     raise ValueError(
       f'The numbers of pictures grow by {step:.0f}, which takes {step / fps:.3g} s at '
       f'{fps:g} a second: say with --fps by how much they grow in a second.'
+    )
+  if len(apart) and step / fps < _SHORTEST:
+    raise ValueError(
+      f'The numbers of pictures grow by {step:.0f}, which at {fps:g} a second takes '
+      f'{step / fps:.3g} s, as of no video: say with --fps by how much they grow.'
     )
   return step / fps
 

@@ -12,6 +12,7 @@ first one found. It takes hands for right ones unless --hand, --boxes or the det
 say otherwise. Without --intrinsics the focal length is that in the image's EXIF data,
 or else guessed as its longer side; the file says which. No image tells how large a hand
 is: it gets the median size of the hands that the row was tested on, or --bone-length.
+With --lift the keypoint lifter that ships has a say in the depth of joints.
 """
 
 import argparse
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--passes', type=int, default=PASSES, help='1: no second crop')
   parser.add_argument('--batch-size', type=int, default=BATCH_SIZE)
   parser.add_argument(
+    '--lift', action='store_true', help='depth of the network and of the lifter, both'
+  )
+  parser.add_argument(
     '--smooth', action='store_true', help='videos: One-Euro filter over time'
   )
   return parser
@@ -82,7 +86,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   files = media.find_files(flags.inputs)
   out = Path(flags.out).expanduser()
   check_outputs(out, files, [flags.boxes, flags.intrinsics, flags.limits])
-  cameras = Cameras(flags.intrinsics, files)
+  cameras = Cameras(flags.intrinsics, [media.Place(file) for file in files])
   find_hands = _hand_finder(flags, files, stack)
   predictor = HandPosePredictor.from_run(
     flags.checkpoint, flags.row, bone_length=flags.bone_length
@@ -91,6 +95,8 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   predict = functools.partial(
     predictor.predict, batch_size=flags.batch_size, passes=flags.passes
   )
+  if flags.lift:
+    predict = _with_lifter(predict, predictor)
   total = media.count_frames(files)
   recorder = Recorder(out, predictor, num_frames=total)
   stack.callback(recorder.discard)
@@ -146,6 +152,22 @@ def _limits(name: str | None, predictor: HandPosePredictor) -> tuple[HandLimits,
     own = predictor.row.folder.parent.parent / 'limits.json'
     name = str(own) if own.is_file() else 'clinical'
   return open_limits(name), name
+
+
+def _with_lifter(predict, predictor: HandPosePredictor) -> Callable:
+  """Predicts, and refines the depth of the hands by the lifter that ships."""
+  # A command of its own, which others do not wait for.
+  from bmc_jax.lift import KeypointLifter
+  from bmc_jax.lift.refined import refine_predictions
+
+  error = predictor.framing.depth_error
+  if not error:
+    raise ValueError(
+      'No hand of the test set has 3D labels, so that it is not known how far off the '
+      "network's depth is, which --lift needs: leave it out."
+    )
+  lifter = KeypointLifter.pretrained()
+  return lambda views: refine_predictions(lifter, predict(views), depth_error=error)
 
 
 def _of_test_set(predictor: HandPosePredictor) -> str:

@@ -17,11 +17,14 @@ class Framing:
     bone_length: metres, of the bone from the middle MCP to PIP; None if none of those
       hands has 3D labels.
     count: of the hands with 3D labels.
+    depth_error: mean error of the relative depth of their joints, over that bone; None
+      like `bone_length`.
   """
 
   crop_scale: float
   bone_length: float | None
   count: int
+  depth_error: float | None = None
 
   @classmethod
   def of(cls, row: TrainedRow) -> 'Framing':
@@ -39,12 +42,16 @@ class Framing:
     with np.load(path, allow_pickle=False) as saved:
       whole = saved['visibility'].min(axis=1) > 0
       keypoints = saved['keypoints_2d_true'][whole]
-      joints = saved['joints_3d_true'][whole & (saved['has_joints_3d'] > 0)]
+      labelled = whole & (saved['has_joints_3d'] > 0)
+      joints, found = saved['joints_3d_true'][labelled], saved['joints_3d'][labelled]
     if not len(keypoints):
       raise ValueError(f'No hand in {path} has all joints labelled.')
     extent = np.ptp(keypoints, axis=1).max(axis=1)
-    bone = None
+    bone = error = None
     if len(joints):
-      bone = float(np.median(pose25d.scale_of(joints))) / 1e3  # from millimetres
+      bones = np.asarray(pose25d.scale_of(joints))
+      bone = float(np.median(bones)) / 1e3  # from millimetres
+      depth = (found - found[:, :1] - joints + joints[:, :1])[..., 2]
+      error = float(np.mean(np.abs(depth) / bones[:, None]))
     scale = row.config.image_size / np.median(extent)
-    return cls(float(max(scale, 1.0)), bone, len(joints))
+    return cls(float(max(scale, 1.0)), bone, len(joints), error)

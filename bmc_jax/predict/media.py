@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,18 @@ VIDEOS = (
 )
 _USUAL_RATE = 30.0
 _WHOLE = 0.75  # share of the frames: headers count those that an edit cuts off, too
+
+
+class Place(NamedTuple):
+  """An image, or a frame of a video.
+
+  Attributes:
+    path: of the file.
+    number: of the frame, from 0; None for an image.
+  """
+
+  path: Path
+  number: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

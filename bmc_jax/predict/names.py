@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from bmc_jax.console import warn
 from bmc_jax.console.files import read_text
 from bmc_jax.console.tables import counted, shorten
-from bmc_jax.predict.media import Frame
+from bmc_jax.predict.media import Frame, Place
 
 T = TypeVar('T')
 
@@ -80,7 +80,7 @@ class ByName(Generic[T]):
     """What is told of inputs."""
     return list(self._values.values())
 
-  def of(self, frame: Frame) -> T | None:
+  def of(self, frame: Frame | Place) -> T | None:
     """What is told of a frame, else of its file; None if neither is named."""
     number = '' if frame.number is None else str(frame.number)
     self._frames.pop((frame.path, number), None)

@@ -88,7 +88,7 @@ class HandPrediction:
     keypoints_2d: (21, 2) pixels of the image, whose first pixel's centre is (0, 0).
     conditioning: how far the root depth can be trusted (`pose25d.solve_root_depth`).
     root_depth_from: 'refined'; or 'calculated' where the refined one would put a joint
-      at or behind the camera.
+      at or behind the camera; 'lifted' with `predict --lift`.
     bone_length: metres, of the bone from the middle MCP to PIP. It is assumed: one
       image does not tell how large a hand is, and all lengths grow with it.
     is_right: False for a left hand.

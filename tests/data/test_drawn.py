@@ -128,6 +128,7 @@ def test_it_is_a_source_of_the_pipeline_and_of_configs():
     ({'count': 0}, 'count is 0; it must be a whole number'),
     ({'anyone': {'curls': 1}}, "anyone is {'curls': 1}; it may set conventions"),
     ({'anyone': {'conventions': ['ours']}}, "no labelling convention 'ours'; known"),
+    ({'anyone': {'ranges': 'ours'}}, "There are no ranges 'ours'; known are wide, rhd"),
     ({'detector': {'slip': 2.0}}, 'slip is 2.0; it must be a probability'),
     ({'detector': {'noise': (0.1, 0.01)}}, 'noise is .*; it must be two numbers'),
     ({'anyone': {'distance': (0.0, 3.0)}}, 'distance is .*; it must be two numbers'),

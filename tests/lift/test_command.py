@@ -140,6 +140,16 @@ def test_a_camera_a_bone_an_order_and_a_side_are_followed(lift, tmp_path, capsys
   assert 'guess' not in capsys.readouterr().out
 
 
+def test_some_pictures_have_cameras_of_their_own(lift, fails, tmp_path, capsys):
+  given = forms.write_json(tmp_path / 'K.json', {'0.jpg': [500, 510, 320, 240]})
+  hands = lift(_mediapipe(tmp_path), '--image-size', '640,480', '--intrinsics', given)
+  origins = [hand['intrinsics_from'] for hand in hands]
+  assert origins == ['given', 'guessed', 'guessed', 'guessed']
+  assert 'The focal length of 3 hands is a guess' in capsys.readouterr().out
+  told = fails(tmp_path / 'a.json', '--intrinsics', 'nada.json', out='b')
+  assert 'There is no file nada.json' in told
+
+
 def _photos(folder, sizes=((WIDTH, HEIGHT),) * 4):
   folder.mkdir(exist_ok=True)
   for i, (width, height) in enumerate(sizes):
@@ -257,7 +267,7 @@ def test_a_detector_gives_hands_of_pictures(hand, lift, tmp_path, monkeypatch, c
     (['{in}/op'], 'The size of the pictures is not known, from which the camera is'),
     (['{in}/bare.npy'], 'does not tell the side of 4 of 4 hands'),
     (['{in}/bare.npy', '--hand', 'swapped'], 'does not tell the side of 4 of 4 hands'),
-    (['{in}/few.npz'], 'None of the 4 hands has the 4 keypoints that lifting needs'),
+    (['{in}/few.npz'], 'None of the 4 hands has the 4 keypoints, not all'),
     (
       ['{in}/a.json', '--image-size', '640'],
       "--image-size is '640'; give width,height",
@@ -280,7 +290,7 @@ def test_a_detector_gives_hands_of_pictures(hand, lift, tmp_path, monkeypatch, c
     ),
     (['{in}/a.json', '--images', 'nada'], 'There is no file or folder nada'),
     (['{in}/a.json', '--intrinsics', '1,2,3'], 'it must be fx,fy,cx,cy in pixels'),
-    (['{in}/a.json', '--intrinsics', '0,9,3,4'], '--intrinsics has the focal lengths'),
+    (['{in}/a.json', '--intrinsics', '0,9,3,4'], '--intrinsics 0,9,3,4 has the focal'),
     (['{in}/a.json', '--intrinsics', '1,1.3,.5,.5'], "are parts of the image's size"),
     (['{in}/a.json', '--bone-length', '40'], 'is no hand: give metres'),
     (['{in}/a.json', '--limits', 'none.json'], 'There is no limits file none.json'),

@@ -99,7 +99,10 @@ def test_hands_that_are_not_lifted_are_null_and_counted(tmp_path):
   assert 'NaN' not in (tmp_path / 'hands.json').read_text()
   assert results.shown_rows(found) == [0, 1, 3, 4]
   lines = found.summary()
-  assert '1 hand with fewer than 4 keypoints not lifted.' in lines
+  assert (
+    '1 hand with fewer than 4 keypoints, or all of them in one place, not lifted.'
+    in lines
+  )
   # The median over hands 0, 1, 3, 4 of 20, 40, 80 and 100 mm.
   assert 'within 60 mm' in lines[1]
 

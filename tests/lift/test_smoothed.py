@@ -62,6 +62,8 @@ def test_times_as_numbers_and_every_fifth_picture_make_no_gaps():
   fifth = np.array([0, 5, 10, 20, 25])
   found, _ = smooth_hands(_moving(fifth), 30.0)
   assert found.frames == [0, 5, 10, 15, 20, 25]
+  with pytest.raises(ValueError, match='takes 1e-09 s, as of no video: say with --fps'):
+    smooth_hands(_moving(there), 1e9)
   with pytest.raises(
     ValueError, match='grow by 33333333, which takes .* say with --fps'
   ):

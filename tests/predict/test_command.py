@@ -61,6 +61,21 @@ def _fails(capsys, run, *arguments) -> str:
   return text
 
 
+def test_the_lifter_has_a_say_in_depth_where_it_is_asked(run, photos, tmp_path):
+  hands = []
+  for flags in ((), ('--lift',)):
+    _predict(run, photos / '0.png', '--out', tmp_path / 'o', *flags)
+    content = json.loads((tmp_path / 'o' / 'predictions.json').read_text())
+    hands += content['hands']
+  before, after = hands
+  assert before['keypoints_2d'] == after['keypoints_2d']
+  if before['crosses_camera']:
+    assert after == before
+  else:
+    assert after['root_depth_from'] == 'lifted'
+    assert before['joints_3d'] != after['joints_3d']
+
+
 def test_a_folder_becomes_a_file_overlays_and_a_page(run, photos, tmp_path, capsys):
   out = tmp_path / 'out'
   _predict(run, photos, '--out', out, '--batch-size', '2')
@@ -160,7 +175,7 @@ def test_cameras_are_given_for_all_or_one_by_one(run, photos, tmp_path, capsys):
   assert hand['intrinsics'] == [[90, 0, 60], [0, 91, 61], [0, 0, 1]]
   cameras.write_text(json.dumps(matrices[:2]))
   told = _fails(capsys, run, photos, '--intrinsics', cameras, '--out', out)
-  assert 'holds 2 cameras for 3 files' in told
+  assert 'holds 2 cameras for 3 pictures' in told
 
 
 def test_an_interrupted_run_writes_what_it_has(

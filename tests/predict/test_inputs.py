@@ -9,7 +9,7 @@ import pytest
 from bmc_jax.predict import View
 from bmc_jax.predict.boxes import Boxes, parse_box
 from bmc_jax.predict.cameras import Cameras
-from bmc_jax.predict.media import Frame
+from bmc_jax.predict.media import Frame, Place
 
 IMAGE = np.zeros((200, 256, 3), np.uint8)
 BOX = [30, 20, 220, 190]
@@ -37,7 +37,7 @@ def cameras(tmp_path):
   def read(content, files=FILES):
     path = tmp_path / 'K.json'
     path.write_text(json.dumps(content))
-    return Cameras(str(path), files)
+    return Cameras(str(path), [Place(file) for file in files])
 
   return read
 
@@ -149,7 +149,7 @@ def test_cameras_in_order_are_those_of_the_files_as_listed(cameras, capsys):
   found = [read.of(frame(file)).matrix[0, 0] for file in FILES]
   assert found == [100, 101, 102, 103]
   assert '0: p1.jpg, 1: p2.jpg, 2: p10.jpg, 3: w.mp4' in capsys.readouterr().out
-  with pytest.raises(ValueError, match='holds 3 cameras for 4 files'):
+  with pytest.raises(ValueError, match='holds 3 cameras for 4 pictures'):
     cameras(told[:3])
   same = [Path('a/1.jpg'), Path('1.jpg')]
   read = cameras(told[:2], files=same)
@@ -158,7 +158,9 @@ def test_cameras_in_order_are_those_of_the_files_as_listed(cameras, capsys):
 
 @pytest.mark.parametrize('nothing', [{}, [], None, 3])
 def test_a_file_without_a_camera_is_refused_and_none_guessed(cameras, nothing):
-  with pytest.raises(ValueError, match='K.json holds no camera for 4 files: give one'):
+  with pytest.raises(
+    ValueError, match='K.json holds no camera for 4 pictures: give one'
+  ):
     cameras(nothing)
 
 

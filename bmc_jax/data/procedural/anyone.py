@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from bmc_jax import geometry, kinematics
-from bmc_jax.data.procedural.conventions import ANGLE_RANGES, BONE_RATIOS
+from bmc_jax.data.procedural.conventions import BONE_RATIOS, RANGES
 from bmc_jax.data.procedural.draws import Draws
-from bmc_jax.data.procedural.pose import ROOT_DIRECTIONS, turn
+from bmc_jax.data.procedural.pose import turn
 from bmc_jax.pose25d import scale_of
 
 
@@ -27,6 +27,7 @@ class Anyone:
 
   Attributes:
     conventions: keys of `conventions.BONE_RATIOS`; each hand is a mixture of them.
+    ranges: a key of `conventions.RANGES`, of angles and palms.
     slide: std of how far labels move along the fingers, reference bones.
     length_std: relative spread of each bone.
     palm_arch: factor of the thumb's and the palm's depth: 0 is a flat palm.
@@ -48,6 +49,7 @@ class Anyone:
   """
 
   conventions: tuple[str, ...] = tuple(BONE_RATIOS)
+  ranges: str = 'wide'
   slide: float = 0.1
   length_std: float = 0.06
   palm_arch: tuple[float, float] = (-0.2, 1.3)
@@ -72,6 +74,10 @@ class Anyone:
           f'There is no labelling convention {convention!r}; known are '
           f'{", ".join(BONE_RATIOS)}.'
         )
+    if self.ranges not in RANGES:
+      raise ValueError(
+        f'There are no ranges {self.ranges!r}; known are {", ".join(RANGES)}.'
+      )
     check_values(self, positive=('distance',), probabilities=('skin_share', 'facing'))
 
 
@@ -86,7 +92,7 @@ def check_values(
     probabilities: numbers from 0 to 1.
   """
   for name, value in dataclasses.asdict(options).items():
-    if name == 'conventions':
+    if name in ('conventions', 'ranges'):
       continue
     if isinstance(value, tuple):
       least = 0.0 if name in positive else -np.inf
@@ -151,13 +157,13 @@ def _bone_lengths(draws: Draws, anyone: Anyone) -> Float[Array, '5 4']:
 
 def _root_directions(draws: Draws, anyone: Anyone) -> Float[Array, '5 3']:
   factors = [draws.uniform(*anyone.palm_spread), 1.0, draws.uniform(*anyone.palm_arch)]
-  directions = ROOT_DIRECTIONS * jnp.stack(factors)[None]
+  directions = RANGES[anyone.ranges].roots * jnp.stack(factors)[None]
   directions += anyone.direction_std * draws.normal(5, 3)
   return jnp.asarray(geometry.normalize(directions))
 
 
 def _angles(draws: Draws, anyone: Anyone) -> Float[Array, '5 3 2']:
-  """Flexion and abduction, radians, inside `ANGLE_RANGES`."""
+  """Flexion and abduction, radians, inside `Anyone.ranges`."""
   alone = draws.uniform(0.0, 1.0)  # 0: all fingers as one; 1: each by itself
   together = anyone.curl_std * draws.normal()
   fingers = anyone.curl_std * draws.normal(4)
@@ -174,7 +180,7 @@ def _angles(draws: Draws, anyone: Anyone) -> Float[Array, '5 3 2']:
   own = np.array([[1.0, 0.6, 0.6]], np.float32) * draws.normal(5, 3)
   abduction = anyone.spread_std * (own + fan * draws.normal())
   share = jnp.tanh(jnp.stack([flexion, abduction], axis=-1))
-  low, middle, high = np.moveaxis(np.deg2rad(ANGLE_RANGES), -1, 0)
+  low, middle, high = np.moveaxis(np.deg2rad(RANGES[anyone.ranges].angles), -1, 0)
   reach = jnp.where(share < 0, middle - low, high - middle)
   return jnp.asarray(middle) + share * reach
 

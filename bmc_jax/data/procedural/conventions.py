@@ -6,9 +6,11 @@ all of them and what lies between. The numbers are medians over many hands; no p
 any dataset is in them.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from bmc_jax.data.procedural.pose import LENGTH_RATIOS
+from bmc_jax.data.procedural.pose import LENGTH_RATIOS, ROOT_DIRECTIONS
 
 BONE_RATIOS = {
   # DexYCB, and so FreiHAND and HO-3D.
@@ -52,9 +54,22 @@ BONE_RATIOS = {
 Those of `mano` are `pose.LENGTH_RATIOS`.
 """
 
-# Least, middle and greatest flexion and abduction, degrees, by finger and bone: the
-# wider one of DexYCB's and RHD's 1st and 99th percentiles, and a little more.
-ANGLE_RANGES = np.array(
+
+class Ranges(NamedTuple):
+  """How fingers bend and palms are built.
+
+  Attributes:
+    angles: (5, 3, 2, 3) least, middle and greatest flexion and abduction, degrees, by
+      finger and bone.
+    roots: (5, 3) directions of the root bones, as `pose.ROOT_DIRECTIONS`.
+  """
+
+  angles: np.ndarray
+  roots: np.ndarray
+
+
+# The wider one of DexYCB's and RHD's 1st and 99th percentiles, and a little more.
+_WIDE = np.array(
   [
     [
       [[-20, 18, 65], [-35, -8, 30]],
@@ -84,3 +99,54 @@ ANGLE_RANGES = np.array(
   ],
   np.float32,
 )
+
+# RHD's 1st, 50th and 99th percentile and 5 degrees more; nothing of DexYCB.
+_RHD = np.array(
+  [
+    [
+      [[-19, 7, 49], [-24, -9, 29]],
+      [[-31, 12, 42], [-52, -19, 4]],
+      [[-32, -7, 48], [-43, 0, 27]],
+    ],
+    [
+      [[-29, 21, 81], [-43, -13, 13]],
+      [[-8, 23, 101], [-4, 7, 36]],
+      [[-16, 0, 58], [-12, -3, 8]],
+    ],
+    [
+      [[-24, 26, 91], [-16, -2, 16]],
+      [[1, 42, 113], [-7, 3, 19]],
+      [[-13, 0, 76], [-6, 3, 11]],
+    ],
+    [
+      [[-15, 36, 96], [-24, 0, 32]],
+      [[-4, 51, 116], [-18, -3, 9]],
+      [[-14, 2, 73], [-11, 1, 9]],
+    ],
+    [
+      [[-21, 37, 92], [-34, 8, 49]],
+      [[-3, 53, 117], [-32, -9, 7]],
+      [[-16, 1, 71], [-10, 5, 14]],
+    ],
+  ],
+  np.float32,
+)
+_RHD_ROOTS = np.array(
+  [
+    [0.55, 0.73, 0.40],
+    [0.22, 0.97, 0.06],
+    [0.00, 1.00, 0.02],
+    [-0.20, 0.98, 0.03],
+    [-0.43, 0.90, 0.09],
+  ],
+  np.float32,
+)
+
+RANGES = {
+  'wide': Ranges(_WIDE, ROOT_DIRECTIONS),
+  'rhd': Ranges(_RHD, _RHD_ROOTS / np.linalg.norm(_RHD_ROOTS, axis=1, keepdims=True)),
+}
+"""Those of everybody, and others to learn what it costs not to know some people.
+
+The palm of `wide` is DexYCB's median one.
+"""
