@@ -1,8 +1,9 @@
 r"""Predicts 3D hands on images, folders of images and videos.
 
-    bmc-jax predict --checkpoint runs/quickstart --row '+ BMC' photos/ \
-        --out predictions
+    bmc-jax predict photos/ --out predictions
+    bmc-jax predict --checkpoint runs/quickstart --row '+ BMC' photos/
 
+Without --checkpoint the network that ships predicts, which was trained on drawn hands.
 Writes predictions.json (pixels and metres, named there), overlays/ with each image or
 video under the hands drawn on it, and page.html, on which hands turn and bend.
 
@@ -32,13 +33,14 @@ from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data.cameras import check_for_image
 from bmc_jax.limits import HandLimits, open_limits
-from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media
+from bmc_jax.predict import HandPosePredictor, HandPrediction, View, media, pretrained
 from bmc_jax.predict.boxes import SIDES, Boxes, Hand, parse_box
 from bmc_jax.predict.cameras import Cameras
 from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
 from bmc_jax.predict.recorder import Recorder, check_outputs
 from bmc_jax.predict.smoothing import OneEuroFilter
+from bmc_jax.training.weights import PACKAGED
 
 
 @interrupts.told()
@@ -56,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
   parser = command_parser('predict', __doc__)
   parser.add_argument('inputs', nargs='+', help='images, folders of them, videos')
-  parser.add_argument('--checkpoint', required=True, help='workdir of an experiment')
+  parser.add_argument(
+    '--checkpoint', help='workdir of an experiment; else the network that ships'
+  )
   parser.add_argument('--row', help='of its table; not needed if there is one only')
   parser.add_argument('--out', default='predictions', help='folder to write')
   where = parser.add_mutually_exclusive_group()
@@ -88,9 +92,7 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
   check_outputs(out, files, [flags.boxes, flags.intrinsics, flags.limits])
   cameras = Cameras(flags.intrinsics, [media.Place(file) for file in files])
   find_hands = _hand_finder(flags, files, stack)
-  predictor = HandPosePredictor.from_run(
-    flags.checkpoint, flags.row, bone_length=flags.bone_length
-  )
+  predictor = _predictor(flags)
   limits, limits_name = _limits(flags.limits, predictor)
   predict = functools.partial(
     predictor.predict, batch_size=flags.batch_size, passes=flags.passes
@@ -130,6 +132,17 @@ def _run(flags: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     raise SystemExit(interrupts.EXIT_INTERRUPTED)
 
 
+def _predictor(flags: argparse.Namespace) -> HandPosePredictor:
+  """The network of a run, or the one that ships."""
+  if flags.checkpoint:
+    return HandPosePredictor.from_run(
+      flags.checkpoint, flags.row, bone_length=flags.bone_length
+    )
+  if flags.row:
+    raise ValueError('--row names a row of an experiment: give its --checkpoint, too.')
+  return HandPosePredictor.pretrained(bone_length=flags.bone_length)
+
+
 def _hand_finder(
   flags: argparse.Namespace, files: Sequence[Path], stack: contextlib.ExitStack
 ) -> Callable[[Frame], list[Hand]]:
@@ -150,7 +163,8 @@ def _limits(name: str | None, predictor: HandPosePredictor) -> tuple[HandLimits,
   """The limits that hands are compared with, and what they are called."""
   if name is None:
     own = predictor.row.folder.parent.parent / 'limits.json'
-    name = str(own) if own.is_file() else 'clinical'
+    shipped = predictor.row.folder == PACKAGED / pretrained.NAME
+    name = str(own) if own.is_file() else pretrained.LIMITS if shipped else 'clinical'
   return open_limits(name), name
 
 
@@ -171,6 +185,8 @@ def _with_lifter(predict, predictor: HandPosePredictor) -> Callable:
 
 
 def _of_test_set(predictor: HandPosePredictor) -> str:
+  if not predictor.framing.count:
+    return 'the size of an adult, labelled as in MANO'
   hands = counted(predictor.framing.count, 'hand')
   return f'the median of {hands} of the test set'
 

@@ -2,7 +2,7 @@
 
     from bmc_jax.predict import HandPosePredictor
 
-    predictor = HandPosePredictor.from_run('runs/mine', row='+ BMC')
+    predictor = HandPosePredictor.pretrained()  # or from_run('runs/mine', '+ BMC')
     hand = predictor(image, intrinsics=intrinsics, box=(120, 80, 260, 240))
     hand.keypoints_2d, hand.joints_3d
 
@@ -26,6 +26,7 @@ from bmc_jax import pose25d, skeleton
 from bmc_jax.data import crops
 from bmc_jax.data import example as example_lib
 from bmc_jax.joint_files.units import REFERENCE_BONE_RANGE
+from bmc_jax.predict import pretrained
 from bmc_jax.predict.framing import Framing
 from bmc_jax.predict.views import HandPrediction, View
 from bmc_jax.training.trained_row import TrainedRow, open_row
@@ -91,6 +92,17 @@ class HandPosePredictor:
     """
     trained = open_row(run, row)
     return cls(trained, Framing.of(trained), bone_length=bone_length)
+
+  @classmethod
+  def pretrained(cls, *, bone_length: float | None = None) -> 'HandPosePredictor':
+    """The network that ships with the package, trained on drawn hands alone.
+
+    Args:
+      bone_length: metres; see `HandPosePredictor`.
+    """
+    return cls(
+      pretrained.open_pretrained(), pretrained.FRAMING, bone_length=bone_length
+    )
 
   def __call__(
     self,

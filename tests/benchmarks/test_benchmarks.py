@@ -1,7 +1,6 @@
 """Every benchmark runs, over few and small inputs: none may fall behind the library."""
 
 import functools
-import importlib
 import pathlib
 import sys
 import types
@@ -20,26 +19,6 @@ from tests.fixtures.session import ROOT
 
 FOLDER = ROOT / 'benchmarks'
 HANDS = 40
-
-
-@pytest.fixture
-def load(monkeypatch):
-  """Imports a benchmark, without leaving its name to others."""
-  monkeypatch.syspath_prepend(FOLDER)
-  known = set(sys.modules)
-  yield lambda name, **constants: _with(
-    monkeypatch, importlib.import_module(name), constants
-  )
-  for name in set(sys.modules) - known:
-    if (FOLDER / f'{name}.py').exists():
-      del sys.modules[name]
-
-
-def _with(monkeypatch, module: types.ModuleType, constants) -> types.ModuleType:
-  monkeypatch.setattr(sys, 'argv', [module.__name__])
-  for name, value in constants.items():
-    monkeypatch.setattr(module, name, value)
-  return module
 
 
 @pytest.fixture
@@ -154,6 +133,7 @@ def test_lifting_is_measured(load, monkeypatch, capsys):
 def test_every_benchmark_is_run_by_a_test():
   text = pathlib.Path(__file__).read_text()
   text += (ROOT / 'tests' / 'experiments' / 'test_runs.py').read_text()
+  text += (ROOT / 'tests' / 'benchmarks' / 'test_drawing.py').read_text()
   text += (ROOT / 'Makefile').read_text()
   names = {path.stem for path in FOLDER.glob('*.py')}
   # Parts of others: the first needs a clone that is not ours to pass on.
