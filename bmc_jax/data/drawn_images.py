@@ -26,6 +26,7 @@ from bmc_jax.data.procedural.mesh import backgrounds, render
 from bmc_jax.data.procedural.mesh.look import Look
 
 _ATLAS_COUNT = 32
+_VERSION = 2  # another one, whenever the same example becomes another picture
 _CHUNK = 16  # pictures that are drawn by one call: one program serves all batches
 
 
@@ -93,6 +94,7 @@ class ProceduralImagesSource:
     self._cache = None
     if cache:
       about = {
+        'drawn_by': _VERSION,
         'image_size': image_size,
         'seed': seed,
         'domain': repr(self._domain),

@@ -76,7 +76,7 @@ class Look:
   motion: float = 0.25  # probability of motion blur
   motion_length: float = 2.5  # std in pixels of an 80 pixel image, up to this
   noise: tuple[float, float] = (0.0, 0.04)  # sensor noise, std in [0, 1] intensity
-  jpeg: float = 0.15  # probability of a low quality
+  jpeg: float = 0.15  # probability of a low quality; of sides in multiples of 8 only
 
   def __post_init__(self):
     check_values(self, positive=('gain', 'contrast'), probabilities=_PROBABILITIES)

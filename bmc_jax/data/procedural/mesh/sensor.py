@@ -60,7 +60,9 @@ def _blurred(draws: Draws, light, size, look: Look):
   fx = np.fft.rfftfreq(big)[None].astype(np.float32)
   along = fx * jnp.cos(angle) + fy * jnp.sin(angle)
   spread = focus**2 * (fx * fx + fy * fy) + length**2 * along * along
-  spectrum = jnp.fft.rfft2(light) * jnp.exp(-2 * np.pi**2 * spread)[None]
+  # The centre of a pixel x lies at (x + 1/2) big / size - 1/2 of the finer image.
+  shift = np.exp(1j * np.pi * (big / size - 1) * (fx + fy)).astype(np.complex64)
+  spectrum = jnp.fft.rfft2(light) * (shift * jnp.exp(-2 * np.pi**2 * spread))[None]
   # The picture keeps the frequencies that it can hold.
   half = size // 2
   rows = np.r_[0:half, big - (size - half) : big]
