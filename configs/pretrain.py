@@ -51,7 +51,7 @@ def get_config() -> ml_collections.ConfigDict:
       'erase': 0.2,
     }
   )
-  # The maps are what is learned first; with these weights they are, twice as fast.
+  # Maps first: with these weights 150 steps do what 200 do with the usual ones.
   c.loss.heatmap = 5.0
   c.loss.relative_depth = 2.0
   c.optimizer.learning_rate = 2e-3
