@@ -57,6 +57,11 @@ def find_size_and_place(joints_3d: np.ndarray, form: Form) -> list[str]:
       'and fits no other unit either: the joints may be in another order than '
       f'{form.order!r}, or no plausible hands'
     )
+  elif (rows := units.of_other_units(joints_3d, unit)).size:
+    found.append(
+      f'{rows.size} of {len(joints_3d)} hands, first hand {rows[0]}, are far larger '
+      'than a hand in metres, as in another unit: all means count them'
+    )
   around = (joints_3d.min(axis=1) <= 0) & (joints_3d.max(axis=1) >= 0)
   if around.all(axis=-1).mean() > _CLEARLY:
     found.append(
