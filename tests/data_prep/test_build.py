@@ -96,6 +96,18 @@ def test_a_file_in_the_place_of_the_output_is_one_sentence(damaged, capsys, name
   assert f'{damaged / name} cannot be a folder' in message
 
 
+def test_what_others_put_in_the_place_of_a_dataset_stays(damaged, tmp_path, capsys):
+  file = tmp_path / 'a' / 'hand_graph_cnn_real'
+  mine = tmp_path / 'b' / 'hand_graph_cnn_real' / '1.0.0' / 'mine.txt'
+  for path in (file, mine):
+    path.parent.mkdir(parents=True)
+    path.write_text('mine')
+  assert f'{file} cannot be a folder' in _failure(damaged, tmp_path / 'a', capsys)
+  message = _failure(damaged, tmp_path / 'b', capsys)
+  assert f'{mine.parent} is there, but holds no prepared dataset' in message
+  assert 'delete' not in message and mine.read_text() == file.read_text() == 'mine'
+
+
 def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
   with pytest.raises(SystemExit) as error:
     build_lib.main(['hand_graph_cnn_real', '--out', str(tmp_path), '--seed', '1'])
