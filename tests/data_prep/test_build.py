@@ -102,10 +102,15 @@ def test_what_others_put_in_the_place_of_a_dataset_stays(damaged, tmp_path, caps
   for path in (file, mine):
     path.parent.mkdir(parents=True)
     path.write_text('mine')
-  assert f'{file} cannot be a folder' in _failure(damaged, tmp_path / 'a', capsys)
-  message = _failure(damaged, tmp_path / 'b', capsys)
-  assert f'{mine.parent} is there, but holds no prepared dataset' in message
-  assert 'delete' not in message and mine.read_text() == file.read_text() == 'mine'
+  for out, told in (
+    ('a', f'{file} cannot be a folder'),
+    ('b', f'{mine.parent} is there, but holds no prepared dataset'),
+  ):
+    arguments = ['--source', str(damaged), '--out', str(tmp_path / out)]
+    assert build_lib.main(['hand_graph_cnn_real', *arguments]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told in message and 'delete' not in message
+  assert mine.read_text() == file.read_text() == 'mine'
 
 
 def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
