@@ -19,11 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import pose25d
+from bmc_jax.console.errors import warn
 from bmc_jax.console.tables import counted
 from bmc_jax.data import cameras, prepared, sources
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.joint_files import units
 
+_FREIHAND_SIDE = 224  # pixels of its pictures
 _SCALE_TOLERANCE = 0.01
 ORIGINAL_SPLIT = 'evaluation'
 _ORIGINAL_FILES = ('*_xyz.json', '*_K.json', f'{ORIGINAL_SPLIT}.txt')
@@ -93,6 +95,7 @@ def _read_freihand(folder: Path, split: str) -> GroundTruth:
   intrinsics = _read_numbers(path, (3, 3), count)
   for index, matrix in enumerate(intrinsics):
     cameras.check_matrix(matrix, f'{path}: entry {index}')
+  _doubt_cameras(path, intrinsics)
   path = folder / f'{split}_xyz.json'
   _check_hands(path, joints, submission.FORMS['freihand'])
   scale = _read_numbers(folder / f'{split}_scale.json', (), count)
@@ -105,6 +108,18 @@ def _read_freihand(folder: Path, split: str) -> GroundTruth:
     intrinsics=intrinsics,
     is_right=np.ones(count, bool),
   )
+
+
+def _doubt_cameras(path: Path, intrinsics: np.ndarray) -> None:
+  """Warns of cameras (N, 3, 3) that are not those of FreiHAND's pictures."""
+  side = _FREIHAND_SIDE
+  found = [cameras.doubts(matrix, side, side) for matrix in intrinsics]
+  odd = [index for index, doubt in enumerate(found) if doubt]
+  if odd:
+    warn(
+      f'{path}: {len(odd)} of {len(found)} cameras look wrong, first entry {odd[0]}: '
+      f'{next(iter(found[odd[0]].values()))}; errors in pixels are by these cameras.'
+    )
 
 
 def _check_hands(path: Path, joints: np.ndarray, form: submission.Form) -> None:

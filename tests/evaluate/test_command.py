@@ -443,7 +443,8 @@ def test_ho3d_labels_in_another_order_are_refused_with_the_order_named(ho3d, cap
 
 def test_some_hands_in_another_unit_are_told_and_scored(freihand, capsys):
   joints = NOISY.copy()
-  joints[[3, 5]] *= 1000
+  joints[3] *= 1000
+  joints[5] += 1e6
   write_submission(freihand.parent / 'pred.zip', joints, FORMS['freihand'])
   capsys.readouterr()
   _score(freihand, 'freihand', joints)
@@ -463,3 +464,12 @@ def test_scores_take_the_place_of_those_of_the_same_file_alone(
   error = _fails(capsys, '--predictions', tmp_path / 'b' / 'pred.zip', *same)
   assert 'something else than scores of these predictions' in error
   assert (tmp_path / 'o' / 'pred_scores.json').read_bytes() == before
+
+
+def test_cameras_of_pictures_of_another_size_are_told(freihand, capsys):
+  cameras = np.array([CAMERA] * COUNT)
+  cameras[3:, :2] *= 0.3
+  _dump(freihand / 'evaluation_K.json', cameras)
+  _score(freihand, 'freihand', NOISY)
+  told = capsys.readouterr().err
+  assert 'evaluation_K.json: 9 of 12 cameras look wrong, first entry 3' in told
