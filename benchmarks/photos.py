@@ -1,6 +1,6 @@
 """The pose network that ships, on real photos that it never saw.
 
-    BMC_JAX_TEST_DATA=DIR python benchmarks/photos.py [--overlays DIR] [--run RUN]
+    BMC_JAX_TEST_DATA=DIR python benchmarks/photos.py --overlays OVERLAYS
 
 The 443 photos of Ge et al.: 2D error in parts of the crop, and against the 3D labels
 (root-relative; hands scaled to the labels' bones) depth error, EPE and PA-EPE, beside

@@ -77,15 +77,18 @@ def build(
   elif source is not None:
     raise ValueError(f'{name} is made from nothing; leave --source out.')
   out = Path(out).expanduser().resolve()
-  if any(folder.is_file() for folder in (out, *out.parents)):
-    raise ValueError(f'{out} cannot be a folder, since it is, or lies in, a file.')
   make = dataset.load()
+  place = out / make.name
+  if any(folder.is_file() for folder in (place, *place.parents)):
+    wrong = place if place.is_file() else out
+    raise ValueError(f'{wrong} cannot be a folder, since it is, or lies in, a file.')
   for info in sorted((out / make.name).glob('[0-9]*/dataset_info.json')):
     prepared.read_builder(info.parent)  # which the builder reads again, if it can
   builder = make(data_dir=str(out), file_format='array_record', **options)
   path = Path(builder.data_path)
   with folders.exclusive(path.parent, path.name):
     if path.exists():
+      _refuse_others(path)
       prepared.check_complete(path)
       ignored = _not_applied(builder.info, num_shards, options.get('max_bad'))
       print(f'{path} is already complete{ignored}; delete it to build it anew.')
@@ -97,6 +100,15 @@ def build(
 
 def _find(name: str) -> Dataset:
   return DATASETS[name] if name in DATASETS else plugins.find(name)
+
+
+def _refuse_others(path: Path) -> None:
+  """Raises a ValueError for a folder that is not of a prepared dataset."""
+  if not any((path / name).exists() for name in ('dataset_info.json', 'features.json')):
+    raise ValueError(
+      f'{path} is there, but holds no prepared dataset: choose another --out, or move '
+      'the folder away.'
+    )
 
 
 def _not_applied(info, num_shards: int | None, max_bad: int | None) -> str:

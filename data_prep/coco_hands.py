@@ -58,7 +58,7 @@ from absl import logging
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import image_headers, images
 
-from . import annotations, base, coco_export, keypoint_names, records
+from . import annotations, base, coco_doubts, coco_export, keypoint_names, records
 from .coco_export import Export, Row, View
 from .records import Record, make_record
 
@@ -134,6 +134,9 @@ def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[
       visibility=keypoints[:, 2] > 0,
     )
     hand_records.append(record | {'view': view})
+  coco_doubts.warn_of_corners(hands, str(export.path))
+  sides = [bool(record['is_right']) for record in hand_records]
+  coco_doubts.warn_of_sides(sides, hand, str(export.path))
   _log(export, len(rows) - len(hands), views)
   return hand_records
 

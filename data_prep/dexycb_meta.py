@@ -41,7 +41,7 @@ from bmc_jax import skeleton
 from bmc_jax.console.errors import USER_ERRORS, fail
 from bmc_jax.console.files import write_arrays
 from bmc_jax.console.outputs import Kind, check_output
-from bmc_jax.joint_files.units import check_unit
+from bmc_jax.joint_files.units import check_every_unit
 
 from . import annotations, pickles
 
@@ -96,7 +96,7 @@ def read_poses(source: Path) -> tuple[list[Pose], int]:
         'folder of one copy.'
       )
   joints = np.stack([pose.joints_canonical for pose in poses])
-  check_unit(joints, str(source))
+  check_every_unit(joints, str(source))
   return poses, len(paths) - len(poses)
 
 

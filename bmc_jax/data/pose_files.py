@@ -26,7 +26,7 @@ from absl import logging
 from bmc_jax import geometry, skeleton
 from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
-from bmc_jax.joint_files.units import check_unit
+from bmc_jax.joint_files.units import check_every_unit
 from bmc_jax.limits import depths, evidence
 
 CAMERA_KEYS = ('fx', 'fy', 'cx', 'cy', 'width', 'height')
@@ -59,7 +59,7 @@ def load_poses(
     The fields of `example.stack_examples`, but no image, for all poses kept.
   """
   joints, is_right, numbers = _read(path, subjects, order, rows, every)
-  check_unit(joints, path)
+  check_every_unit(joints, path)
   intrinsics = _camera_matrices(path, camera, is_right)
   joints = np.where(is_right[:, None, None], joints, skeleton.mirror(joints))
   keypoints = np.asarray(geometry.project(joints, intrinsics))

@@ -24,7 +24,7 @@ import numpy as np
 
 from bmc_jax.console import interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
-from bmc_jax.console.files import has_keys, write_json
+from bmc_jax.console.files import has_keys, read_json, write_json
 from bmc_jax.console.outputs import Kind, check_output
 from bmc_jax.console.parsing import command_parser
 from bmc_jax.console.tables import format_table
@@ -139,12 +139,27 @@ def _outputs(flags: argparse.Namespace) -> tuple[Path, Path]:
   scores, curves = (out / f'{path.stem}_{end}' for end in ('scores.json', 'pck.png'))
   lists = [text.partition('=')[2] for text in flags.subset]
   kind = Kind(
-    'scores of this command',
-    may_replace=lambda _: has_keys(scores, 'protocol', 'predictions', 'results'),
+    'scores of these predictions',
+    may_replace=lambda _: _is_of_the_same(scores, flags),
   )
   for file in (scores, curves):
     check_output(file, kind, path, flags.ground_truth, flags.limits, *lists)
   return scores, curves
+
+
+def _is_of_the_same(scores: Path, flags: argparse.Namespace) -> bool:
+  """Whether a file has scores of what these predictions are or were.
+
+  Elsewhere than beside the predictions, files of one name are told by their folders.
+  """
+  if not has_keys(scores, 'protocol', 'predictions', 'results'):
+    return False
+  content = read_json(scores)
+  old, new = (
+    Path(str(path)).expanduser() for path in (content['predictions'], flags.predictions)
+  )
+  is_beside = scores.parent.resolve() == new.parent.resolve()
+  return old.name == new.name if is_beside else old.resolve() == new.resolve()
 
 
 def _print_tables(flags: argparse.Namespace, title: str, shown, results) -> None:

@@ -22,6 +22,7 @@ from bmc_jax.limits.evidence import doubt_order, doubt_sides
 from bmc_jax.skeleton import WRIST
 
 _CLEARLY = 0.5
+_FARTHEST = 20.0  # metres
 _PLENTY = 1000
 
 
@@ -56,6 +57,14 @@ def find_size_and_place(joints_3d: np.ndarray, form: Form) -> list[str]:
       f'the middle MCP->PIP bone measures {bone:.4g} metres, outside {low:g}-{high:g}, '
       'and fits no other unit either: the joints may be in another order than '
       f'{form.order!r}, or no plausible hands'
+    )
+  far = np.flatnonzero((np.abs(joints_3d) > _FARTHEST).any(axis=(1, 2)))
+  rows = np.union1d(units.of_other_units(joints_3d), far)
+  if unit is not None and rows.size:
+    found.append(
+      f'{rows.size} of {len(joints_3d)} hands, first hand {rows[0]}, are far larger '
+      f'than a hand in metres, or farther away than {_FARTHEST:g} m, as in another '
+      'unit: all means count them'
     )
   around = (joints_3d.min(axis=1) <= 0) & (joints_3d.max(axis=1) >= 0)
   if around.all(axis=-1).mean() > _CLEARLY:

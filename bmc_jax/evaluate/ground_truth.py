@@ -19,11 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from bmc_jax import pose25d
+from bmc_jax.console.errors import warn
 from bmc_jax.console.tables import counted
 from bmc_jax.data import cameras, prepared, sources
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.joint_files import units
 
+_FREIHAND_SIDE = 224  # pixels of its pictures
+_SCALE_TOLERANCE = 0.01
 ORIGINAL_SPLIT = 'evaluation'
 _ORIGINAL_FILES = ('*_xyz.json', '*_K.json', f'{ORIGINAL_SPLIT}.txt')
 
@@ -92,15 +95,58 @@ def _read_freihand(folder: Path, split: str) -> GroundTruth:
   intrinsics = _read_numbers(path, (3, 3), count)
   for index, matrix in enumerate(intrinsics):
     cameras.check_matrix(matrix, f'{path}: entry {index}')
-  units.check_unit(joints, str(folder / f'{split}_xyz.json'))
+  _doubt_cameras(path, intrinsics)
+  path = folder / f'{split}_xyz.json'
+  _check_hands(path, joints, submission.FORMS['freihand'])
+  scale = _read_numbers(folder / f'{split}_scale.json', (), count)
+  _check_scale(path, joints, scale)
   return GroundTruth(
     joints_3d=joints,
     visibility=np.ones((count, 21)),
-    scale=_read_numbers(folder / f'{split}_scale.json', (), count),
+    scale=scale,
     names=np.array([f'{number:08d}' for number in range(count)]),
     intrinsics=intrinsics,
     is_right=np.ones(count, bool),
   )
+
+
+def _doubt_cameras(path: Path, intrinsics: np.ndarray) -> None:
+  """Warns of cameras (N, 3, 3) that are not those of FreiHAND's pictures."""
+  side = _FREIHAND_SIDE
+  found = [cameras.doubts(matrix, side, side) for matrix in intrinsics]
+  odd = [index for index, doubt in enumerate(found) if doubt]
+  if odd:
+    warn(
+      f'{path}: {len(odd)} of {len(found)} cameras look wrong, first entry {odd[0]}: '
+      f'{next(iter(found[odd[0]].values()))}; errors in pixels are by these cameras.'
+    )
+
+
+def _check_hands(path: Path, joints: np.ndarray, form: submission.Form) -> None:
+  """Raises a ValueError for labels (N, 21, 3) that cannot be those of hands."""
+  submission.check_unit(path, joints)
+  for doubt in doubts.find(joints, form):
+    raise ValueError(f'{path}: {doubt}.')
+  behind = ~(joints[..., 2] > 0).all(axis=1)
+  if behind.any():
+    raise ValueError(
+      f'{path}: {behind.sum()} of {len(joints)} hands, first hand {behind.argmax()}, '
+      'have a joint that does not lie before the camera; get the labels as published.'
+    )
+
+
+def _check_scale(path: Path, joints: np.ndarray, scale: np.ndarray) -> None:
+  """Raises a ValueError unless joints (N, 21, 3) have the bone lengths `scale` (N,)."""
+  bones = _reference_length(joints)
+  wrong = np.flatnonzero(~(np.abs(bones - scale) <= _SCALE_TOLERANCE * bones))
+  if wrong.size:
+    first = wrong[0]
+    raise ValueError(
+      f'{path}: in {wrong.size} of {len(scale)} images, first image {first}, the '
+      f'middle MCP->PIP bone ({bones[first]:.4g} m) has not the length in '
+      f'{path.name.replace("xyz", "scale")} ({scale[first]:.4g} m); take all files '
+      'from one download, in the same order.'
+    )
 
 
 def _read_ho3d(folder: Path, split: str) -> GroundTruth:
@@ -108,9 +154,7 @@ def _read_ho3d(folder: Path, split: str) -> GroundTruth:
   joints = _read_numbers(path, (21, 3))
   form = submission.FORMS['ho3d']
   joints = submission.from_form(joints, form)
-  submission.check_unit(path, joints)
-  for doubt in doubts.find(joints, form):
-    raise ValueError(f'{path}: {doubt}.')
+  _check_hands(path, joints, form)
   listing = folder / f'{split}.txt'
   names = _read_bytes(listing).decode(errors='replace').split()
   if len(names) != len(joints):
@@ -161,11 +205,12 @@ def read_scale(given: str, count: int) -> np.ndarray:
   except ValueError:
     lengths = _read_numbers(Path(given).expanduser(), (), count)
   low, high = units.REFERENCE_BONE_RANGE
-  median = float(np.median(lengths))
-  if not low <= median <= high:
+  wrong = np.flatnonzero(~((low <= lengths) & (lengths <= high)))
+  if wrong.size:
+    of = '' if wrong.size == count else f' of {wrong.size} of {count} hands'
     raise ValueError(
-      f'{given}: the middle MCP->PIP bone would measure {median:.4g} metres, outside '
-      f'{low:g}-{high:g}.'
+      f'{given}: the middle MCP->PIP bone{of} would measure {lengths[wrong[0]]:.4g} '
+      f'metres, outside {low:g}-{high:g}: give metres.'
     )
   return lengths
 

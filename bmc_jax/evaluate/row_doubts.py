@@ -25,20 +25,21 @@ def find(
 
   Returns:
     A sentence without a full stop if the error is more than halved by reading the hands
-    in reverse or one row off, or if each lies far closer to the truth of another row;
-    or else nothing.
+    in reverse or one row off (all, or those from a row on or up to one), or if each
+    lies far closer to the truth of another row; or else nothing.
   """
   last = len(hands) - 1
   rows = np.arange(0, len(hands), math.ceil(len(hands) / _PLENTY))
   counted = labelled[rows]
   weight = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
 
-  def error(other) -> float:
+  def errors(other) -> np.ndarray:
     difference = hands[other] - truth[rows]
     if hands.shape[-1] == 3:
       centre = np.sum(weight[..., None] * difference, axis=1, keepdims=True)
       difference = difference - centre
-    return float(np.linalg.norm(difference, axis=-1)[counted].mean())
+    distance = np.where(counted, np.linalg.norm(difference, axis=-1), 0)
+    return distance.sum(axis=1)
 
   if not counted.any():
     return []
@@ -47,20 +48,47 @@ def find(
     'one row later': np.minimum(rows + 1, last),
     'one row earlier': np.maximum(rows - 1, 0),
   }
-  own = error(rows)
-  best, how = min((error(other), how) for how, other in others.items())
+  of_each = errors(rows)
+  read = {how: errors(other) for how, other in others.items()}
+  own = of_each.sum() / counted.sum()
+  best, how = min((each.sum() / counted.sum(), how) for how, each in read.items())
   if best < _CLEARLY * own:
     aligned = 'centroid-aligned ' * (hands.shape[-1] == 3)
     return [
       f'read {how} its {aligned}error would be {best:.1f} {unit}, not {own:.1f} '
       f'{unit}: {_REMEDY}'
     ]
+  for how in list(others)[1:]:
+    if part := _shifted_part(of_each, read[how]):
+      start, end = rows[part[0]], rows[part[1]]
+      return [
+        f'the hands from row {start} to row {end} would have less than half their '
+        f'error if they were read {how}, as if a row were missing or there were one '
+        f'too many: {_REMEDY}'
+      ]
   if _is_shuffled(hands, truth, labelled):
     return [
       'nearly all hands are far closer to the truth of other rows, each to that of '
       f'another one, than to that of their own: {_REMEDY}'
     ]
   return []
+
+
+def _shifted_part(own: np.ndarray, read: np.ndarray) -> tuple[int, int] | None:
+  """The first and last of the hands up to one, or from one on, that fit in other rows.
+
+  Args:
+    own: (n,) errors of hands in their rows.
+    read: (n,) as they are read one row off.
+  """
+  gain = _CLEARLY * own - read
+  first = int(np.argmax(np.cumsum(gain[::-1])[::-1]))
+  end = int(np.argmax(np.cumsum(gain))) + 1
+  for part in ((first, len(gain)), (0, end)):
+    inside = gain[slice(*part)]
+    if len(inside) >= _LEAST_ROWS and np.mean(inside > 0) > _UNRELATED:
+      return part[0], part[1] - 1
+  return None
 
 
 def _is_shuffled(hands, truth, labelled) -> bool:

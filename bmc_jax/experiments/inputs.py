@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from absl import logging
 
@@ -175,7 +176,11 @@ def limits_of_rows(
   made = {}
   for name, path in paths.items():
     if path not in made:
-      made[path] = load_limits(path) if path.exists() else _make_limits(rows[name])
+      if path.exists():
+        made[path] = load_limits(path)
+        _compare_with_named(made[path], path, rows[name].limits.path)
+      else:
+        made[path] = _make_limits(rows[name])
       _check_unit(made[path], rows[name])
   # Kept only when all could be made: from now on the workdir belongs to the config.
   for path, limits in made.items():
@@ -189,6 +194,24 @@ def limits_of_rows(
 def _check_unit(limits: HandLimits, config) -> None:
   limits.metadata.check_fits_canonical_right_hands()
   limits.metadata.check_reference(tuple(config.reference))
+
+
+def _compare_with_named(kept: HandLimits, path: Path, named: str) -> None:
+  """Warns if the limits that a config names are others than those of the workdir."""
+  try:
+    now = open_limits(named) if named else kept
+  except FileNotFoundError:
+    return
+  old, new = (jax.tree.leaves(limits) for limits in (kept, now))
+  same = all(
+    np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-4, atol=1e-5)
+    for a, b in zip(old, new, strict=True)
+  )
+  if not same and hosts.is_first():
+    warn(
+      f'{named} has changed since {path} was made of it, which goes on to count: for '
+      'the new limits choose a new --workdir.'
+    )
 
 
 def _make_limits(config) -> HandLimits:

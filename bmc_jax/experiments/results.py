@@ -1,13 +1,13 @@
 """Runs tables, and writes what they show: results, pictures and the page over all."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bmc_jax import configs  # pyright: ignore
+from bmc_jax.console.errors import warn
 from bmc_jax.console.files import read_json, slug_of, write_json
 from bmc_jax.console.outputs import write_text
 from bmc_jax.console.tables import counted, format_markdown
@@ -202,7 +202,12 @@ def _count_seeds(seeds: Sequence[int]) -> str:
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:
   """The results of all tables in a folder, in the catalogue's order."""
-  found = [json.loads(path.read_text()) for path in folder.glob('*/*/results.json')]
+  found = []
+  for path in sorted(folder.glob('*/*/results.json')):
+    try:
+      found.append(read_json(path))
+    except (OSError, ValueError) as error:
+      warn(f'a table is left out of the page over all: {error}')
   found = [each for each in found if each.get('table') in catalogue.TABLES]
   names, kinds = list(catalogue.TABLES), catalogue.DATA
   return sorted(

@@ -47,3 +47,36 @@ def find_unit(joints_3d: np.ndarray) -> tuple[float, str | None]:
   low, high = REFERENCE_BONE_RANGE
   fits = (unit for unit, size in UNITS.items() if low <= bone * size <= high)
   return bone, next(fits, None)
+
+
+def of_other_units(joints_3d: np.ndarray, unit: str = 'metres') -> np.ndarray:
+  """Rows of hands whose reference bone is that of a hand in another unit alone.
+
+  Args:
+    joints_3d: (N, 21, 3).
+    unit: a key of `UNITS`, that of most hands.
+
+  Returns:
+    (n,) int; also rows of hands that are larger than in any unit.
+  """
+  a, b = pose25d.REFERENCE
+  bones = np.linalg.norm(joints_3d[:, b] - joints_3d[:, a], axis=-1)
+  low, high = REFERENCE_BONE_RANGE
+  sizes = [size for name, size in UNITS.items() if name != unit]
+  fits = [(low <= bones * size) & (bones * size <= high) for size in sizes]
+  return np.flatnonzero(np.any([*fits, bones * min(UNITS.values()) > high], axis=0))
+
+
+def check_every_unit(joints_3d: np.ndarray, name: str, unit: str = 'metres') -> None:
+  """Raises a ValueError if some hands are clearly in another unit than they should be.
+
+  Args: those of `check_unit`, of joints (N, 21, 3), which looks at the median alone.
+  """
+  check_unit(joints_3d, name, unit)
+  rows = of_other_units(joints_3d, unit)
+  if rows.size:
+    raise ValueError(
+      f'{name}: {rows.size} of {len(joints_3d)} hands, first hand {rows[0]}, are in '
+      f'another unit than {unit}, by their middle MCP->PIP bones: bring all hands to '
+      'one unit.'
+    )

@@ -10,6 +10,7 @@ import numpy as np
 from bmc_jax.console.errors import warn
 from bmc_jax.console.tables import counted, shorten
 from bmc_jax.data import cameras
+from bmc_jax.lift import reach
 from bmc_jax.lift.files import KeypointFile
 from bmc_jax.lift.lifter import LEAST_PRESENT, KeypointLifter, LiftedHands
 from bmc_jax.lift.pictures import Pictures
@@ -99,6 +100,7 @@ def lift_hands(
       confidence=found.confidence[rows],
       is_right=is_right[rows],
       bone_length=bone_length,
+      check_camera=False,
       **camera,
     )
     for rows, camera in groups
@@ -131,7 +133,8 @@ def _check_cameras(given: Sequence[cameras.Camera | None], found: KeypointFile) 
       continue
     camera = camera._replace(size=own)
     if size is None:
-      size = _least_size(found.keypoints_2d[rows], camera.matrix)
+      points = found.keypoints_2d[rows].reshape(1, -1, 2)
+      (size,) = reach.least_sizes(points, camera.matrix[None])
     width, height = (round(side) for side in size)
     try:
       cameras.check_for_image(camera, width, height)
@@ -142,12 +145,10 @@ def _check_cameras(given: Sequence[cameras.Camera | None], found: KeypointFile) 
   for lines in doubts.values():
     more = f' ({counted(len(lines) - 1, "more camera")} likewise)' if lines[1:] else ''
     warn(f'{lines[0]}{more}.')
-
-
-def _least_size(keypoints_2d: np.ndarray, intrinsics: np.ndarray) -> tuple[float, ...]:
-  """The size of pictures, of which none is told, with these keypoints in them.
-
-  As they may lie in a corner, the principal point is taken for the middle if it can be.
-  """
-  reached = np.nanmax(keypoints_2d, axis=(0, 1), initial=1) + 1
-  return tuple(np.maximum(reached, 2 * intrinsics[:2, 2] + 1))
+  untold = [row for row, camera in enumerate(given) if camera and not told[row]]
+  if untold:
+    matrices = np.stack(
+      [c.matrix for row, c in enumerate(given) if c and not told[row]]
+    )
+    if doubt := reach.doubt_crops(found.keypoints_2d[untold], matrices):
+      warn(f'--intrinsics: {doubt}; or tell the size of the pictures by --image-size.')

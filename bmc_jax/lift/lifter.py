@@ -12,6 +12,7 @@ the same, and is a left hand.
 """
 
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,9 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bmc_jax import kinematics
-from bmc_jax.data import image_headers
-from bmc_jax.data.cameras import check_matrix
 from bmc_jax.joint_files.units import REFERENCE_BONE_RANGE
+from bmc_jax.lift import arguments, reach
 from bmc_jax.models import LifterNetwork
 from bmc_jax.skeleton import Array
 from bmc_jax.training.initial_values import init_variables
@@ -97,6 +97,7 @@ class KeypointLifter:
     confidence: np.ndarray | None = None,
     is_right: bool | np.ndarray = True,
     bone_length: float | None = None,
+    check_camera: bool = True,
   ) -> LiftedHands:
     """Lifts hands.
 
@@ -110,17 +111,27 @@ class KeypointLifter:
       is_right: False for left hands, one for all or (*b,).
       bone_length: metres from the middle MCP to its PIP joint. None: all 20 bones
         together are `HAND_SIZE`. Keypoints do not tell how large a hand is.
+      check_camera: False where `intrinsics` were compared with the pictures already.
 
     Returns:
       As many hands.
 
     Raises:
-      ValueError: a shape or a value is wrong.
+      ValueError: a shape or a value is wrong, or the camera sees no such keypoints.
+
+    Warns:
+      UserWarning: the keypoints look like those of crops of the frame that the
+        intrinsics are of (`reach.doubt_crops`).
     """
-    points, batch = _as_points(keypoints_2d)
-    confidence = _as_confidence(confidence, points, batch)
-    camera, known = _as_cameras(intrinsics, image_size, batch)
-    right = _as_sides(is_right, batch)
+    points, batch = arguments.as_points(keypoints_2d)
+    confidence = arguments.as_confidence(confidence, points, batch)
+    camera, known = arguments.as_cameras(intrinsics, image_size, batch)
+    right = arguments.as_sides(is_right, batch)
+    if known and check_camera:
+      seen = np.where(confidence[..., None] > 0, points, np.nan)
+      reach.check(seen, camera)
+      if doubt := reach.doubt_crops(seen, camera):
+        warnings.warn(f'intrinsics: {doubt}.', stacklevel=2)
     low, high = REFERENCE_BONE_RANGE
     if bone_length is not None and not low <= bone_length <= high:
       raise ValueError(
@@ -230,70 +241,3 @@ def _shows_a_hand(points: np.ndarray, present: np.ndarray) -> np.ndarray:
   low = np.where(there, points, np.inf).min(axis=1)
   high = np.where(there, points, -np.inf).max(axis=1)
   return (present.sum(axis=1) >= LEAST_PRESENT) & (high > low).any(axis=1)
-
-
-def _as_points(keypoints_2d) -> tuple[np.ndarray, tuple[int, ...]]:
-  points = np.asarray(keypoints_2d, np.float64)
-  if points.ndim < 2 or points.shape[-2:] != (21, 2):
-    raise ValueError(
-      f'keypoints_2d has the shape {points.shape}; (..., 21, 2) is needed, pixels.'
-    )
-  return points.reshape(-1, 21, 2), points.shape[:-2]
-
-
-def _as_confidence(confidence, points: np.ndarray, batch) -> np.ndarray:
-  if confidence is None:
-    return np.asarray(np.isfinite(points).all(axis=-1), np.float64)
-  values: np.ndarray = np.asarray(confidence, np.float64)
-  if values.shape != (*batch, 21):
-    raise ValueError(
-      f'confidence has the shape {values.shape}; {(*batch, 21)} is needed, one for '
-      'each keypoint.'
-    )
-  values = values.reshape(-1, 21)
-  if not ((values >= 0) & (values <= 1)).all():
-    raise ValueError('confidence must be within 0 and 1, 0 where a joint is missing.')
-  if not np.isfinite(points[values > 0]).all():
-    raise ValueError(
-      'A keypoint of confidence above 0 is not finite: give it confidence 0.'
-    )
-  return values
-
-
-def _as_cameras(intrinsics, image_size, batch) -> tuple[np.ndarray, bool]:
-  """Intrinsics of all hands (N, 3, 3), and whether they were given."""
-  if intrinsics is None and image_size is None:
-    raise ValueError(
-      'The camera is not known: give intrinsics, or image_size (width, height) to '
-      'have its focal length guessed.'
-    )
-  given = intrinsics
-  if given is None:
-    size = np.asarray(image_size, np.float64)
-    if size.shape != (2,) or not (np.isfinite(size) & (size >= 1)).all():
-      raise ValueError(
-        f'image_size is {image_size!r:.60}; the width and height of the pictures in '
-        'pixels are needed.'
-      )
-    width, height = size.round().astype(int).tolist()
-    given = image_headers.guess_intrinsics(image_headers.Header(width, height, None))
-  matrices = np.asarray(given, np.float64)
-  if matrices.shape not in ((3, 3), (*batch, 3, 3)):
-    raise ValueError(
-      f'intrinsics has the shape {matrices.shape}; (3, 3) or {(*batch, 3, 3)} is '
-      'needed.'
-    )
-  for matrix in np.unique(matrices.reshape(-1, 3, 3), axis=0):
-    check_matrix(matrix, 'intrinsics')
-  every = np.broadcast_to(matrices, (*batch, 3, 3)).reshape(-1, 3, 3)
-  return every, intrinsics is not None
-
-
-def _as_sides(is_right, batch) -> np.ndarray:
-  sides = np.asarray(is_right)
-  if sides.shape not in ((), batch) or not np.isin(sides, (0, 1)).all():
-    raise ValueError(
-      f'is_right has the shape {sides.shape} of {sides.dtype}; True or False is '
-      f'needed, for all hands or for each {batch}.'
-    )
-  return np.broadcast_to(sides, batch).reshape(-1).astype(np.float64)

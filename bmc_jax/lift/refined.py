@@ -67,7 +67,7 @@ def refine_depth(
   seen = (joints[..., 2] > 0).all(axis=-1)[..., None, None]
   camera = np.broadcast_to(intrinsics, (*joints.shape[:-2], 3, 3))
   points = np.asarray(geometry.project(np.where(seen, joints, [0, 0, 1.0]), camera))
-  lifted = lifter(points, intrinsics=camera, is_right=is_right)
+  lifted = lifter(points, intrinsics=camera, is_right=is_right, check_camera=False)
   unit = _bones(joints)[..., MIDDLE, PIP, None]
   ratio = _bones(joints).sum(axis=(-2, -1)) / _bones(lifted.joints_3d).sum(
     axis=(-2, -1)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bmc_jax import skeleton
-from bmc_jax.report import bending, document, figures, hands, hulls, load, table
+from bmc_jax.report import bending, document, doubts, figures, hands, hulls, load, table
 
 _BONES = (('MCP', 'IP', 'TIP'), *(4 * [('PIP', 'DIP', 'TIP')]))
 _NOT_RUN = '<p class="note">not run yet</p>'
@@ -34,6 +34,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
   """
   workdir = pathlib.Path(workdir)
   experiment = load.load_experiment(workdir)
+  doubts.warn_of_other_hands(experiment)
   sections = [
     ('results', 'Results', _results(experiment)),
     ('accuracy', 'Accuracy', _accuracy(experiment)),

@@ -17,6 +17,8 @@ valid files.
 import argparse
 from collections.abc import Sequence
 
+import numpy as np
+
 from bmc_jax.console import compile_cache, interrupts
 from bmc_jax.console.errors import USER_ERRORS, fail, warn
 from bmc_jax.console.outputs import check_output
@@ -25,7 +27,7 @@ from bmc_jax.console.tables import counted
 from bmc_jax.evaluate import doubts, submission
 from bmc_jax.evaluate.ground_truth import read_prepared, read_scale
 from bmc_jax.evaluate.submission import FORMS
-from bmc_jax.submit.predictions import predict_hands, to_metres
+from bmc_jax.submit.predictions import doubt_scale, predict_hands, to_metres
 from bmc_jax.training.trained_row import open_row
 
 
@@ -39,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   missing = [name for name in needed if getattr(flags, name) is None]
   if missing and not flags.validate:
     parser.error(f'--{missing[0]} is needed (or --validate, to check a file).')
+  given = [name for name in (*needed, 'row', 'scale') if getattr(flags, name)]
+  if flags.validate and given:
+    parser.error(f'--validate checks a file and writes none: leave out --{given[0]}.')
   try:
     if flags.validate:
       _validate(flags)
@@ -81,6 +86,9 @@ def _submit(flags: argparse.Namespace) -> None:
   row = open_row(flags.workdir, flags.row)
   truth = read_prepared(flags.data, flags.split)
   scale = None if flags.scale is None else read_scale(flags.scale, len(truth.names))
+  is_file = scale is not None and len(np.unique(scale)) > 1
+  if is_file and (doubt := doubt_scale(truth, scale)):
+    warn(f'{flags.scale}: {doubt}.')
   joints = predict_hands(row, flags.data, flags.split)
   joints = to_metres(joints, truth, tuple(row.config.reference), scale)
   submission.write_submission(flags.out, joints, form)

@@ -9,6 +9,8 @@ from bmc_jax.skeleton import WRIST
 from bmc_jax.training.trained_row import TrainedRow
 from bmc_jax.training.validation import predict
 
+_TOLERANCE = 0.01
+
 
 def predict_hands(row: TrainedRow, data: str, split: str) -> np.ndarray:
   """Predicted right hands (N, 21, 3) of a prepared split, in reference bones."""
@@ -52,6 +54,12 @@ def to_metres(
         f'The size of {unknown} of {len(joints)} hands is not known: give the lengths '
         'of their middle MCP->PIP bones with --scale.'
       )
+    behind = int(np.sum(only_wrist & ~has_bone & ~(joints[:, WRIST, 2] > 0)))
+    if behind:
+      raise ValueError(
+        f'The predicted wrists of {behind} of {len(joints)} hands do not lie before '
+        'the camera, so the given ones tell no size: give lengths with --scale.'
+      )
     by_depth = truth.joints_3d[:, WRIST, 2] / joints[:, WRIST, 2]
     bones = np.asarray(pose25d.scale_of(truth.joints_3d, reference))
     scale = np.where(has_bone, bones, by_depth)
@@ -64,3 +72,21 @@ def to_metres(
   to_wrist = truth.joints_3d[:, WRIST] - joints[:, WRIST]
   joints = joints + np.where(only_wrist[:, None], to_wrist, 0)[:, None]
   return np.where(truth.is_right[:, None, None], joints, skeleton.mirror(joints))
+
+
+def doubt_scale(truth: GroundTruth, scale: np.ndarray) -> str | None:
+  """The doubt that lengths (N,) of bones are of other hands than the 3D labels.
+
+  Returns:
+    A sentence without a full stop, or None.
+  """
+  labelled = (truth.visibility[:, list(pose25d.REFERENCE)] > 0).all(axis=1)
+  wrong = labelled & ~(np.abs(scale - truth.scale) <= _TOLERANCE * truth.scale)
+  if not wrong.any():
+    return None
+  first = int(wrong.argmax())
+  return (
+    f'{wrong.sum()} of {labelled.sum()} lengths are not those of the 3D labels, first '
+    f'{scale[first]:.4g} for {truth.scale[first]:.4g} m of {truth.names[first]!r}: '
+    'they must be in the order of the prepared images'
+  )

@@ -151,6 +151,11 @@ def test_poses_left_out_are_told_once_however_often_they_are_opened(tmp_path, ca
     (lambda j: j[:, :20], {}, r'shape \(6, 20, 3\), expected \(N, 21, 3\)'),
     (lambda j: j[..., :2], {}, r'shape \(6, 21, 2\), expected \(N, 21, 3\)'),
     (lambda j: j * 1000, {}, 'looks like millimetres, not metres'),
+    (
+      lambda j: j * np.array([1, 1, 1000, 1, 1, 1])[:, None, None],
+      {},
+      '1 of 6 hands, first hand 2, are in another unit than metres',
+    ),
     (lambda j: j * np.nan, {}, 'not finite'),
     (lambda j: j + [9, 0, 0], {}, 'no pose lies inside the image'),
     (lambda j: j, {'order': 'h36m'}, "unknown joint order 'h36m'; known are ait"),

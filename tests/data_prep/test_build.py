@@ -96,6 +96,23 @@ def test_a_file_in_the_place_of_the_output_is_one_sentence(damaged, capsys, name
   assert f'{damaged / name} cannot be a folder' in message
 
 
+def test_what_others_put_in_the_place_of_a_dataset_stays(damaged, tmp_path, capsys):
+  file = tmp_path / 'a' / 'hand_graph_cnn_real'
+  mine = tmp_path / 'b' / 'hand_graph_cnn_real' / '1.0.0' / 'mine.txt'
+  for path in (file, mine):
+    path.parent.mkdir(parents=True)
+    path.write_text('mine')
+  for out, told in (
+    ('a', f'{file} cannot be a folder'),
+    ('b', f'{mine.parent} is there, but holds no prepared dataset'),
+  ):
+    arguments = ['--source', str(damaged), '--out', str(tmp_path / out)]
+    assert build_lib.main(['hand_graph_cnn_real', *arguments]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told in message and 'delete' not in message
+  assert mine.read_text() == file.read_text() == 'mine'
+
+
 def test_flags_of_another_dataset_are_refused(tmp_path, capsys):
   with pytest.raises(SystemExit) as error:
     build_lib.main(['hand_graph_cnn_real', '--out', str(tmp_path), '--seed', '1'])

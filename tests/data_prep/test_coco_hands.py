@@ -342,3 +342,28 @@ def test_real_photos_with_2d_labels_are_built_end_to_end(test_data, tmp_path):
     mirrored = example['keypoints_2d'] * [-1, 1] + [255, 0]
     np.testing.assert_allclose(built[i]['keypoints_2d'], mirrored, atol=1e-3)
     assert built[i]['is_right'] == 0 and built[i]['has_joints_3d'] == 0
+
+
+def test_labelled_keypoints_at_the_corner_are_told(source, warnings):
+  points = make_points(10)
+  points[[4, 8]] = 0
+  for v, told in ((2, True), (np.where(np.arange(21) % 4, 2, 0)[:, None], False)):
+    row = make_annotation(10, 1, points=points, v=v)
+    spoil(source, 'annotations', 0, keypoints=row['keypoints'])
+    coco_hands.read_records(source)
+    found = [text for text in warnings if 'lie at exactly 0, 0' in text]
+    assert bool(found) == told
+    if told:
+      assert '2 keypoints of 1 hands, first of annotation 10' in found[0]
+    warnings.clear()
+
+
+def test_a_side_that_the_export_contradicts_is_told(source, warnings):
+  coco_hands.read_records(source, hand='right')
+  assert any(
+    'tells of 1 of 3 hands that they are left ones, which counts' in text
+    for text in warnings
+  )
+  warnings.clear()
+  coco_hands.read_records(source)
+  assert not any('--hand' in text for text in warnings)

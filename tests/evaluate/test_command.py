@@ -21,6 +21,8 @@ NOISY = TRUTH + np.random.default_rng(1).normal(0, 0.008, TRUTH.shape)
 CAMERA = [[480.0, 0, 112], [0, 480, 112], [0, 0, 1]]
 FRAMES = [f'SM1/{number:04d}' for number in range(8)] + [f'MPM10/{i}' for i in range(4)]
 
+MANO = list(skeleton.JOINT_ORDERS['mano'])
+
 
 def _dump(path, values):
   path.write_text(json.dumps(np.asarray(values).tolist()))
@@ -193,7 +195,47 @@ def _not_finite(folder):
   _dump(folder / 'evaluation_xyz.json', joints)
 
 
+def _changed(change):
+  """Writes labels in which `change` has changed an array (12, 21, 3)."""
+
+  def write(folder):
+    joints = TRUTH.copy()
+    change(joints)
+    _dump(folder / 'evaluation_xyz.json', joints)
+
+  return write
+
+
+def _other_scale(factor, order=1):
+  bones = np.linalg.norm(TRUTH[:, 10] - TRUTH[:, 9], axis=-1)
+  sizes = factor * np.linspace(1, 1.2, COUNT)
+  made = bones * sizes if order == 1 else bones * sizes / sizes[::-1]
+  return lambda folder: _dump(folder / 'evaluation_scale.json', made)
+
+
 WRONG_TRUTH = {
+  'scale of millimetres': (_other_scale(1000), 'in 12 of 12 images, first image 0'),
+  'negative scale': (_other_scale(-1), 'in 12 of 12 images, first image 0'),
+  'scale in another order': (
+    _other_scale(1, -1),
+    r'in 1\d of 12 images, .* same order',
+  ),
+  'one hand in millimetres': (
+    _changed(lambda joints: np.multiply(joints[7], 1000, out=joints[7])),
+    '1 of 12 hands, first hand 7, are far larger than a hand in metres',
+  ),
+  'one hand of zeros': (
+    _changed(lambda joints: joints[7].fill(0)),
+    '1 of 12 hands, first hand 7, have a joint that does not lie before the camera',
+  ),
+  'relative hands': (
+    _changed(lambda joints: np.subtract(joints, joints[:, :1].copy(), out=joints)),
+    'their joints are relative to one of them',
+  ),
+  'another order': (
+    _changed(lambda joints: joints.__setitem__(..., joints[:, MANO])),
+    'is probably the right one',
+  ),
   'scale file': (
     lambda folder: (folder / 'evaluation_scale.json').unlink(),
     'FreiHAND_pub_v2 has no evaluation_scale.json; name the folder',
@@ -397,3 +439,37 @@ def test_ho3d_labels_in_another_order_are_refused_with_the_order_named(ho3d, cap
   error = _fails(capsys, '--predictions', ho3d.parent / 'pred.zip', *arguments)
   assert "evaluation_xyz.json: in the joint order 'ho3d' the bones are" in error
   assert 'longer than in the order canonical' in error
+
+
+def test_some_hands_in_another_unit_are_told_and_scored(freihand, capsys):
+  joints = NOISY.copy()
+  joints[3] *= 1000
+  joints[5] += 1e6
+  write_submission(freihand.parent / 'pred.zip', joints, FORMS['freihand'])
+  capsys.readouterr()
+  _score(freihand, 'freihand', joints)
+  assert '2 of 12 hands, first hand 3, are far larger' in capsys.readouterr().err
+
+
+def test_scores_take_the_place_of_those_of_the_same_file_alone(
+  freihand, tmp_path, capsys
+):
+  for name in 'ab':
+    (tmp_path / name).mkdir()
+    write_submission(tmp_path / name / 'pred.zip', NOISY, FORMS['freihand'])
+  same = ('--ground-truth', freihand, '--protocol', 'freihand', '--out', tmp_path / 'o')
+  for _ in range(2):
+    _run('--predictions', tmp_path / 'a' / 'pred.zip', *same)
+  before = (tmp_path / 'o' / 'pred_scores.json').read_bytes()
+  error = _fails(capsys, '--predictions', tmp_path / 'b' / 'pred.zip', *same)
+  assert 'something else than scores of these predictions' in error
+  assert (tmp_path / 'o' / 'pred_scores.json').read_bytes() == before
+
+
+def test_cameras_of_pictures_of_another_size_are_told(freihand, capsys):
+  cameras = np.array([CAMERA] * COUNT)
+  cameras[3:, :2] *= 0.3
+  _dump(freihand / 'evaluation_K.json', cameras)
+  _score(freihand, 'freihand', NOISY)
+  told = capsys.readouterr().err
+  assert 'evaluation_K.json: 9 of 12 cameras look wrong, first entry 3' in told

@@ -1,6 +1,7 @@
 """Predictions of other rows, and relative ones, are told; honest ones are not."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def test_hands_of_other_rows_are_told_in_space_and_in_the_image(kind):
     assert doubts[0].endswith('of the ground truth, as its lists name them')
 
 
+@pytest.mark.parametrize('step', [-1, 1])
+@pytest.mark.parametrize('start', [0, 20, 45])
+def test_rows_that_slip_in_a_part_of_the_file_are_told(step, start):
+  rows = np.arange(COUNT)
+  rows[start:] = np.clip(rows[start:] + step, 0, COUNT - 1)
+  for slipped in (rows, COUNT - 1 - rows[::-1]):  # the end, and the beginning
+    for doubts in (
+      _find(NOISY[slipped]),
+      _find(_project(NOISY[slipped]), _project(TRUTH), 'px'),
+    ):
+      assert len(doubts) == 1 and 'read one row ' in doubts[0]
+    (told,) = _find(NOISY[slipped])
+    if start == 20:
+      moved = np.flatnonzero(slipped != np.arange(COUNT))
+      first, last = (int(text) for text in re.findall(r'row (\d+)', told)[:2])
+      assert abs(first - moved[0]) <= 1 and abs(last - moved[-1]) <= 1
+
+
 def test_the_errors_that_are_told_are_those_of_either_order():
   (told,) = _find(NOISY[::-1])
 
@@ -67,6 +86,7 @@ def test_poor_predictions_are_not_taken_for_those_of_other_rows():
     RNG.normal(0, 40, TRUTH.shape),
     0.4 * centred + 0.6 * mean,
     np.zeros_like(TRUTH),
+    np.where(np.arange(COUNT)[:, None, None] < 40, NOISY, mean),
   ):
     assert _find(hands) == []
   video = np.repeat(TRUTH[:6], 10, axis=0) + RNG.normal(0, 0.5, TRUTH.shape)

@@ -268,3 +268,12 @@ def test_results_of_all_experiments_are_in_the_catalogues_order(tmp_path):
   (tmp_path / 'poses' / 'other' / 'results.json').write_text('{}')
   found = [(each['table'], each['data']) for each in results._read_all(tmp_path)]
   assert found == [('table2', 'poses'), ('table2', 'stb'), ('table4', 'poses')]
+
+
+def test_a_damaged_table_does_not_hide_the_others(tmp_path, capsys):
+  for name, text in (('table2', '{"table": "table2", "data": "stb"}'), ('cut', '{"t')):
+    (tmp_path / 'stb' / name).mkdir(parents=True)
+    (tmp_path / 'stb' / name / 'results.json').write_text(text)
+  assert [each['table'] for each in results._read_all(tmp_path)] == ['table2']
+  told = capsys.readouterr().err
+  assert 'left out of the page' in told and 'cut/results.json is not valid' in told

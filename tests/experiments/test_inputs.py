@@ -58,6 +58,19 @@ def test_limits_are_fitted_once_and_kept(poses, tmp_path, monkeypatch):
   assert (tmp_path / 'limits.json').read_text() == text
 
 
+def test_a_limits_file_that_has_changed_since_is_told(poses, tmp_path, capsys):
+  config = row_config(tiny_config.get_config(poses), '+ BMC')
+  config.limits.path = str(tmp_path / 'mine.json')
+  limits.save_limits(config.limits.path, limits.mano_limits())
+  first = _limits(config, tmp_path / 'run')
+  _limits(config, tmp_path / 'run')
+  assert capsys.readouterr().err == ''
+  limits.save_limits(config.limits.path, limits.surface_limits())
+  kept = _limits(config, tmp_path / 'run')
+  assert 'mine.json has changed since' in capsys.readouterr().err
+  jax.tree.map(np.testing.assert_array_equal, first, kept)
+
+
 def test_rows_with_other_limits_do_not_share_a_file(poses, tmp_path):
   config = tiny_config.get_config(poses)
   bmc = {'weights': tiny_config.WEIGHTS}

@@ -110,6 +110,21 @@ def test_a_camera_is_compared_with_how_far_the_keypoints_reach(lift, capsys):
     lift([1.9, 1.9, 1, 1], found)
   lift([500, 500, 0, 0], found)
   assert 'the principal point (0, 0) is far from the middle' in capsys.readouterr().err
-  for camera in ([500, 500, 250, 250], [2000, 2000, 1500, 1000]):  # hands in a corner
-    assert np.isfinite(lift(camera, found).joints_3d).all()
-    assert not capsys.readouterr().err
+  assert np.isfinite(lift([500, 500, 250, 250], found).joints_3d).all()
+  assert not capsys.readouterr().err
+
+
+def test_a_camera_of_a_larger_frame_is_told_where_no_size_is(lift, capsys):
+  points = np.random.default_rng(0).uniform(100, 400, (4, 21, 2))
+  found = _file(sizes=(np.nan, np.nan))._replace(keypoints_2d=points)
+  whole = [2000, 2000, 1500, 1000]
+  for content in (whole, [whole, [2000, 2000, 1400, 900], CAMERAS[0]]):
+    lift(content, found)
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith('warning: --intrinsics: all keypoints lie within (')
+    assert 'as in crops of a frame of about' in line
+  lift(whole, found._replace(image_sizes=np.full((4, 2), [3000.0, 2000.0])))
+  assert not capsys.readouterr().err  # the hands do lie in a corner
+  elsewhere = points + [[[0, 0]], [[1000, 0]], [[0, 900]], [[0, 0]]]
+  lift(whole, found._replace(keypoints_2d=elsewhere))
+  assert not capsys.readouterr().err

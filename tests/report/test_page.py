@@ -319,6 +319,32 @@ def test_broken_rows_do_not_stop_the_page(tmp_path):
   assert 'nan' not in drawings and 'inf' not in drawings
 
 
+def test_files_that_do_not_belong_together_are_told(tmp_path, caplog):
+  make_workdir(tmp_path)
+  results = json.loads((tmp_path / 'results.json').read_text())
+  paths = sorted(tmp_path.glob('rows/*/predictions.npz'))
+  rows = {
+    row.name: row
+    for group in load.load_experiment(tmp_path).groups
+    for row in group.predicted
+  }
+  for name, row in rows.items():
+    results[name]['epe_mm'] = float(row.errors.mean())
+  (tmp_path / 'results.json').write_text(json.dumps(results))
+  write_report(tmp_path)
+  assert caplog.messages == []
+  results[next(iter(rows))]['epe_mm'] *= 1.1
+  (tmp_path / 'results.json').write_text(json.dumps(results))
+  write_report(tmp_path)
+  (told,) = caplog.messages
+  assert 'but its predictions have one of' in told
+  caplog.clear()
+  arrays = dict(np.load(paths[0]))
+  np.savez(paths[0], **arrays | {'keypoints_2d_true': arrays['keypoints_2d'] + 5})
+  write_report(tmp_path)
+  assert any('were tested on other hands' in told for told in caplog.messages)
+
+
 @pytest.mark.parametrize('exists', [False, True])
 def test_missing_workdir_or_results_gives_one_sentence(tmp_path, exists):
   directory = tmp_path / 'out'

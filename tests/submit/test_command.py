@@ -9,7 +9,7 @@ import pytest
 from bmc_jax import skeleton
 from bmc_jax.console.files import write_json
 from bmc_jax.evaluate.__main__ import main as evaluate_main
-from bmc_jax.evaluate.ground_truth import GroundTruth
+from bmc_jax.evaluate.ground_truth import GroundTruth, read_prepared
 from bmc_jax.evaluate.submission import FORMS, read_predictions, write_submission
 from bmc_jax.experiments.rows import row_config
 from bmc_jax.submit.__main__ import main
@@ -209,6 +209,31 @@ def test_unlabelled_images_take_their_scale_from_a_file(trained, tmp_path, capsy
     text = capsys.readouterr().err
     assert text.startswith('error: ') and text.count('\n') == 1 and message in text
   assert not (tmp_path / 'c.zip').exists()
+
+
+def test_no_hand_gets_a_size_of_no_hand_or_of_another(trained, tmp_path, capsys):
+  arguments = ('--format', 'camera', '--split', 'evaluation')
+  scale, out = tmp_path / 'scale.json', tmp_path / 'a.zip'
+  for wrong in (30, -0.03, 0):
+    scale.write_text(json.dumps([0.03] * 5 + [wrong] + [0.03] * 6))
+    with pytest.raises(SystemExit):
+      _submit(trained, out, *arguments, '--scale', scale)
+    assert f'bone of 1 of 12 hands would measure {wrong} m' in capsys.readouterr().err
+  assert not out.exists()
+  lengths = read_prepared(trained[1], 'evaluation').scale
+  for given, is_told in ((lengths, False), (lengths[::-1], True)):
+    scale.write_text(json.dumps(given.tolist()))
+    _submit(trained, out, *arguments, '--scale', scale)
+    assert ('not those of the 3D labels' in capsys.readouterr().err) == is_told
+  with pytest.raises(SystemExit):
+    _submit(trained, out, *arguments, '--validate', out)
+  assert '--validate checks a file and writes none' in capsys.readouterr().err
+
+
+def test_a_wrist_behind_the_camera_gives_no_size():
+  behind = NORMALIZED * [1, 1, -1]
+  with pytest.raises(ValueError, match='wrists of 6 of 6 hands do not lie before'):
+    to_metres(behind, WRIST)
 
 
 def test_a_workdir_without_a_trained_row_is_told(trained, tmp_path, capsys):
