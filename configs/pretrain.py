@@ -12,8 +12,9 @@ docs/predict.md says how it does on real photos.
 import ml_collections
 
 from bmc_jax.configs import procedural
-from bmc_jax.predict import pretrained
 from bmc_jax.training import defaults
+
+NAME = 'everyday_64'
 
 
 def drawn(cache: str, **options) -> ml_collections.ConfigDict:
@@ -28,7 +29,6 @@ def get_config() -> ml_collections.ConfigDict:
   c = procedural.get_config()
   c.title = 'Pretraining on everyday hands'
   c.description = 'Drawn hands of everybody, trained and tested on drawn hands alone.'
-  c.model.pose_network.update(pretrained.NETWORK)
   # From what a quickstart's network knows of the fingers of upright hands: without any
   # start, 1,400 steps bring it where 250 do so.
   c.init_from = 'package:studio_64'
@@ -59,6 +59,6 @@ def get_config() -> ml_collections.ConfigDict:
   c.eval.every = 1000
   c.log_every = 100
   c.checkpoint.every = 500
-  c.save_weights = f'bmc_jax/models/pretrained/{pretrained.NAME}.npz'
+  c.save_weights = f'bmc_jax/models/pretrained/{NAME}.npz'
   defaults.add_row(c, 'everyday', {})
   return c

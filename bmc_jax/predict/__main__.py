@@ -40,7 +40,6 @@ from bmc_jax.predict.media import Frame, Unreadable
 from bmc_jax.predict.predictor import BATCH_SIZE, PASSES
 from bmc_jax.predict.recorder import Recorder, check_outputs
 from bmc_jax.predict.smoothing import OneEuroFilter
-from bmc_jax.training.weights import PACKAGED
 
 
 @interrupts.told()
@@ -163,7 +162,7 @@ def _limits(name: str | None, predictor: HandPosePredictor) -> tuple[HandLimits,
   """The limits that hands are compared with, and what they are called."""
   if name is None:
     own = predictor.row.folder.parent.parent / 'limits.json'
-    shipped = predictor.row.folder == PACKAGED / pretrained.NAME
+    shipped = pretrained.is_pretrained(predictor.row)
     name = str(own) if own.is_file() else pretrained.LIMITS if shipped else 'clinical'
   return open_limits(name), name
 
