@@ -1,6 +1,6 @@
 """The pose network that ships: trained on drawn hands (domain `everyday`) alone."""
 
-from bmc_jax.configs import pretrain
+from bmc_jax.configs import pretrain  # pyright: ignore
 from bmc_jax.models import create_model
 from bmc_jax.predict.framing import Framing
 from bmc_jax.training.initial_values import init_variables
