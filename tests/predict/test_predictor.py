@@ -234,6 +234,7 @@ def test_the_size_of_hands_is_that_of_tested_hands_with_3d_labels(labelled, tmp_
     visibility=np.ones((4, 21)),
     has_joints_3d=np.arange(4) < labelled,
     joints_3d_true=truth,
+    joints_3d=truth + np.float32([3.0, 0, 0]) * (np.arange(21) > 0)[:, None],
     keypoints_2d_true=np.stack([e['keypoints_2d'] for e in examples_]),
   )
   row = types.SimpleNamespace(config=CONFIG, folder=tmp_path)
@@ -243,6 +244,7 @@ def test_the_size_of_hands_is_that_of_tested_hands_with_3d_labels(labelled, tmp_
     bones = [bone_of(e['joints_3d']) for e in examples_[:labelled]]
     found = predictor.HandPosePredictor(row, framing).bone_length
     assert found == pytest.approx(np.median(bones), rel=1e-5)
+    assert framing.depth_error == 0  # what is off sideways is not off in depth
   else:
     with pytest.raises(ValueError, match='how large hands are: give --bone-length'):
       predictor.HandPosePredictor(row, framing)
