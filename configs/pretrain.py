@@ -6,6 +6,8 @@ first epoch are kept in `cache/everyday` (0.9 GB) for the others.
 
     bmc-jax train --config=configs/pretrain.py --workdir=runs/pretrain
 
+53 minutes on two CPU cores that did other work, too; still improving then. On 1,024
+drawn hands that it never saw: 2D error 11.0 % of the crop, depth error 31.2 mm.
 docs/predict.md says how it does on real photos.
 """
 

@@ -198,9 +198,9 @@ def _replaced_test_set(config) -> str:
 
 def _describe(config) -> str:
   test = config.data.test
-  if test.kind == 'procedural_poses':
+  path = config.eval_path or test.get('path', '')
+  if not path:  # of a kind that is drawn
     return f'{test.get("count", "")} drawn hands'.strip()
-  path = config.eval_path or test.path
   detail = test.get('split') or ''
   subjects = test.get('subjects')
   if subjects:
