@@ -17,6 +17,7 @@ from bmc_jax import skeleton
 from bmc_jax.configs import SAMPLES
 from bmc_jax.data.procedural import everyday
 from bmc_jax.data.procedural.mesh import asset, load_mesh, pose_mesh
+from bmc_jax.data.procedural.mesh.make_asset import cap
 
 COUNT = 400
 CANDIDATES = (1, 2, 4, 8)
@@ -35,14 +36,7 @@ def solid(finger: int) -> np.ndarray:
   """Triangles of a finger's end, closed by a fan where it was cut."""
   own = (fingers_of_vertices() == finger)[MESH.triangles].all(axis=1)
   triangles = MESH.triangles[own]
-  edges = {(a, b) for t in triangles for a, b in zip(t, np.roll(t, -1), strict=True)}
-  following = {b: a for a, b in edges if (b, a) not in edges}
-  start = vertex = next(iter(following))
-  ring = [start]
-  while (vertex := following[vertex]) != start:
-    ring.append(vertex)
-  fan = [[ring[0], a, b] for a, b in zip(ring[1:], ring[2:], strict=False)]
-  return np.concatenate([triangles, np.array(fan)])
+  return np.concatenate([triangles, cap(triangles)])
 
 
 def is_inside(vertices: np.ndarray, triangles: np.ndarray, points: np.ndarray):

@@ -108,10 +108,7 @@ class ProceduralImagesSource:
     return self._count
 
   def __getitem__(self, index: int) -> example_lib.Example:
-    batch = self.batch([index])
-    row = {name: value[0] for name, value in batch.items()}
-    row |= {name: row[name][None] for name in example_lib.FLAGS}
-    return row | {'sample_id': str(row['sample_id'])}
+    return example_lib.row_of(self.batch([index]), 0)
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
     """Draws the examples of these numbers."""

@@ -258,6 +258,15 @@ def drop_joints_3d(
   }
 
 
+def row_of(batch: Batch, index: int) -> Example:
+  """One example of a batch (the fields of `stack_examples`)."""
+  row = {name: value[index] for name, value in batch.items()}
+  row |= {name: row[name][None] for name in FLAGS} | {
+    'sample_id': str(row['sample_id'])
+  }
+  return row
+
+
 def stack_examples(examples: Iterable[Mapping[str, Any]], count: int) -> Batch:
   """Stacks examples into a batch: flags become (B,), sample_id an array of text.
 
@@ -274,7 +283,7 @@ def stack_examples(examples: Iterable[Mapping[str, Any]], count: int) -> Batch:
   """
   labels, images = [], None
   for row, example in enumerate(examples):
-    labels.append({name: value for name, value in example.items() if name != 'image'})
+    labels.append({k: value for k, value in example.items() if k != 'image'})
     if 'image' in example:
       image = example['image']
       if images is None:

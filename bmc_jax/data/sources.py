@@ -40,9 +40,7 @@ class ArraySource:
     return len(self._arrays['sample_id'])
 
   def __getitem__(self, index: int) -> example_lib.Example:
-    row = {name: value[index] for name, value in self._arrays.items()}
-    row |= {name: row[name][None] for name in example_lib.FLAGS}
-    return row | {'sample_id': str(row['sample_id'])}
+    return example_lib.row_of(self._arrays, index)
 
   def batch(self, indices: Sequence[int]) -> example_lib.Batch:
     index = np.asarray(indices)

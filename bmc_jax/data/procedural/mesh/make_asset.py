@@ -153,7 +153,7 @@ def _atlas(uv: np.ndarray) -> np.ndarray:
   return (uv - [0.357, 0.005]) / 0.205
 
 
-def _cap(triangles: np.ndarray) -> np.ndarray:
+def cap(triangles: np.ndarray) -> np.ndarray:
   """A fan of triangles over the ring of edges that have one triangle."""
   edges = {(a, b) for t in triangles for a, b in zip(t, np.roll(t, -1), strict=True)}
   following = {b: a for a, b in edges if (b, a) not in edges}
@@ -203,7 +203,7 @@ def make(folder: Path) -> dict[str, np.ndarray]:
   triangles, uv = _triangles(body, kept)
   used = np.unique(triangles)
   weights = weights[used] / total[used, None]
-  fan = _cap(triangles)
+  fan = cap(triangles)
   triangles = np.concatenate([triangles, fan])
   uv = np.concatenate([uv, np.broadcast_to(uv[-1:], (len(fan), 3, 2))])
   # By size: the rasteriser takes triangles of like size together.
@@ -214,8 +214,8 @@ def make(folder: Path) -> dict[str, np.ndarray]:
   rest = skinning.skeleton_of(joints, forearm)
   parts = skinning.part_weights(weights)
   directions = []
-  for targets in SHAPES.values():
-    shaped = body.shaped(targets)
+  for name in asset.SHAPES:
+    shaped = body.shaped(SHAPES[name])
     skeleton = skinning.skeleton_of(body.joints(shaped), body.forearm(shaped))
     size = float(asset.size_of(body.joints(shaped)) / asset.size_of(joints))
     at_rest = skinning.skin(shaped[used], parts, skeleton, rest, np.array(1 / size))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from bmc_jax.data.procedural.mesh import asset, raster
+from bmc_jax.data.procedural.mesh import asset, raster, skinning
 
 SIZE = 384  # texels
 CHANNELS = ('along', 'red', 'crease', 'nail', 'palm', 'hair', 'coarse', 'fine')
@@ -103,9 +103,7 @@ def vertex_normals(vertices, triangles):
 def _channels(texels: _Texels, mesh: asset.HandMesh) -> np.ndarray:
   """(n, channels) but for the noise."""
   rest = mesh.rest
-  bones = texels.weights[:, :21]
-  bones = np.concatenate([bones[:, :1], bones[:, 1:]], axis=1)
-  bone = bones.argmax(axis=1)
+  bone = texels.weights[:, : skinning.NUM_BONES].argmax(axis=1)
   offset = texels.place - rest.heads[bone]
   height = np.einsum('ni,ni->n', offset, rest.frames[bone, 2])
   share = np.clip(height / rest.lengths[bone], 0, 0.99)
