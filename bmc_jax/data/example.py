@@ -261,10 +261,8 @@ def drop_joints_3d(
 def row_of(batch: Batch, index: int) -> Example:
   """One example of a batch (the fields of `stack_examples`)."""
   row = {name: value[index] for name, value in batch.items()}
-  row |= {name: row[name][None] for name in FLAGS} | {
-    'sample_id': str(row['sample_id'])
-  }
-  return row
+  row |= {name: row[name][None] for name in FLAGS}
+  return row | {'sample_id': str(row['sample_id'])}
 
 
 def stack_examples(examples: Iterable[Mapping[str, Any]], count: int) -> Batch:
@@ -295,8 +293,7 @@ def stack_examples(examples: Iterable[Mapping[str, Any]], count: int) -> Batch:
         )
       images[row] = image
   batch = {name: np.stack([e[name] for e in labels]) for name in LABEL_SHAPES}
-  for name in FLAGS:
-    batch[name] = batch[name][:, 0]
+  batch |= {name: batch[name][:, 0] for name in FLAGS}
   if images is not None:
     batch['image'] = images
   batch['sample_id'] = np.array([e['sample_id'] for e in labels])
