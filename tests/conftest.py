@@ -82,8 +82,9 @@ hypothesis.settings.load_profile('project')
 
 
 # What tests marked `extra` need. These libraries do not get on with each other:
-# `make extras` runs each extra's tests in an environment of its own.
+# `make extras` and `make torch` run each one's tests in an environment of its own.
 LIBRARIES = {
+  'anny': ('anny',),
   'beam': ('apache_beam',),
   'onnx': ('jax2onnx', 'onnxruntime'),
   'tflite': ('ai_edge_litert', 'tensorflow'),

