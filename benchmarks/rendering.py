@@ -3,11 +3,10 @@
     python benchmarks/rendering.py
     BMC_JAX_TEST_DATA=DIR python benchmarks/rendering.py --sheets DIR
 
-Without options: the source `procedural_images` at several sizes beside the capsule
-renderer of `procedural_hands`, by turns, REPEATS times; by the wall clock with two
-threads, as the input pipeline reads, and by CPU time (which other work on the machine
-disturbs less). With --sheets: everyday.png, 64 drawn hands, and dressed.png, 32 real
-poses of DexYCB that wear the mesh.
+Without options: the source `procedural_images` at several sizes, by turns, REPEATS
+times; by the wall clock with two threads, as the input pipeline reads, and by CPU time
+(which other work on the machine disturbs less). With --sheets: everyday.png, 64 drawn
+hands, and dressed.png, 32 real poses of DexYCB that wear the mesh.
 """
 
 import argparse
@@ -23,7 +22,6 @@ import numpy as np
 
 from bmc_jax.configs import SAMPLES
 from bmc_jax.data import sources
-from bmc_jax.data.procedural import domain, render
 
 SIZES = (64, 80, 128)
 BATCH = 32
@@ -35,14 +33,7 @@ DEXYCB_CAMERA = {
 }  # fmt: skip
 
 
-def draw_capsules(size: int, number: int) -> int:
-  """One batch of the capsule renderer."""
-  keys = jax.random.split(jax.random.key(number), BATCH)
-  jax.block_until_ready(render.render_batch(keys, domain.WILD, size))
-  return BATCH
-
-
-def draw_mesh(source: sources.Source, number: int) -> int:
+def draw(source: sources.Source, number: int) -> int:
   """One batch of the source."""
   return len(source.batch(np.arange(BATCH) + BATCH * number)['image'])
 
@@ -58,24 +49,20 @@ def measure(draw, threads: int) -> tuple[float, float]:
 def speed() -> None:
   """Prints the table."""
   print(f'{jax.default_backend()}, {os.cpu_count()} cores, {THREADS} threads')
+  runs = {}
   for size in SIZES:
     source = sources.open_source({'kind': 'procedural_images', 'image_size': size})
-    runs = {
-      'capsules': functools.partial(draw_capsules, size),
-      'mesh, everyday': functools.partial(draw_mesh, source),
-    }
-    for draw in runs.values():
-      draw(0)  # compiles
-    results: dict[str, list] = {name: [] for name in runs}
-    for _ in range(REPEATS):
-      for name, draw in runs.items():
-        results[name].append(measure(draw, THREADS))
-    for name, values in results.items():
-      wall, cpu = np.median(values, axis=0)
-      print(
-        f'{size:4d} px {name:>16}: {1 / wall:6.0f} images/s, '
-        f'{1000 * cpu:5.1f} ms of CPU time each'
-      )
+    runs[size] = functools.partial(draw, source)
+    runs[size](0)  # compiles
+  results: dict[int, list] = {size: [] for size in SIZES}
+  for _ in range(REPEATS):
+    for size, run in runs.items():
+      results[size].append(measure(run, THREADS))
+  for size, values in results.items():
+    wall, cpu = np.median(values, axis=0)
+    print(
+      f'{size:4d} px: {1 / wall:6.0f} images/s, {1000 * cpu:5.1f} ms of CPU time each'
+    )
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Procedural hands in two domains: no download, no licence of others.
 
-Right hands posed by forward kinematics and rendered in JAX; see
+Right hands posed by forward kinematics, dressed with a mesh and rendered in JAX; see
 `bmc_jax.data.procedural`. The domain `studio` is meant as the source with 3D labels,
 `wild` (other hand proportions; more varied skin, light and backgrounds, occluders) as
 the target with 2D labels; its 3D labels are stored, too.
@@ -29,6 +29,7 @@ from tqdm import auto as tqdm
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import images as image_lib
 from bmc_jax.data.procedural.domain import DOMAINS
+from bmc_jax.data.procedural.mesh.render import BATCH
 from bmc_jax.data.procedural.render import render_batch
 
 from . import base
@@ -39,7 +40,6 @@ EXAMPLES = {
   'wild_train': 4000,
   'wild_test': 500,
 }
-BATCH = 32  # images per call of the renderer
 _MIN_SHARDS = 4
 _EXAMPLES_PER_SHARD = 20_000
 

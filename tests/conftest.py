@@ -178,3 +178,16 @@ def few_mappings() -> Iterator[None]:
   mappings = pathlib.Path('/proc/self/maps')
   if mappings.exists() and mappings.read_bytes().count(b'\n') > MANY_MAPPINGS:
     jax.clear_caches()
+
+
+@pytest.fixture(scope='module')
+def few_backgrounds():
+  """Two backgrounds behind drawn hands: painting all of them takes a while."""
+  from bmc_jax.data.procedural.mesh import backgrounds
+
+  patch = pytest.MonkeyPatch()
+  patch.setattr(backgrounds, 'ATLAS_COUNT', 2)
+  backgrounds.load_atlas.cache_clear()
+  yield
+  patch.undo()
+  backgrounds.load_atlas.cache_clear()

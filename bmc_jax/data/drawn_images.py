@@ -22,12 +22,11 @@ from bmc_jax.data.picture_cache import PictureCache
 from bmc_jax.data.procedural import everyday
 from bmc_jax.data.procedural.anyone import Anyone
 from bmc_jax.data.procedural.everyday import Everyday
-from bmc_jax.data.procedural.mesh import backgrounds, render
-from bmc_jax.data.procedural.mesh.look import Look
+from bmc_jax.data.procedural.mesh import render
+from bmc_jax.data.procedural.mesh.backgrounds import load_atlas
+from bmc_jax.data.procedural.mesh.look import Look, check_look
 
-_ATLAS_COUNT = 32
-_VERSION = 2  # another one, whenever the same example becomes another picture
-_CHUNK = 16  # pictures that are drawn by one call: one program serves all batches
+_VERSION = 3  # another one, whenever the same example becomes another picture
 
 
 class ProceduralImagesSource:
@@ -90,6 +89,7 @@ class ProceduralImagesSource:
       anyone=options_of(Anyone, anyone, domain.anyone),
       look=options_of(Look, look, domain.look),
     )
+    check_look(self._domain.look)
     self._backgrounds = backgrounds
     self._cache = None
     if cache:
@@ -155,14 +155,18 @@ class ProceduralImagesSource:
     return images
 
   def _draw(self, numbers, joints, intrinsics) -> np.ndarray:
-    draw = functools.partial(
-      _render,
-      self._seed,
-      atlas_of(self._backgrounds),
-      look=self._domain.look,
-      size=self._size,
-      extend_wrist=self._extend,
-    )
+    def draw(numbers, joints, intrinsics):
+      keys, dressed = _dress(self._seed, numbers, joints, self._extend)
+      images = render.render_batch(
+        keys,
+        dressed,
+        intrinsics,
+        look=self._domain.look,
+        atlas=load_atlas(self._backgrounds),
+        size=self._size,
+      )
+      return (images,)
+
     return _in_chunks(draw, numbers, joints, intrinsics)[0]
 
 
@@ -181,20 +185,12 @@ def _in_chunks(function, *rows: np.ndarray) -> list[np.ndarray]:
   beside it, not even by how sums are rounded.
   """
   results = []
-  for start in range(0, len(rows[0]), _CHUNK):
-    parts = [x[start : start + _CHUNK] for x in rows]
+  for start in range(0, len(rows[0]), render.BATCH):
+    parts = [x[start : start + render.BATCH] for x in rows]
     count = len(parts[0])
-    full = [np.resize(x, (_CHUNK, *x.shape[1:])) for x in parts]
+    full = [np.resize(x, (render.BATCH, *x.shape[1:])) for x in parts]
     results.append([np.asarray(x)[:count] for x in function(*full)])
   return [np.concatenate(x) for x in zip(*results, strict=True)]
-
-
-@functools.cache
-def atlas_of(folder: str) -> jax.Array:
-  """Backgrounds: photos of a folder, or drawn ones where it is empty."""
-  if folder:
-    return jnp.asarray(backgrounds.read_atlas(Path(folder), _ATLAS_COUNT))
-  return backgrounds.make_atlas(jax.random.key(0), _ATLAS_COUNT)
 
 
 def _keys(seed, numbers):
@@ -222,21 +218,11 @@ def _seen(hands: everyday.PosedHand):
   return hands.joints_3d, keypoints, hands.intrinsics
 
 
-@functools.partial(jax.jit, static_argnames=('look', 'size'))
-def _render(
-  seed,
-  atlas,
-  numbers,
-  joints,
-  intrinsics,
-  *,
-  look: Look,
-  size: int,
-  extend_wrist: float,
-):
-  keys = _keys(seed ^ 1 << 30, numbers)
+@jax.jit
+def _dress(seed, numbers, joints, extend_wrist):
+  """Keys of pictures, and joints whose wrist lies farther from the fingers."""
   wrist, middle, pip = joints[:, 0], joints[:, 9], joints[:, 10]
   along = geometry.normalize(wrist - middle)
   reference = jnp.linalg.norm(pip - middle, axis=-1, keepdims=True)
   dressed = joints.at[:, 0].add(extend_wrist * reference * along)
-  return (render.render_batch(keys, dressed, intrinsics, atlas, look=look, size=size),)
+  return _keys(seed ^ 1 << 30, numbers), dressed

@@ -84,7 +84,7 @@ def sample_inputs(signature: Signature, count: int) -> tuple[np.ndarray, np.ndar
   keys = jax.random.split(jax.random.key(0), count)
   if signature.names[0] == 'image':
     size = signature.shapes[0][0]
-    hands, first = jax.jit(lambda keys: render_batch(keys, WILD, size))(keys)
+    hands, first = render_batch(keys, WILD, size)
   else:
     hands = jax.jit(jax.vmap(lambda key: sample_hand(key, WILD, 64)))(keys)
     first = hands.keypoints_2d

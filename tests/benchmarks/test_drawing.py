@@ -3,30 +3,17 @@
 import numpy as np
 import pytest
 
-from bmc_jax.data import drawn_images
 from bmc_jax.data.procedural.mesh import load_mesh
 from bmc_jax.predict.views import HandPrediction
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def few_backgrounds(monkeypatch):
-  """Painting all backgrounds takes a while."""
-  monkeypatch.setattr(drawn_images, '_ATLAS_COUNT', 2)
-  drawn_images.atlas_of.cache_clear()
-  yield
-  drawn_images.atlas_of.cache_clear()
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('few_backgrounds')]
 
 
 def test_drawing_is_timed_and_sheets_are_written(load, capsys, tmp_path, test_data):
   benchmark = load('rendering', SIZES=(32,), BATCH=4, BATCHES=1, REPEATS=1)
   benchmark.main([])
   rows = capsys.readouterr().out.splitlines()[1:]
-  assert [row.split('px')[1].split(':')[0].strip() for row in rows] == [
-    'capsules',
-    'mesh, everyday',
-  ]
+  assert len(rows) == 1 and rows[0].startswith('  32 px: ')
   if not (test_data / 'data' / 'poses').is_dir():
     pytest.skip('no real samples: there are no poses')
   benchmark.main(['--sheets', str(tmp_path), '--size', '32'])

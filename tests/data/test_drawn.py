@@ -132,7 +132,7 @@ def test_it_is_a_source_of_the_pipeline_and_of_configs():
     ({'detector': {'slip': 2.0}}, 'slip is 2.0; it must be a probability'),
     ({'detector': {'noise': (0.1, 0.01)}}, 'noise is .*; it must be two numbers'),
     ({'anyone': {'distance': (0.0, 3.0)}}, 'distance is .*; it must be two numbers'),
-    ({'anyone': {'curl_std': -1.0}}, 'curl_std is -1.0; it must not be negative'),
+    ({'anyone': {'curl_std': -1.0}}, 'curl_std is -1.0; it must be a number of'),
   ],
 )
 def test_a_wrong_option_is_told_in_a_sentence(options, message):

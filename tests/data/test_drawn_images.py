@@ -14,18 +14,8 @@ from bmc_jax.data.procedural.mesh import look as look_lib
 from bmc_jax.data.procedural.mesh import scene, shading
 
 SIZE = 32
+pytestmark = pytest.mark.usefixtures('few_backgrounds')
 PLAIN = {'noise': [0.0, 0.0], 'motion': 0.0, 'held': 0.0, 'occluder': 0.0, 'jpeg': 0.0}
-
-
-@pytest.fixture(scope='module', autouse=True)
-def few_backgrounds():
-  """Painting all backgrounds takes a while."""
-  patch = pytest.MonkeyPatch()
-  patch.setattr(drawn_images, '_ATLAS_COUNT', 2)
-  drawn_images.atlas_of.cache_clear()
-  yield
-  patch.undo()
-  drawn_images.atlas_of.cache_clear()
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +56,8 @@ def test_a_hand_is_drawn_where_its_labels_say(drawn):
       jax.random.key(0), normal=look_lib.NUM_NORMAL, uniform=look_lib.NUM_UNIFORM
     )
     look = look_lib.Look(held=0.0, occluder=0.0)
-    appearance = look_lib.sample_appearance(draws, look)
+    body = look_lib.sample_body(jax.random.key(1), look)
+    appearance = look_lib.sample_appearance(draws, look, body)
     surface = scene.build(joints, appearance)
     return shading.shade(surface, appearance, joints, intrinsics, 64).found
 
@@ -86,7 +77,7 @@ def test_pictures_are_kept_and_read_again(tmp_path, drawn, monkeypatch):
   first = ProceduralImagesSource(**options).batch(range(16))
   np.testing.assert_array_equal(first['image'], drawn['image'][:16])
   with monkeypatch.context() as patch:
-    patch.setattr(drawn_images, '_render', None)  # nothing is drawn any more
+    patch.setattr(drawn_images.render, 'render_batch', None)  # draws no more
     again = ProceduralImagesSource(**options).batch([7, 2])
     np.testing.assert_array_equal(again['image'], first['image'][[7, 2]])
   more = ProceduralImagesSource(**options).batch([2, 17])
@@ -146,6 +137,8 @@ def test_poses_of_a_file_wear_the_mesh_and_keep_their_labels(tmp_path, drawn):
     ({'look': {'ring': 1.5}}, 'ring is 1.5; it must be a probability'),
     ({'look': {'noise': [0.5, 0.1]}}, 'the smaller one first'),
     ({'look': {'gain': [0.0, 1.0]}}, 'two numbers above 0'),
+    ({'look': {'gain': 1.0}}, 'gain is 1.0; it must be two numbers above 0'),
+    ({'look': {'held': 'never'}}, 'held is never; it must be a number'),
   ],
 )
 def test_options_without_a_meaning_are_refused(options, message):

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from bmc_jax import geometry, kinematics
-from bmc_jax.data.procedural.appearance import sample_appearance
+from bmc_jax.data.procedural import render
 from bmc_jax.data.procedural.domain import DOMAINS, STUDIO, WILD
+from bmc_jax.data.procedural.mesh.render import BATCH
 from bmc_jax.data.procedural.pose import (
   ANGLE_PERCENTILES,
   LENGTH_RATIOS,
   sample_hand,
 )
-from bmc_jax.data.procedural.render import render, render_batch
-from bmc_jax.data_prep.procedural_hands import BATCH, ProceduralHands, generate_examples
+from bmc_jax.data.procedural.render import render_batch
+from bmc_jax.data_prep.procedural_hands import ProceduralHands, generate_examples
 
 SIZE = 32
+pytestmark = pytest.mark.usefixtures('few_backgrounds')
 
 
 @pytest.fixture(scope='module', params=sorted(DOMAINS))
@@ -117,22 +119,38 @@ def test_wild_has_wider_viewpoints_and_poses_than_studio():
 
 @pytest.mark.slow
 def test_joints_lie_on_pixels_of_the_hand(domain):
+  keys = jax.random.split(jax.random.key(1), BATCH)
+  # Pictures that differ in the colour of the skin alone show where it is.
   bare = dataclasses.replace(
-    domain, object_probability=0.0, sleeve_probability=0.0, pose_range=0.9
+    domain.look, sleeve=0.0, held=0.0, occluder=0.0, noise=(0, 0)
   )
-
-  def draw(key):
-    hand = sample_hand(key, bare, SIZE)
-    look = sample_appearance(key, hand.subject, bare, SIZE)
-    return hand.keypoints_2d, render(key, hand, look).mask
-
-  keys = jax.random.split(jax.random.key(1), 40)
-  keypoints, masks = jax.device_get(jax.jit(lambda k: jax.lax.map(draw, k))(keys))
-  columns, rows = np.round(keypoints).astype(int).clip(0, SIZE - 1).transpose(2, 0, 1)
-  covered = masks[np.arange(len(masks))[:, None], rows, columns] > 0.5
-  assert covered.mean() > 0.97
+  images = []
+  for tone in (0.0, 1.0):
+    look = dataclasses.replace(bare, skin_tone=(tone, tone))
+    hands, drawn = render_batch(keys, dataclasses.replace(domain, look=look), SIZE)
+    images.append(np.asarray(drawn, np.float32))
+  skin = np.abs(images[0] - images[1]).max(axis=-1) > 4
+  columns, rows = np.round(hands.keypoints_2d).astype(int).transpose(2, 0, 1)
+  inside = (columns >= 0) & (columns < SIZE) & (rows >= 0) & (rows < SIZE)
+  columns, rows = columns.clip(0, SIZE - 1), rows.clip(0, SIZE - 1)
+  assert skin[np.arange(BATCH)[:, None], rows, columns][inside].mean() > 0.97
   # A hand, not a blob: most of the picture is background.
-  assert 0.1 < masks.mean() < 0.5
+  assert 0.1 < skin.mean() < 0.6
+
+
+@pytest.mark.slow
+def test_subjects_keep_their_flesh_and_skin_in_every_picture(domain):
+  keys = jax.random.split(jax.random.key(4), 64)
+  _, hands, bodies = jax.device_get(render._sample(keys, domain, SIZE))
+  subjects = np.asarray(hands.subject)
+  assert set(subjects) == set(range(domain.num_subjects))
+  looks = np.column_stack([bodies.shape, bodies.thickness, bodies.tone])
+  own = {i: looks[subjects == i] for i in set(subjects)}
+  assert all(np.ptp(rows, axis=0).max() < 1e-6 for rows in own.values())
+  people = np.stack([rows[0] for rows in own.values()])
+  assert np.ptp(people, axis=0).min() > 0.05
+  low, high = domain.look.thickness
+  assert low <= people[:, -2].min() and people[:, -2].max() <= high
 
 
 @pytest.mark.slow

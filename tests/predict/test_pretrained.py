@@ -9,14 +9,9 @@ from bmc_jax.predict.__main__ import main
 
 
 @pytest.fixture(scope='module')
-def drawn():
+def drawn(few_backgrounds):
   """Twelve drawn hands that the network was not trained on."""
-  patch = pytest.MonkeyPatch()
-  patch.setattr(drawn_images, '_ATLAS_COUNT', 2)
-  drawn_images.atlas_of.cache_clear()
-  yield drawn_images.ProceduralImagesSource(image_size=80, seed=7).batch(range(12))
-  patch.undo()
-  drawn_images.atlas_of.cache_clear()
+  return drawn_images.ProceduralImagesSource(image_size=80, seed=7).batch(range(12))
 
 
 def test_its_crops_are_those_that_it_was_trained_on():

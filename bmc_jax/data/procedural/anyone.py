@@ -7,8 +7,7 @@ keypoints do not tell how large a hand is.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from jaxtyping import Array, Float
 from bmc_jax import geometry, kinematics
 from bmc_jax.data.procedural.conventions import BONE_RATIOS, RANGES
 from bmc_jax.data.procedural.draws import Draws
+from bmc_jax.data.procedural.parameters import check_values
 from bmc_jax.data.procedural.pose import turn
 from bmc_jax.pose25d import scale_of
 
@@ -79,32 +79,6 @@ class Anyone:
         f'There are no ranges {self.ranges!r}; known are {", ".join(RANGES)}.'
       )
     check_values(self, positive=('distance',), probabilities=('skin_share', 'facing'))
-
-
-def check_values(
-  options: Any, *, positive: Sequence[str], probabilities: Sequence[str]
-) -> None:
-  """Raises a ValueError for a value of a dataclass that has no meaning.
-
-  Args:
-    options: with numbers that are not negative, and pairs that do not fall.
-    positive: pairs of numbers above 0.
-    probabilities: numbers from 0 to 1.
-  """
-  for name, value in dataclasses.asdict(options).items():
-    if name in ('conventions', 'ranges'):
-      continue
-    if isinstance(value, tuple):
-      least = 0.0 if name in positive else -np.inf
-      if len(value) != 2 or not least < value[0] <= value[1] < np.inf:
-        above = ' above 0' if name in positive else ''
-        raise ValueError(
-          f'{name} is {value}; it must be two numbers{above}, the smaller one first.'
-        )
-    elif name in probabilities and not 0 <= value <= 1:
-      raise ValueError(f'{name} is {value}; it must be a probability.')
-    elif not 0 <= value < np.inf:
-      raise ValueError(f'{name} is {value}; it must not be negative.')
 
 
 class SeenHand(NamedTuple):

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from bmc_jax.data.procedural.anyone import SeenHand, check_values
+from bmc_jax.data.procedural.anyone import SeenHand
 from bmc_jax.data.procedural.draws import Draws
+from bmc_jax.data.procedural.parameters import check_values
 
 
 @dataclasses.dataclass(frozen=True)

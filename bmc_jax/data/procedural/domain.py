@@ -9,6 +9,8 @@ field of `Domain`.
 
 import dataclasses
 
+from bmc_jax.data.procedural.mesh.look import Look
+
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
@@ -28,7 +30,6 @@ class Domain:
   finger_ratio: float  # DIP and TIP bones over theirs
   length_std: float  # relative spread of every bone between subjects
   root_direction_std: float  # spread of the root bones' directions, radians
-  thickness: tuple[float, float]  # radii relative to a median hand
 
   # Poses, in units of half the plausible range of an angle.
   pose_range: float  # share of the plausible range that is used
@@ -49,22 +50,7 @@ class Domain:
   fill: tuple[float, float]  # longer side of the joints' box over the image's side
   centre_jitter: float  # of the box in the image, over the image's side
 
-  # Look.
-  skin_tone: tuple[float, float]  # 0 light, 1 dark; by subject
-  skin_std: float  # of the colour of one subject's skin between images
-  light_angle: float  # degrees between the light and the line of sight, up to this
-  light_strength: tuple[float, float]
-  ambient: tuple[float, float]
-  light_tint: float  # colour cast
-  background_texture: tuple[float, float]  # 0 plain, 1 noise, blobs and edges
-  background_level: tuple[float, float]  # brightness
-  background_colour: float  # saturation
-  sleeve_probability: float
-  object_probability: float  # a bar in the hand
-  occluder_probability: float  # something between the camera and the hand
-  noise: tuple[float, float]  # sensor noise, std in [0, 1] intensity
-  blur: tuple[float, float]  # std in pixels of an 80 pixel image
-  gain: tuple[float, float]  # exposure
+  look: Look  # of pictures; bodies and skin tones are the subjects'
 
 
 STUDIO = Domain(
@@ -76,7 +62,6 @@ STUDIO = Domain(
   finger_ratio=1.0,
   length_std=0.03,
   root_direction_std=0.003,
-  thickness=(0.95, 1.08),
   pose_range=0.85,
   curl_mean=-0.3,
   curl_std=0.6,
@@ -92,21 +77,33 @@ STUDIO = Domain(
   off_axis=0.2,
   fill=(0.58, 0.78),
   centre_jitter=0.04,
-  skin_tone=(0.0, 0.7),
-  skin_std=0.04,
-  light_angle=60.0,
-  light_strength=(0.6, 0.95),
-  ambient=(0.3, 0.5),
-  light_tint=0.05,
-  background_texture=(0.0, 0.6),
-  background_level=(0.15, 0.9),
-  background_colour=0.25,
-  sleeve_probability=0.4,
-  object_probability=0.0,
-  occluder_probability=0.0,
-  noise=(0.0, 0.015),
-  blur=(0.3, 0.5),
-  gain=(0.8, 1.15),
+  look=Look(
+    skin_tone=(0.0, 0.7),
+    skin_std=0.04,
+    mottling=(0.0, 0.06),
+    thickness=(0.95, 1.08),
+    wrist_flexion=40.0,
+    wrist_deviation=15.0,
+    painted=0.0,
+    ring=0.0,
+    watch=0.0,
+    sleeve=0.4,
+    held=0.0,
+    occluder=0.0,
+    plain=0.6,
+    key=(0.5, 1.1),
+    fill=(0.0, 0.3),
+    ambient=(0.3, 0.6),
+    tint=0.05,
+    gain=(0.8, 1.15),
+    white_balance=0.03,
+    contrast=(0.9, 1.1),
+    saturation=(0.9, 1.1),
+    defocus=(0.3, 0.6),
+    motion=0.0,
+    noise=(0.0, 0.015),
+    jpeg=0.0,
+  ),
 )
 
 WILD = Domain(
@@ -118,7 +115,6 @@ WILD = Domain(
   finger_ratio=1.2,
   length_std=0.02,
   root_direction_std=0.004,
-  thickness=(0.85, 1.15),
   pose_range=0.9,
   curl_mean=-0.25,
   curl_std=0.6,
@@ -134,21 +130,28 @@ WILD = Domain(
   off_axis=0.2,
   fill=(0.55, 0.8),
   centre_jitter=0.05,
-  skin_tone=(0.0, 1.0),
-  skin_std=0.05,
-  light_angle=75.0,
-  light_strength=(0.5, 1.0),
-  ambient=(0.25, 0.55),
-  light_tint=0.1,
-  background_texture=(0.2, 0.8),
-  background_level=(0.1, 0.9),
-  background_colour=0.4,
-  sleeve_probability=0.5,
-  object_probability=0.1,
-  occluder_probability=0.05,
-  noise=(0.0, 0.02),
-  blur=(0.3, 0.6),
-  gain=(0.75, 1.2),
+  look=Look(
+    skin_std=0.05,
+    shape_std=0.8,
+    painted=0.05,
+    ring=0.1,
+    watch=0.1,
+    held=0.1,
+    occluder=0.05,
+    key=(0.4, 1.2),
+    fill=(0.0, 0.4),
+    ambient=(0.25, 0.7),
+    tint=0.12,
+    gain=(0.7, 1.3),
+    white_balance=0.08,
+    contrast=(0.85, 1.2),
+    saturation=(0.8, 1.15),
+    defocus=(0.3, 0.8),
+    motion=0.1,
+    motion_length=1.5,
+    noise=(0.0, 0.02),
+    jpeg=0.0,
+  ),
 )
 
 DOMAINS = {domain.name: domain for domain in (STUDIO, WILD)}

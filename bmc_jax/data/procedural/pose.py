@@ -85,7 +85,6 @@ class Subject(NamedTuple):
 
   bone_lengths: Float[Array, '5 4']  # metres
   root_directions: Float[Array, '5 3']  # unit vectors, hand axes
-  thickness: Float[Array, '']  # radii relative to a median hand
 
 
 class HandSample(NamedTuple):
@@ -95,7 +94,6 @@ class HandSample(NamedTuple):
   keypoints_2d: Float[Array, '21 2']  # pixels of the crop
   intrinsics: Float[Array, '3 3']  # of the crop
   subject: Int[Array, '']  # index below `Domain.num_subjects`
-  thickness: Float[Array, '']  # radii relative to a median hand
 
 
 def _between(ends: tuple[float, float], share: Float[Array, '*n']):
@@ -113,17 +111,16 @@ def make_subject(index: Int[Array, ''], domain: Domain) -> Subject:
   keys = jax.random.split(subject_key(index, domain))
   # 20 bones, then 15 coordinates of root directions.
   normal = jax.random.truncated_normal(keys[0], -2.0, 2.0, (35,))
-  sizes = jax.random.uniform(keys[1], (2,))
+  size = jax.random.uniform(keys[1])
   ratios = LENGTH_RATIOS * np.array(
     [domain.palm_ratio, 1.0, domain.finger_ratio, domain.finger_ratio], np.float32
   )
   lengths = ratios * jnp.exp(domain.length_std * normal[:20].reshape(5, 4))
-  lengths = lengths / lengths[2, 1] * _between(domain.reference_length, sizes[0])
+  lengths = lengths / lengths[2, 1] * _between(domain.reference_length, size)
   directions = ROOT_DIRECTIONS + domain.root_direction_std * normal[20:].reshape(5, 3)
   return Subject(
     bone_lengths=lengths,
     root_directions=geometry.normalize(directions),
-    thickness=_between(domain.thickness, sizes[1]),
   )
 
 
@@ -227,5 +224,4 @@ def sample_hand(key: PRNGKeyArray, domain: Domain, image_size: int) -> HandSampl
     keypoints_2d=geometry.project(joints, intrinsics),
     intrinsics=intrinsics,
     subject=index,
-    thickness=subject.thickness,
   )

@@ -7,7 +7,9 @@ from scipy.spatial.transform import Rotation
 
 from bmc_jax import kinematics, skeleton
 from bmc_jax.data.procedural import everyday
+from bmc_jax.data.procedural.domain import DOMAINS
 from bmc_jax.data.procedural.mesh import SHAPES, asset, load_mesh, pose_mesh, skinning
+from bmc_jax.data.procedural.pose import sample_hand
 
 MESH = load_mesh()
 ADULT = float(asset.size_of(MESH.joints))
@@ -84,6 +86,14 @@ def check_joints_are_inside(joints, least):
 
 def test_all_joints_are_under_the_skin(hands):
   check_joints_are_inside(hands, 0.0012)
+
+
+@pytest.mark.parametrize('domain', DOMAINS.values(), ids=list(DOMAINS))
+def test_hands_of_other_proportions_are_inside_the_flesh_too(domain):
+  keys = jax.random.split(jax.random.key(1), 8)
+  joints = jax.jit(jax.vmap(lambda key: sample_hand(key, domain, 64).joints_3d))(keys)
+  joints = joints * (ADULT / np.asarray(asset.size_of(joints)))[:, None, None]
+  check_joints_are_inside(np.asarray(joints), 0.0003)
 
 
 def test_joints_of_real_hands_are_two_millimetres_under_the_skin(test_data):

@@ -18,6 +18,7 @@ from bmc_jax.data import images
 from bmc_jax.data.procedural.draws import Draws
 
 ATLAS_SIZE = 192
+ATLAS_COUNT = 32
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 _NUM_LEAVES = 100
 
@@ -68,6 +69,19 @@ def _picture(key):
   return jnp.round(255 * jnp.clip(image, 0.0, 1.0)).astype(jnp.uint8)
 
 
+@functools.cache
+def load_atlas(folder: str = '') -> UInt8[Array, 'count 192 192 3']:
+  """Backgrounds: photos of a folder, or drawn ones where it is empty.
+
+  Raises:
+    FileNotFoundError: there is no JPEG or PNG file in the folder.
+    ValueError: a file cannot be decoded.
+  """
+  if folder:
+    return jnp.asarray(read_atlas(Path(folder), ATLAS_COUNT))
+  return make_atlas(jax.random.key(0), ATLAS_COUNT)
+
+
 def read_atlas(folder: Path, count: int) -> UInt8[np.ndarray, 'count 192 192 3']:
   """Backgrounds from a folder of photos: the middle of each, in the order of names.
 
@@ -101,7 +115,7 @@ NUM_UNIFORM = 16
 
 
 def cut(
-  draws: Draws, atlas: UInt8[Array, 'count n n 3'], size: int
+  draws: Draws, atlas: UInt8[Array, 'count n n 3'], size: int, plain: float
 ) -> Float[Array, '3 m']:
   """A piece of one picture of an atlas, in linear colours, row by row.
 
@@ -109,6 +123,7 @@ def cut(
     draws: of which `NUM_UNIFORM` uniform numbers are enough.
     atlas: pictures in sRGB.
     size: side of the piece in pixels.
+    plain: probability of one that is nearly of one colour.
   """
   which = jnp.floor(draws.uniform(0.0, len(atlas))).astype(jnp.int32)
   side = atlas.shape[1]
@@ -128,8 +143,8 @@ def cut(
   flat = atlas.reshape(-1, 3)
   piece = flat[(which * side + texel(row)) * side + texel(column)].T / 255
   gains = draws.uniform(0.85, 1.15, (3,)) * draws.uniform(0.35, 1.3)
-  plain = draws.uniform(0.0, 1.0, (3,))
-  plainness = jnp.where(draws.chance(0.15), draws.uniform(0.7, 1.0), 0.0)
-  plain = plain.mean() + 0.4 * (plain - plain.mean())
-  piece = piece + plainness * (plain[:, None] - piece)
+  colour = draws.uniform(0.0, 1.0, (3,))
+  colour = colour.mean() + 0.4 * (colour - colour.mean())
+  plainness = jnp.where(draws.chance(plain), draws.uniform(0.7, 1.0), 0.0)
+  piece = piece + plainness * (colour[:, None] - piece)
   return jnp.clip(piece * gains[:, None], 0.0, 1.0) ** 2.2

@@ -6,14 +6,15 @@
 import dataclasses
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from bmc_jax import geometry
-from bmc_jax.data.procedural.anyone import check_values
 from bmc_jax.data.procedural.draws import Draws
 from bmc_jax.data.procedural.mesh import asset
+from bmc_jax.data.procedural.parameters import check_values
 
 _PROBABILITIES = (
   'painted',
@@ -24,6 +25,7 @@ _PROBABILITIES = (
   'occluder',
   'motion',
   'jpeg',
+  'plain',
 )
 
 # Skin from light to dark, linear RGB albedo.
@@ -41,10 +43,11 @@ _SKIN_TONES = np.array(
 _PALE = np.array([0.80, 0.55, 0.45], np.float32)  # what palms of dark skin tend to
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Look:
   """Pairs are the ends of uniform distributions, `std` fields belong to normal ones and
-  probabilities lie between 0 and 1. Hashable, so usable as a static argument.
+  probabilities lie between 0 and 1. A pytree: one program draws all looks.
   """
 
   skin_tone: tuple[float, float] = (0.0, 1.0)  # 0 light, 1 dark
@@ -63,6 +66,7 @@ class Look:
   cuff: tuple[float, float] = (0.0, 0.12)  # metres from the wrist
   held: float = 0.3  # probability of a thing in the hand
   occluder: float = 0.08  # of a thing between the camera and the hand
+  plain: float = 0.15  # of a background of nearly one colour
   key: tuple[float, float] = (0.3, 1.3)  # brightness of the light that casts shadows
   fill: tuple[float, float] = (0.0, 0.5)  # of a second one, which does not
   ambient: tuple[float, float] = (0.15, 0.8)
@@ -78,8 +82,18 @@ class Look:
   noise: tuple[float, float] = (0.0, 0.04)  # sensor noise, std in [0, 1] intensity
   jpeg: float = 0.15  # probability of a low quality; of sides in multiples of 8 only
 
-  def __post_init__(self):
-    check_values(self, positive=('gain', 'contrast'), probabilities=_PROBABILITIES)
+
+def check_look(look: Look) -> None:
+  """Raises a ValueError for a value that has no meaning."""
+  check_values(look, positive=('gain', 'contrast'), probabilities=_PROBABILITIES)
+
+
+class Body(NamedTuple):
+  """What of an appearance belongs to a person."""
+
+  shape: Float[Array, '8']  # numbers for `asset.SHAPES`
+  thickness: Float[Array, '']
+  tone: Float[Array, '']  # of the skin: 0 light, 1 dark
 
 
 class Appearance(NamedTuple):
@@ -110,7 +124,7 @@ class Appearance(NamedTuple):
   softness: Float[Array, '']  # metres
 
 
-NUM_NORMAL, NUM_UNIFORM = 40, 116
+NUM_NORMAL, NUM_UNIFORM = 32, 114
 
 
 def _colours(draws: Draws, *shape: int):
@@ -121,10 +135,26 @@ def _colours(draws: Draws, *shape: int):
   return jnp.clip(grey * (1 + saturation * (2 * tint - 1)), 0.01, 0.95) ** 1.5
 
 
-def sample_appearance(draws: Draws, look: Look) -> Appearance:
-  """Draws one appearance; `NUM_NORMAL` and `NUM_UNIFORM` numbers are enough."""
-  tone = draws.uniform(*look.skin_tone) * (len(_SKIN_TONES) - 1)
-  shares = jnp.maximum(1 - jnp.abs(tone - np.arange(len(_SKIN_TONES))), 0.0)
+def sample_body(key: PRNGKeyArray, look: Look) -> Body:
+  """Draws one person's hand."""
+  draws = Draws(key, normal=len(asset.SHAPES), uniform=2)
+  return Body(
+    shape=look.shape_std * jnp.clip(draws.normal(len(asset.SHAPES)), -2, 2),
+    thickness=draws.uniform(*look.thickness),
+    tone=draws.uniform(*look.skin_tone),
+  )
+
+
+def sample_appearance(draws: Draws, look: Look, body: Body) -> Appearance:
+  """Draws one appearance of a person.
+
+  Args:
+    draws: of which `NUM_NORMAL` and `NUM_UNIFORM` numbers are enough.
+    look: the distribution.
+    body: the person.
+  """
+  place = body.tone * (len(_SKIN_TONES) - 1)
+  shares = jnp.maximum(1 - jnp.abs(place - np.arange(len(_SKIN_TONES))), 0.0)
   varied = jnp.exp(look.skin_std * draws.normal(3))
   skin = jnp.clip(shares @ _SKIN_TONES * varied, 0.02, 0.95)
   palm = skin + draws.uniform(0.2, 0.7) * jnp.maximum(_PALE - skin, 0.0)
@@ -141,9 +171,9 @@ def sample_appearance(draws: Draws, look: Look) -> Appearance:
   )
   painted = draws.chance(look.painted)
   return Appearance(
-    shape=look.shape_std * jnp.clip(draws.normal(len(asset.SHAPES)), -2, 2),
-    thickness=draws.uniform(*look.thickness),
-    wrist=np.deg2rad([look.wrist_flexion, look.wrist_deviation]).astype(np.float32)
+    shape=body.shape,
+    thickness=body.thickness,
+    wrist=jnp.deg2rad(jnp.stack([look.wrist_flexion, look.wrist_deviation]))
     * draws.uniform(-1.0, 1.0, (2,)),
     skin=skin,
     palm=palm,
@@ -161,7 +191,7 @@ def sample_appearance(draws: Draws, look: Look) -> Appearance:
     cloth=_colours(draws, 2),
     cloth_width=draws.uniform(0.002, 0.009),
     things=draws.uniform(-1.0, 1.0, (2, 12)),
-    has_things=draws.uniform(0.0, 1.0, (2,)) < jnp.array([look.held, look.occluder]),
+    has_things=draws.uniform(0.0, 1.0, (2,)) < jnp.stack([look.held, look.occluder]),
     thing_colours=_colours(draws, 2, 2),
     lights=lights,
     light_colours=light_colours[:, None] * tints[:2],

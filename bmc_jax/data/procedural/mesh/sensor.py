@@ -34,7 +34,7 @@ def take_picture(
   Returns:
     sRGB in [0, 1].
   """
-  gain = jnp.exp(draws.uniform(*np.log(look.gain)))
+  gain = jnp.exp(draws.uniform(*map(jnp.log, look.gain)))
   balance = 1 + look.white_balance * draws.uniform(-1.0, 1.0, (3,))
   light = _blurred(draws, light, size, look)
   light = jnp.maximum(light * (gain * balance)[:, None, None], 0.0)
