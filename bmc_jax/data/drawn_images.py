@@ -18,6 +18,7 @@ from bmc_jax import geometry
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import pose_files
 from bmc_jax.data.drawn import MAX_COUNT, options_of
+from bmc_jax.data.labels import labelled_in_3d
 from bmc_jax.data.picture_cache import PictureCache
 from bmc_jax.data.procedural import everyday
 from bmc_jax.data.procedural.anyone import Anyone
@@ -38,11 +39,13 @@ class ProceduralImagesSource:
     self,
     *,
     image_size: int = 80,
+    with_image: bool = True,
     seed: int = 0,
     count: int | None = None,
     poses: Mapping[str, Any] | None = None,
     extend_wrist: float = 0.0,
     labels: str = '3d',
+    share_3d: float = 1.0,
     anyone: Anyone | Mapping[str, Any] | None = None,
     look: Look | Mapping[str, Any] | None = None,
     backgrounds: str = '',
@@ -52,6 +55,7 @@ class ProceduralImagesSource:
 
     Args:
       image_size: side of the pictures in pixels.
+      with_image: False draws no pictures.
       seed: of all examples.
       count: how many there are: without it 2**30, or as many as there are poses.
       poses: the arguments of `pose_files.load_poses`: real hands to draw, once each.
@@ -59,6 +63,8 @@ class ProceduralImagesSource:
         reference bones: 0.5 for poses that have theirs in the palm (STB). The labels
         stay.
       labels: '3d', or '2d' to drop the 3D labels.
+      share_3d: share of the examples that keep their 3D labels, see
+        `labels.labelled_in_3d`.
       anyone: what poses and viewpoints are drawn from, or what differs from the
         domain's.
       look: what pictures look like, likewise.
@@ -75,15 +81,15 @@ class ProceduralImagesSource:
     _check('image_size', image_size, 16, 1024)
     _check('seed', seed, 0, 2**31 - 1)
     _check('count', count, 1, most)
-    if labels not in ('3d', '2d'):
-      raise ValueError(f"labels is {labels!r}; it must be '3d' or '2d'.")
     if not isinstance(extend_wrist, int | float) or not 0 <= extend_wrist <= 2:
       raise ValueError(
         f'extend_wrist is {extend_wrist!r}; it must be a number of reference bones '
         'from 0 to 2.'
       )
-    self._labels, self._extend = labels, float(extend_wrist)
+    self._extend = float(extend_wrist)
+    self._keep_3d = labelled_in_3d(count, labels, share_3d)
     self._size, self._seed, self._count = image_size, seed, count
+    self._with_image = with_image
     domain = Everyday()
     self._domain = Everyday(
       anyone=options_of(Anyone, anyone, domain.anyone),
@@ -116,7 +122,6 @@ class ProceduralImagesSource:
     joints, keypoints, intrinsics = self._hands(numbers)
     ones = np.ones(len(numbers), np.float32)
     batch = {
-      'image': self._images(numbers, joints, intrinsics),
       'joints_3d': joints,
       'keypoints_2d': keypoints,
       'visibility': np.ones((len(numbers), 21), np.float32),
@@ -125,7 +130,9 @@ class ProceduralImagesSource:
       'has_joints_3d': ones,
       'sample_id': self._names(numbers),
     }
-    return batch if self._labels == '3d' else example_lib.drop_joints_3d(batch)
+    if self._with_image:
+      batch['image'] = self._images(numbers, joints, intrinsics)
+    return example_lib.drop_joints_3d(batch, self._keep_3d[numbers])
 
   def _hands(self, numbers):
     """Joints, keypoints and cameras of the crops."""

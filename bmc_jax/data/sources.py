@@ -13,10 +13,9 @@ import numpy as np
 
 from bmc_jax.data import crops, pose_files, prepared
 from bmc_jax.data import example as example_lib
+from bmc_jax.data import labels as labels_lib
 from bmc_jax.data.drawn import ProceduralPosesSource
 from bmc_jax.data.drawn_images import ProceduralImagesSource
-
-LABELS = ('3d', '2d')
 
 
 class Source(Protocol):
@@ -72,7 +71,6 @@ class TfdsSource:
       labels: '3d', or '2d' to drop the 3D labels.
       share_3d: share of the examples that keep their 3D labels, see `labelled_in_3d`.
     """
-    _check_labels(labels)
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
       raise ValueError(
         f'image_size is {image_size!r}; it must be a whole number of pixels from 1 on, '
@@ -85,7 +83,7 @@ class TfdsSource:
     self._with_image = with_image
     self._image_size = image_size
     self._data, self._image_shape = prepared.open_split(directory, split)
-    self._keep_3d = labelled_in_3d(len(self._data), labels, share_3d)
+    self._keep_3d = labels_lib.labelled_in_3d(len(self._data), labels, share_3d)
     self._where = f'{directory} ({split})'
     example_lib.validate_example(next(self._read([0]))[0])
 
@@ -181,7 +179,6 @@ class PoseSetSource(ArraySource):
       labels: '3d', or '2d' to drop the 3D labels.
       share_3d: share of the poses that keep their 3D labels, see `labelled_in_3d`.
     """
-    _check_labels(labels)
     poses = pose_files.load_poses(
       path,
       camera=camera,
@@ -193,35 +190,9 @@ class PoseSetSource(ArraySource):
     )
     super().__init__(poses)
     example_lib.validate_example(self[0])
-    keep = labelled_in_3d(len(self), labels, share_3d)
+    keep = labels_lib.labelled_in_3d(len(self), labels, share_3d)
     if not keep.all():
       super().__init__(example_lib.drop_joints_3d(poses, keep))
-
-
-def labelled_in_3d(count: int, labels: str, share_3d: float) -> np.ndarray:
-  """Which of `count` examples keep their 3D labels, (count,) bool.
-
-  They are drawn at random, always the same ones: those of a smaller share are among
-  those of a larger one, so that experiments differ in nothing else.
-
-  Args:
-    count: of the examples.
-    labels: '2d' keeps none, whatever the share.
-    share_3d: of the examples, in [0, 1]; a share above 0 keeps one at least.
-
-  Raises:
-    ValueError: the share is no number in [0, 1].
-  """
-  number = isinstance(share_3d, int | float) and not isinstance(share_3d, bool)
-  if not number or not 0 <= share_3d <= 1:
-    raise ValueError(f'share_3d is {share_3d!r}; it must be a share from 0 to 1.')
-  kept = max(round(share_3d * count), 1) if labels == '3d' and share_3d else 0
-  return np.random.default_rng(0).permutation(count) < kept
-
-
-def _check_labels(labels: str) -> None:
-  if labels not in LABELS:
-    raise ValueError(f"labels is {labels!r}; it must be '3d' or '2d'.")
 
 
 KINDS = {

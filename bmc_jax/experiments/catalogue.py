@@ -12,10 +12,10 @@ from bmc_jax.configs.tables import study  # pyright: ignore
 from bmc_jax.configs.tables.rows import LABELLED, labelled  # pyright: ignore
 from bmc_jax.console.parsing import did_you_mean
 
-DATA = ('paper', 'procedural', 'poses', 'stb', 'photos', 'study')
+DATA = ('paper', 'procedural', 'dressed', 'poses', 'stb', 'photos', 'study')
 """The modules of `configs.tables`."""
 
-_IMAGES = ('paper', 'procedural', 'photos')
+_IMAGES = ('paper', 'procedural', 'dressed', 'photos')
 _ALL = (*_IMAGES, 'poses', 'stb')
 _ERRORS = ('epe_mm', 'epe_median_mm', 'auc_20_50', 'depth_mm')
 

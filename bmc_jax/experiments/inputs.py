@@ -223,9 +223,10 @@ def _make_limits(config) -> HandLimits:
       'The constraints need limits: set limits.source to a source with 3D labels, or '
       "limits.path to a file or to 'mano', 'surface' or 'clinical'."
     )
-  if spec.get('kind') == 'tfds':
+  if spec.get('kind') in ('tfds', 'procedural_images'):
     spec['with_image'] = False
-  name = f'{spec["path"]} {spec.get("split", "")}'.strip()
+  path = spec.get('path') or (spec.get('poses') or {}).get('path') or spec.get('kind')
+  name = f'{path} {spec.get("split", "")}'.strip()
   return fit_limits(
     _whole_hands(sources.open_source(spec), name),
     num_vertices=config.limits.num_vertices,

@@ -228,7 +228,7 @@ def row_config(config: Config, name: str) -> Config:
   merged = ml_collections.ConfigDict(config.to_dict())
   try:
     check_known(config, flatten(overrides))
-    merged.update(overrides)
+    merged.update(_take_out(merged, overrides))
   except (KeyError, TypeError, AttributeError, ValueError) as error:
     reason = error.args[0]
     if isinstance(error, AttributeError):  # a source that is no mapping
@@ -237,6 +237,22 @@ def row_config(config: Config, name: str) -> Config:
       f'The overrides of the row {name!r} do not fit the config: {reason}'
     ) from None
   return merged.lock()
+
+
+def _take_out(config, overrides: dict[str, Any]) -> dict[str, Any]:
+  """Takes out groups that None overrides, such as the camera of another kind of
+  source; returns the other overrides.
+  """
+  others = {}
+  for name, value in overrides.items():
+    group = config.get(name)
+    if value is None and isinstance(group, ml_collections.ConfigDict):
+      del config[name]
+    elif isinstance(value, dict) and isinstance(group, ml_collections.ConfigDict):
+      others[name] = _take_out(group, value)
+    else:
+      others[name] = value
+  return others
 
 
 def _own_values(config) -> dict[str, Any]:

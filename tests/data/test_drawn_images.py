@@ -113,6 +113,8 @@ def test_poses_of_a_file_wear_the_mesh_and_keep_their_labels(tmp_path, drawn):
   np.testing.assert_allclose(batch['keypoints_2d'], projected, atol=0.01)
   assert batch['sample_id'][2].endswith('/dressed')
   weak = sources.open_source(spec | {'labels': '2d'}).batch(range(5))
+  some = sources.open_source(spec | {'share_3d': 0.4})
+  assert some.batch(range(5))['has_joints_3d'].sum() == 2
   np.testing.assert_array_equal(weak['image'], batch['image'])
   assert not weak['joints_3d'].any()
   assert not weak['has_joints_3d'].any()
@@ -131,6 +133,8 @@ def test_poses_of_a_file_wear_the_mesh_and_keep_their_labels(tmp_path, drawn):
     ({'count': 0}, 'count is 0'),
     ({'seed': True}, 'seed is True'),
     ({'labels': '4d'}, "labels is '4d'"),
+    ({'share_3d': 2}, 'share_3d is 2; it must be a share from 0 to 1'),
+    ({'share_3d': 0.5}, 'give a count of at most 10000000'),
     ({'extend_wrist': -1}, 'extend_wrist is -1'),
     ({'look': {'colour': 1}}, "look is {'colour': 1}; it may set skin_tone"),
     ({'anyone': {'facing': 2.0}}, 'facing is 2.0'),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bmc_jax.data import example as example_lib
-from bmc_jax.data import sources
+from bmc_jax.data import labels, sources
 from tests.fixtures.examples import encode_png, make_example, prepare
 
 
@@ -115,12 +115,14 @@ def test_some_examples_keep_their_3d_labels(prepared, with_image):
 
 def test_a_larger_share_holds_the_smaller_ones():
   shares = (0.0, 0.01, 0.1, 0.5, 1.0)
-  kept = [sources.labelled_in_3d(1000, '3d', share) for share in shares]
+  kept = [labels.labelled_in_3d(1000, '3d', share) for share in shares]
   assert [k.sum() for k in kept] == [0, 10, 100, 500, 1000]
   for smaller, larger in itertools.pairwise(kept):
     assert not (smaller & ~larger).any()
-  assert not sources.labelled_in_3d(1000, '2d', 1.0).any()
-  assert sources.labelled_in_3d(50, '3d', 0.005).sum() == 1
+  assert not labels.labelled_in_3d(1000, '2d', 1.0).any()
+  assert labels.labelled_in_3d(50, '3d', 0.005).sum() == 1
+  with pytest.raises(ValueError, match="labels is '4d'; it must be '3d' or '2d'"):
+    labels.labelled_in_3d(50, '4d', 1.0)
 
 
 def test_the_parent_folder_and_sliced_and_summed_splits_work(prepared):
@@ -268,7 +270,6 @@ def test_damage_far_inside_is_one_sentence_on_reading(tmp_path):
       "no key 'spilt'; it has path, spl",
     ),
     ({'kind': 'poses', 'camera': {}}, "needs the key 'path'"),
-    ({'kind': 'tfds', 'path': '.', 'split': 'a', 'labels': '4d'}, "labels is '4d'"),
     ({'kind': 'poses', 'path': 'no.npy', 'camera': {}}, 'no.npy does not exist'),
     ({'kind': 'poses', 'path': __file__, 'camera': {}}, 'must end in .npy or .npz'),
   ],
