@@ -29,6 +29,7 @@ from tqdm import auto as tqdm
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import images as image_lib
 from bmc_jax.data.procedural.domain import DOMAINS
+from bmc_jax.data.procedural.mesh.backgrounds import load_atlas
 from bmc_jax.data.procedural.mesh.render import BATCH
 from bmc_jax.data.procedural.render import render_batch
 
@@ -51,11 +52,13 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     image_size: side of the square images in pixels.
     examples: number of examples by split; a split that is not named is not built.
     seed: of all random numbers.
+    backgrounds: a folder of photos to put behind the hands; drawn ones without it.
     **kwargs: of `tfds.core.GeneratorBasedBuilder`: data_dir, file_format...
 
   Raises:
     ValueError: a split or a number is wrong, or `data_dir` holds hands that were made
       with other settings.
+    FileNotFoundError: there are no photos in `backgrounds`.
   """
 
   VERSION = tfds.core.Version('1.0.0')
@@ -67,6 +70,7 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
     image_size: int = 80,
     examples: Mapping[str, int] | None = None,
     seed: int = 0,
+    backgrounds: str = '',
     **kwargs,
   ):
     examples = dict(EXAMPLES if examples is None else examples)
@@ -78,6 +82,9 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
       'seed': seed,
       'domains': {name: dataclasses.asdict(DOMAINS[name]) for name in sorted(domains)},
     }
+    if backgrounds:
+      load_atlas(backgrounds)  # says at once what is wrong with it
+      settings['backgrounds'] = backgrounds
     self._settings = json.loads(json.dumps(settings))  # tuples become lists
     super().__init__(**kwargs)
     base.check_settings(self, self._settings)
@@ -120,7 +127,8 @@ class ProceduralHands(tfds.core.GeneratorBasedBuilder):
 
   def _generate_examples(self, split: str, count: int):
     size, seed = self._settings['image_size'], self._settings['seed']
-    examples = generate_examples(split, count, size, seed)
+    backgrounds = self._settings.get('backgrounds', '')
+    examples = generate_examples(split, count, size, seed, backgrounds)
     progress = tqdm.tqdm(examples, split, count, unit=' images', mininterval=0.5)
     yield from enumerate(progress)
 
@@ -140,7 +148,7 @@ def _check(image_size: int, examples: Mapping[str, int], seed: int) -> None:
 
 
 def generate_examples(
-  split: str, count: int, image_size: int, seed: int
+  split: str, count: int, image_size: int, seed: int, backgrounds: str = ''
 ) -> Iterator[example_lib.Example]:
   """Makes the examples of a split, in order.
 
@@ -151,18 +159,20 @@ def generate_examples(
     count: number of examples.
     image_size: side of the images in pixels.
     seed: of the random numbers.
+    backgrounds: a folder of photos; drawn ones without it.
 
   Yields:
     Examples of the format of `bmc_jax.data.example`, the image as JPEG bytes.
   """
   domain = DOMAINS[split.split('_')[0]]
+  atlas = load_atlas(backgrounds)
   key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(split.encode()))
   keys = jax.vmap(lambda index: jax.random.fold_in(key, index))
 
   def make(start: int) -> list[example_lib.Example]:
     # Full batches only, the last one included: one compilation.
     hands, images = render_batch(
-      keys(np.arange(start, start + BATCH)), domain, image_size
+      keys(np.arange(start, start + BATCH)), domain, image_size, atlas
     )
     hands, images = jax.tree.map(np.asarray, (hands, images))
     return [

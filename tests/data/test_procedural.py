@@ -216,6 +216,21 @@ def test_builder_round_trip_keeps_labels_and_pictures(tmp_path):
       assert np.abs(difference).mean() < 1  # two JPEG decoders
 
 
+def test_photos_of_a_folder_stand_behind_the_hands(tmp_path):
+  with pytest.raises(FileNotFoundError, match='no JPEG or PNG files'):
+    ProceduralHands(data_dir=str(tmp_path), backgrounds=str(tmp_path))
+  blue = np.full((200, 300, 3), (220, 40, 20), np.uint8)
+  cv2.imwrite(str(tmp_path / 'blue.png'), blue)
+  images = [
+    cv2.imdecode(np.frombuffer(example['image'], np.uint8), cv2.IMREAD_COLOR)
+    for example in generate_examples('wild_test', 16, SIZE, 0, str(tmp_path))
+  ]
+  corners = np.float32(images)[:, 2, [2, -3]].reshape(-1, 3)
+  assert (
+    np.mean((corners[:, 0] > corners[:, 1]) & (corners[:, 0] > corners[:, 2])) > 0.6
+  )
+
+
 def test_more_files_than_examples_are_refused_before_any_is_made(tmp_path):
   import tensorflow_datasets as tfds
 

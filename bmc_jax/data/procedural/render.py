@@ -12,7 +12,10 @@ from bmc_jax.data.procedural.pose import HandSample, sample_hand, subject_key
 
 
 def render_batch(
-  keys: PRNGKeyArray, domain: Domain, size: int
+  keys: PRNGKeyArray,
+  domain: Domain,
+  size: int,
+  atlas: UInt8[Array, 'count k k 3'] | None = None,
 ) -> tuple[HandSample, UInt8[Array, 'n size size 3']]:
   """Draws and renders one hand per key.
 
@@ -20,6 +23,7 @@ def render_batch(
     keys: (n,) random keys; the same key gives the same hand.
     domain: the distribution to draw from.
     size: side of the images in pixels.
+    atlas: backgrounds; drawn ones without it.
 
   Returns:
     The hands, with a leading axis n, and their images.
@@ -31,6 +35,7 @@ def render_batch(
     hands.intrinsics,
     look=domain.look,
     bodies=bodies,
+    atlas=atlas,
     size=size,
   )
   return hands, images
