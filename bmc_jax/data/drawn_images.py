@@ -27,7 +27,7 @@ from bmc_jax.data.procedural.mesh import render
 from bmc_jax.data.procedural.mesh.backgrounds import load_atlas
 from bmc_jax.data.procedural.mesh.look import Look, check_look
 
-_VERSION = 3  # another one, whenever the same example becomes another picture
+_VERSION = 4  # another one, whenever the same example becomes another picture
 
 
 class ProceduralImagesSource:

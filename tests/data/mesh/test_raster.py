@@ -59,8 +59,9 @@ def test_places_on_a_triangle_are_corrected_for_perspective(triangles):
   drawn = raster.rasterize(jnp.asarray(corners), SIZE, groups=(40,), depths=(0.1, 3.0))
   _, nearest = paint(triangles, True)
   rows = corners.transpose(1, 0, 2)[np.maximum(drawn.triangle, 0)]
-  hits = raster.hits(drawn.triangle, jnp.asarray(rows), SIZE)
-  found = np.asarray(hits.found)
+  pixel = np.stack([np.arange(SIZE * SIZE) % SIZE, np.arange(SIZE * SIZE) // SIZE])
+  hits = raster.hits(jnp.asarray(rows), jnp.float32(pixel))
+  found = np.asarray(drawn.triangle) >= 0
   depth = np.asarray(hits.depth)
   close = np.isclose(depth[found], nearest.ravel()[found], rtol=1e-3)
   assert close.mean() > 0.99
@@ -70,8 +71,7 @@ def test_places_on_a_triangle_are_corrected_for_perspective(triangles):
     [rows[..., 2:], rows[..., 2:], np.ones_like(rows[..., 2:])], -1
   )
   place = np.einsum('kn,nki->ni', hits.shares, space)
-  pixel = np.stack([np.arange(SIZE * SIZE) % SIZE, np.arange(SIZE * SIZE) // SIZE], 1)
-  error = np.abs(place[:, :2] / place[:, 2:] - pixel).max(axis=1)
+  error = np.abs(place[:, :2] / place[:, 2:] - pixel.T).max(axis=1)
   assert np.percentile(error[found], 99) < 0.01
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 _FACE_BITS = 12
 _NOTHING = np.int32(2**31 - 1)
@@ -27,11 +27,10 @@ class Drawn(NamedTuple):
 
 
 class Hits(NamedTuple):
-  """What the pixels of an image see, row by row."""
+  """What pixels see of their triangles."""
 
-  found: Bool[Array, '*n']  # whether there is a triangle
   shares: Float[Array, '3 n']  # of its corners at the pixel, perspective corrected
-  depth: Float[Array, '*n']  # in the unit of the corners; infinite where there is none
+  depth: Float[Array, '*n']  # in the unit of the corners
 
 
 def rasterize(
@@ -113,18 +112,15 @@ def _draw(buffer, corners, first, size, depths, perspective):
   )[1]
 
 
-def hits(triangle: Int[Array, '*n'], corners: Float[Array, 'n 3 3'], size: int) -> Hits:
+def hits(corners: Float[Array, 'n 3 3'], pixels: Float[Array, '2 n']) -> Hits:
   """Where on its triangle each pixel looks, for a perspective camera.
 
   Args:
-    triangle: of each pixel, -1 where there is none.
-    corners: its three corners: x and y in pixels, depth.
-    size: side of the image.
+    corners: of each pixel's triangle: x and y in pixels, depth.
+    pixels: x and y.
   """
   x, y, z = corners.transpose(2, 1, 0)
-  pixel = jnp.arange(size * size, dtype=jnp.int32)
-  x = x - (pixel % size).astype(jnp.float32)[None]
-  y = y - (pixel // size).astype(jnp.float32)[None]
+  x, y = x - pixels[:1], y - pixels[1:]
   after, before = (1, 2, 0), (2, 0, 1)
   # The area across from a corner over the corner's depth.
   areas = [
@@ -133,10 +129,5 @@ def hits(triangle: Int[Array, '*n'], corners: Float[Array, 'n 3 3'], size: int) 
   ]
   total = areas[0] + areas[1] + areas[2]
   total = jnp.where(total == 0, 1.0, total)
-  found = triangle >= 0
   shares = jnp.stack([jnp.clip(a / total, 0.0, 1.0) for a in areas])
-  return Hits(
-    found=found,
-    shares=shares,
-    depth=jnp.where(found, jnp.sum(shares * z, axis=0), jnp.inf),
-  )
+  return Hits(shares=shares, depth=jnp.sum(shares * z, axis=0))

@@ -1,8 +1,7 @@
 """Light on the surfaces of a picture: skin, nails, cloth, metal and things.
 
-A key light with a soft shadow from a map of depths as the light sees them, a fill
-light, ambient light from above and below with occlusion by what stands before a pixel's
-surroundings, light that seeps into the shade through skin, and a highlight.
+A key light with a soft shadow, a fill light, ambient light from above and below with
+occlusion, light that seeps into the shade through skin, and a highlight.
 """
 
 from typing import NamedTuple
@@ -13,10 +12,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bmc_jax import geometry
-from bmc_jax.data.procedural.mesh import raster, scene, texture
+from bmc_jax.data.procedural.mesh import raster, scene, shadows, texture
 from bmc_jax.data.procedural.mesh.look import Appearance
 
-_SHADOW_SIZE = 64  # texels of the light's map
+_BLOCK = 1024  # pixels that are shaded at once: they stay in a core's cache
 _BLOOD = np.array(
   [0.06, -0.24, -0.20], np.float32
 )  # what blood does to skin, by channel
@@ -40,12 +39,10 @@ class _Points(NamedTuple):
   thing: Array  # 0 hand, 1 and 2 things
 
 
-def _dot(vectors, direction):
-  return sum(vectors[i] * direction[i] for i in range(3))
-
-
 def _unit(vectors):
-  return vectors * jax.lax.rsqrt(jnp.maximum(_dot(vectors, vectors), 1e-12))[None]
+  return (
+    vectors * jax.lax.rsqrt(jnp.maximum(shadows.dot(vectors, vectors), 1e-12))[None]
+  )
 
 
 def shade(
@@ -75,6 +72,11 @@ def shade(
     groups=shape.groups,
     depths=(jnp.maximum(0.3 * middle, 0.02), middle + 0.35),
   )
+  found = drawn.triangle >= 0
+  surroundings = shadows.surroundings(
+    drawn.depth, found, intrinsics[0, 0] / middle, size
+  )
+  light_map = shadows.cast(surface, joints, look.lights[0])
   packed = jnp.concatenate(
     [
       corners.reshape(-1, 9),
@@ -83,22 +85,37 @@ def shade(
     ],
     axis=1,
   )
-  rows = packed[jnp.maximum(drawn.triangle, 0)]
-  hit = raster.hits(drawn.triangle, rows[:, :9].reshape(-1, 3, 3), size)
-  depth = jnp.where(hit.found, hit.depth, middle)
-  points = _points(rows, hit.shares, drawn.triangle, depth, intrinsics, size)
-  points, depth = jax.lax.optimization_barrier((points, depth))
-  openness = _openness(depth, hit.found, intrinsics[0, 0] / middle, size)
-  shadow = _shadow(surface, look, joints, points)
-  openness, shadow = jax.lax.optimization_barrier((openness, shadow))
-  return Shaded(_light(points, look, openness, shadow), hit.found)
+
+  def shade_pixels(number):
+    triangle = drawn.triangle[number]
+    points = _points(packed[triangle], triangle, number, intrinsics, size)
+    shadow = shadows.lit(light_map, points.place, points.normal, look.softness)
+    openness = shadows.openness(surroundings, points.place[2], number, size)
+    return _light(points, look, openness, shadow)
+
+  return Shaded(_map_found(shade_pixels, found), found)
 
 
-def _points(rows, shares, triangle, depth, intrinsics, size) -> _Points:
-  grid = jnp.arange(size, dtype=jnp.float32)
-  x = (grid - intrinsics[0, 2]) / intrinsics[0, 0]
-  y = (grid - intrinsics[1, 2]) / intrinsics[1, 1]
-  x, y = jnp.tile(x, size), jnp.repeat(y, size)
+def _map_found(shade_pixels, found: Bool[Array, '*n']) -> Float[Array, '3 n']:
+  """Colours of the pixels that show something, block after block; 0 elsewhere."""
+  count = found.size
+  most = -(-count // _BLOCK) * _BLOCK
+  (numbers,) = jnp.nonzero(found, size=most, fill_value=count)
+
+  def shade_block(block, colours):
+    part = jax.lax.dynamic_slice(numbers, (block * _BLOCK,), (_BLOCK,))
+    shaded = shade_pixels(jnp.minimum(part, count - 1))
+    return colours.at[:, part].set(shaded, mode='drop')
+
+  blocks = (found.sum() + _BLOCK - 1) // _BLOCK
+  return jax.lax.fori_loop(0, blocks, shade_block, jnp.zeros((3, count)))
+
+
+def _points(rows, triangle, number, intrinsics, size) -> _Points:
+  pixels = jnp.stack([number % size, number // size]).astype(jnp.float32)
+  shares, depth = raster.hits(rows[:, :9].reshape(-1, 3, 3), pixels)
+  x = (pixels[0] - intrinsics[0, 2]) / intrinsics[0, 0]
+  y = (pixels[1] - intrinsics[1, 2]) / intrinsics[1, 1]
   place = jnp.stack([x * depth, y * depth, depth])
   attributes = rows[:, 9:].T
   normal = sum(shares[k, None] * attributes[3 * k : 3 * k + 3] for k in range(3))
@@ -107,69 +124,14 @@ def _points(rows, shares, triangle, depth, intrinsics, size) -> _Points:
   texels = texture.device_map()[texel[1] * texture.SIZE + texel[0]].T
   shape = scene.topology()
   thing = (triangle - shape.num_hand) // shape.per_thing + 1
-  return _Points(
+  points = _Points(
     place=place,
     normal=_unit(normal),
     view=_unit(-place),
     skin=dict(zip(texture.CHANNELS, texels, strict=True)),
     thing=jnp.maximum(thing, 0),
   )
-
-
-def _openness(depth, found, scale, size):
-  """How much of the ambient light reaches a pixel: less where its surroundings are
-  nearer to the camera than itself.
-  """
-  image, mask = (x.reshape(size, size) for x in (depth, found.astype(jnp.float32)))
-  steps = jnp.arange(size, dtype=jnp.float32)
-  open_share = 1.0
-  for radius in (0.006, 0.018):
-    offset = (steps[:, None] - steps[None]) / jnp.maximum(radius * scale, 0.7)
-    kernel = jnp.exp(-0.5 * offset * offset)
-    weight = kernel @ mask @ kernel.T
-    mean = kernel @ (image * mask) @ kernel.T / jnp.maximum(weight, 1e-6)
-    sunk = jnp.clip((image - mean) / radius, 0.0, 1.2)
-    open_share *= 1 - 0.55 * sunk
-  return open_share.reshape(-1)
-
-
-def _shadow(surface, look: Appearance, joints, points: _Points):
-  """Share of the key light that reaches each pixel, 0 to 1."""
-  light = look.lights[0]
-  side = geometry.normalize(jnp.cross(light, jnp.array([0.37, 0.21, 0.9])))
-  axes = jnp.stack([side, jnp.cross(light, side), -light])
-  centre = joints.mean(axis=0, keepdims=True)
-  reach = 0.035 + jnp.max(jnp.linalg.norm(joints - centre, axis=1))
-  scale = 0.5 * _SHADOW_SIZE / reach
-  middle = np.array([0.5 * _SHADOW_SIZE, 0.5 * _SHADOW_SIZE, 0.0], np.float32)
-  to_map = jnp.stack([scale, scale, 1.0])
-  vertices = ((surface.vertices - centre) @ axes.T) * to_map[None] + middle[None]
-  shape = scene.topology()
-  far = 2.0 * reach
-  drawn = raster.rasterize(
-    vertices[shape.triangles].transpose(1, 0, 2),
-    _SHADOW_SIZE,
-    groups=shape.groups,
-    depths=(-far, far),
-    perspective=False,
-  )
-  local = points.place - centre.T
-  u = _dot(local, axes[0]) * scale + middle[0]
-  v = _dot(local, axes[1]) * scale + middle[1]
-  # A surface does not shade itself: less so where light grazes it.
-  slope = 1 - jnp.abs(_dot(points.normal, light))
-  depth = _dot(local, axes[2]) - 0.003 - 0.008 * slope
-
-  def blocked(du, dv):
-    column = jnp.round(u + du).astype(jnp.int32)
-    row = jnp.round(v + dv).astype(jnp.int32)
-    inside = (column >= 0) & (column < _SHADOW_SIZE) & (row >= 0) & (row < _SHADOW_SIZE)
-    blocker = drawn.depth[jnp.where(inside, row * _SHADOW_SIZE + column, 0)]
-    share = jnp.clip((depth - blocker) / look.softness, 0.0, 1.0)
-    return jnp.where(inside, share, 0.0)
-
-  taps = ((-0.6, -0.3), (0.6, 0.3), (-0.3, 0.6), (0.3, -0.6))
-  return 1 - sum(blocked(*tap) for tap in taps) / len(taps)
+  return jax.lax.optimization_barrier(points)
 
 
 class _Skin(NamedTuple):
@@ -251,16 +213,16 @@ def _light(points: _Points, look: Appearance, openness, shadow):
   """Linear colours (3, n)."""
   normal = points.normal
   # A surface that is seen faces the camera, whatever interpolation says.
-  normal = jnp.where((_dot(normal, points.view) < -0.2)[None], -normal, normal)
+  normal = jnp.where((shadows.dot(normal, points.view) < -0.2)[None], -normal, normal)
   half = _unit(points.view + look.lights[0][:, None])
-  highlight = jnp.maximum(_dot(normal, half), 1e-4)
+  highlight = jnp.maximum(shadows.dot(normal, half), 1e-4)
   highlight = jnp.exp(look.gloss[1] * jnp.log(highlight)) * shadow
-  grazing = (1 - jnp.clip(_dot(normal, points.view), 0.0, 1.0)) ** 4
+  grazing = (1 - jnp.clip(shadows.dot(normal, points.view), 0.0, 1.0)) ** 4
   shared = (
     _skin(points, look),
-    _dot(normal, look.lights[0]),
-    _dot(normal, look.lights[1]),
-    0.5 + 0.5 * _dot(normal, look.up),
+    shadows.dot(normal, look.lights[0]),
+    shadows.dot(normal, look.lights[1]),
+    0.5 + 0.5 * shadows.dot(normal, look.up),
     highlight,
     0.6 * grazing,
   )
