@@ -60,7 +60,8 @@ def _bodies(keys, look):
 @functools.partial(jax.jit, static_argnames='size')
 def _render(keys, joints_3d, intrinsics, bodies, look, atlas, *, size: int):
   def one(row):
-    image = _picture(*row, look, atlas, size)
+    key, joints, camera, body = row
+    image = _picture(key, joints, camera, body, look, atlas, size)
     return jnp.round(255 * image).astype(jnp.uint8)
 
   # One after another, a picture stays in a core's cache; accelerators want them all.

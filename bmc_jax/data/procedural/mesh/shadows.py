@@ -18,7 +18,8 @@ _REACH = (0.006, 0.018)  # metres: what is so near takes ambient light away
 
 def dot(vectors: Float[Array, '3 n'], direction: Array) -> Float[Array, '*n']:
   """Inner products of vectors with one direction, or with one each."""
-  return sum(vectors[i] * direction[i] for i in range(3))
+  x, y, z = (vectors[i] * direction[i] for i in range(3))
+  return x + y + z
 
 
 def surroundings(
@@ -61,10 +62,9 @@ def openness(
   nearer to the camera than themselves.
   """
   place = number // size // 2 * (size // 2) + number % size // 2
-  open_share = 1.0
-  for mean, radius in zip(means[:, place], _REACH, strict=True):
-    open_share *= 1 - 0.55 * jnp.clip((depth - mean) / radius, 0.0, 1.2)
-  return open_share
+  reach = np.array(_REACH, np.float32)[:, None]
+  sunk = jnp.clip((depth[None] - means[:, place]) / reach, 0.0, 1.2)
+  return jnp.prod(1 - 0.55 * sunk, axis=0)
 
 
 class LightMap(NamedTuple):
