@@ -62,7 +62,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 def adapt(c: ml_collections.ConfigDict) -> None:
   """What the experiments share that start from the pretrained weights."""
-  c.init_from = 'package:studio_64'
+  c.init_from = 'package:everyday_64'
   c.num_steps = 400
   c.optimizer.learning_rate = 6e-4
   c.optimizer.clip_norm = 40.0

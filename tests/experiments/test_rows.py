@@ -230,7 +230,7 @@ def test_a_test_set_with_2d_labels_is_tested_in_the_image_and_by_limits(
     ({'data': {'weak': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),
     ({'data': {'val': {'path': 'nope.npy'}}}, 'nope.npy does not exist'),
     ({'init_from': 'nope.npz'}, 'no weights nope.npz'),
-    ({'init_from': 'package:studio_64'}, 'do not fit the model'),
+    ({'init_from': 'package:everyday_64'}, 'do not fit the model'),
     ({'save_weights': __file__ + '/w.npz'}, 'cannot be written: name a file'),
     ({'batch_size': 9}, 'it must be even'),
   ],

@@ -326,7 +326,7 @@ def test_other_weights_are_refused(tmp_path, capsys):
   path = str(_mediapipe(tmp_path))
   for name, message in (
     ('none.npz', 'There are no weights none.npz'),
-    ('package:studio_64', 'do not fit the model'),
+    ('package:everyday_64', 'do not fit the model'),
     (path, 'is no weights file'),
   ):
     with pytest.raises(SystemExit):

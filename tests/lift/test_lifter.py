@@ -182,7 +182,7 @@ def test_weights_of_a_file_are_taken_and_others_refused(tmp_path):
   with pytest.raises(FileNotFoundError, match='There are no weights .*none.npz'):
     KeypointLifter.pretrained(str(tmp_path / 'none.npz'))
   with pytest.raises(ValueError, match='do not fit the model'):
-    KeypointLifter.pretrained('package:studio_64')
+    KeypointLifter.pretrained('package:everyday_64')
 
 
 def test_keypoints_all_in_one_place_are_no_hand():

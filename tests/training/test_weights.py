@@ -78,7 +78,7 @@ def test_a_row_without_refiner_starts_from_packaged_weights_that_have_one(capsys
     model, config.image_size, init_from=config.init_from
   )
   assert 'starts the model without its refiner' in capsys.readouterr().out
-  with np.load(weights.PACKAGED / 'studio_64.npz') as saved:
+  with np.load(weights.PACKAGED / 'everyday_64.npz') as saved:
     names = {name for name in saved.files if 'refiner' not in name}
     assert names < set(saved.files)
     flat = flax.traverse_util.flatten_dict(started, sep='/')
