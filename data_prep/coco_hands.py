@@ -1,4 +1,7 @@
-"""Your own images with 2D labels: a COCO-keypoints JSON of an annotation tool.
+"""Your own images with 2D labels: what an annotation tool exports.
+
+The forms of CVAT's XML, labelme and X-AnyLabeling, Label Studio's own JSON and YOLO
+pose are in `bmc_jax.data_prep.tool_exports`. The rest is about COCO's.
 
 Export "COCO keypoints", one skeleton of 21 keypoints for each hand. The folder may have
 the form of any of these:
@@ -58,7 +61,15 @@ from absl import logging
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import image_headers, images
 
-from . import annotations, base, coco_doubts, coco_export, keypoint_names, records
+from . import (
+  annotations,
+  base,
+  coco_doubts,
+  coco_export,
+  keypoint_names,
+  records,
+  tool_exports,
+)
 from .coco_export import Export, Row, View
 from .records import Record, make_record
 
@@ -94,10 +105,8 @@ def read_records(
     raise ValueError(f"hand is {hand!r}; it must be 'left' or 'right'.")
   if not 0 <= pixel_center <= 1:
     raise ValueError(f'pixel_center is {pixel_center}; it must be from 0 to 1.')
-  return {
-    export.split: _read_export(export, hand, pixel_center)
-    for export in coco_export.find_exports(source)
-  }
+  exports = tool_exports.find_exports(source) or coco_export.find_exports(source)
+  return {export.split: _read_export(export, hand, pixel_center) for export in exports}
 
 
 def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[Record]:
