@@ -17,7 +17,7 @@ import pytest
 
 from bmc_jax import main, skeleton
 from bmc_jax.data import sources
-from bmc_jax.experiments.rows import row_config
+from bmc_jax.experiments.row_configs import row_config
 from bmc_jax.training import config_files, preemption
 from tests.fixtures import examples, tiny_config
 from tests.fixtures.session import ROOT, TINY

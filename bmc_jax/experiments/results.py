@@ -13,7 +13,8 @@ from bmc_jax.console.outputs import write_text
 from bmc_jax.console.tables import counted, format_markdown
 from bmc_jax.experiments import benchmark, catalogue, figures, page, schedule, summary
 from bmc_jax.experiments.catalogue import Table
-from bmc_jax.experiments.rows import finished_rows, row_configs
+from bmc_jax.experiments.row_configs import row_configs
+from bmc_jax.experiments.rows import finished_rows
 from bmc_jax.experiments.workdir import check_recorded
 from bmc_jax.training.config import Config
 from bmc_jax.training.config_files import config_from_flags

@@ -6,7 +6,8 @@ import pytest
 
 from bmc_jax.data_prep import build
 from bmc_jax.experiments import inputs
-from bmc_jax.experiments.rows import row_configs, run_experiment
+from bmc_jax.experiments.row_configs import row_configs
+from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.training.config_files import config_from_flags
 from tests.docs.test_readme import example
 from tests.fixtures import coco_exports, examples

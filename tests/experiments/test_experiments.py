@@ -10,7 +10,7 @@ from scipy import interpolate
 
 from bmc_jax.experiments import __main__ as command
 from bmc_jax.experiments import catalogue, page, results, schedule, summary
-from bmc_jax.experiments.rows import row_configs
+from bmc_jax.experiments.row_configs import row_configs
 from bmc_jax.experiments.workdir import record_config
 from bmc_jax.training.config_files import config_from_flags
 from tests.fixtures.session import ROOT

@@ -9,7 +9,7 @@ import pytest
 from bmc_jax import limits
 from bmc_jax.data import sources
 from bmc_jax.experiments import inputs
-from bmc_jax.experiments.rows import row_config, row_configs
+from bmc_jax.experiments.row_configs import row_config, row_configs
 from bmc_jax.experiments.workdir import write_results
 from bmc_jax.training import defaults
 from tests.fixtures import tiny_config

@@ -11,7 +11,7 @@ from bmc_jax.console.files import write_json
 from bmc_jax.evaluate.__main__ import main as evaluate_main
 from bmc_jax.evaluate.ground_truth import GroundTruth, read_prepared
 from bmc_jax.evaluate.submission import FORMS, read_predictions, write_submission
-from bmc_jax.experiments.rows import row_config
+from bmc_jax.experiments.row_configs import row_config
 from bmc_jax.submit.__main__ import main
 from bmc_jax.submit.predictions import to_metres
 from bmc_jax.training import trained_row

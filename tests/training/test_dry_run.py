@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from bmc_jax.experiments.rows import row_config, run_experiment
+from bmc_jax.experiments.row_configs import row_config
+from bmc_jax.experiments.rows import run_experiment
 from bmc_jax.models import create_model
 from bmc_jax.training import dry_run, optimizers
 from bmc_jax.training.loop import model_options

@@ -7,7 +7,7 @@ import pytest
 
 from bmc_jax import models
 from bmc_jax.configs.tables import procedural
-from bmc_jax.experiments import rows
+from bmc_jax.experiments import row_configs
 from bmc_jax.training import initial_values, loop, weights
 
 
@@ -72,7 +72,7 @@ def test_weights_of_another_model_are_refused_in_a_sentence(tmp_path, change, me
 
 @pytest.mark.slow
 def test_a_row_without_refiner_starts_from_packaged_weights_that_have_one(capsys):
-  config = rows.row_config(procedural.get_config(), 'full 3D, no refiner')
+  config = row_configs.row_config(procedural.get_config(), 'full 3D, no refiner')
   model = models.create_model(loop.model_options(config))
   started = initial_values.init_variables(
     model, config.image_size, init_from=config.init_from
