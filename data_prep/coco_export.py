@@ -109,7 +109,7 @@ def find_exports(source: Path) -> list[Export]:
     images = source / 'images'
     folders = (path.parent, images / name, source / name, images, source)
     exports[split] = Export(
-      path, split, tuple(dict.fromkeys(folders)), _read_tables(content, path)
+      path, split, tuple(dict.fromkeys(folders)), read_tables(content, path)
     )
   return list(exports.values())
 
@@ -139,7 +139,12 @@ def _without_others(contents: Mapping[Path, Any]) -> dict[Path, Any]:
   return {path: content for path, content in contents.items() if not missing[path]}
 
 
-def _read_tables(content: Any, path: Path) -> dict[str, list[Row]]:
+def read_tables(content: Any, path: Path) -> dict[str, list[Row]]:
+  """The three tables of a file's content.
+
+  Raises:
+    ValueError: one is missing, or an annotation does not say of which image it is.
+  """
   if name := _missing_table(content):
     raise ValueError(f'{path} has no table {name}; export it as "COCO keypoints".')
   for row in content['annotations']:

@@ -65,6 +65,10 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
     'help': 'take what is there of an incomplete copy',
   },
   'hand': {'choices': ('left', 'right'), 'help': 'where the export does not say it'},
+  'min_size': {
+    'type': int,
+    'help': 'pixels that the labelled keypoints of a hand span at least',
+  },
   'pixel_center': {
     'type': float,
     'help': "coordinate of the first pixel's centre in the export",
@@ -79,8 +83,10 @@ def _dataset(module: str, builder: str, **options) -> Dataset:
 
 DATASETS: Mapping[str, Dataset] = {
   'coco_hands': _dataset('coco_hands', 'CocoHands', flags=('hand', 'pixel_center')),
+  'coco_wholebody': _dataset('whole_body', 'CocoWholebody', flags=('min_size',)),
   'dexter_object': _dataset('dexter_object', 'DexterObject'),
   'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
+  'halpe': _dataset('whole_body', 'Halpe', flags=('min_size',)),
   'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),
   'ho3d_v2': _dataset('ho3d', 'Ho3dV2'),
   'ho3d_v3': _dataset('ho3d', 'Ho3dV3'),
