@@ -152,6 +152,12 @@ def to_color_camera(tips: np.ndarray) -> np.ndarray:
   return (tips * _LABELS_TO_OPENCV) @ rotation.T + translation
 
 
+def from_color_camera(tips: np.ndarray) -> np.ndarray:
+  """The inverse of `to_color_camera`."""
+  rotation, translation = DEPTH_TO_COLOR[:, :3], DEPTH_TO_COLOR[:, 3]
+  return (tips - translation) @ np.linalg.inv(rotation).T * _LABELS_TO_OPENCV
+
+
 def _check_depth(tips: np.ndarray, path: Path) -> None:
   """Raises a ValueError unless points (N, 3) lie within arm's reach, by the median."""
   depth = float(np.median(tips[:, 2])) if len(tips) else np.nan
