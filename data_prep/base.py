@@ -33,6 +33,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from bmc_jax.data import crops
 from bmc_jax.data import example as example_lib
 
 from . import beam as beam_lib
@@ -54,6 +55,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
     LICENSE: the terms of use, in a sentence.
     IMAGE_SHAPE: (H, W, 3) of every image; None where sizes differ.
     IMAGE_ENCODING: 'jpeg' or 'png'.
+    BOX: around what crops are taken, for the card.
   """
 
   MANUAL_DOWNLOAD_INSTRUCTIONS = 'See the docstring of the module of the builder.'
@@ -62,6 +64,7 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
   LICENSE: str
   IMAGE_SHAPE: tuple[int | None, int | None, int] = (None, None, 3)
   IMAGE_ENCODING = 'jpeg'
+  BOX = 'the labelled keypoints'
 
   @staticmethod
   @abc.abstractmethod
@@ -152,8 +155,20 @@ class LayoutBuilder(tfds.core.dataset_builder.FileReaderBuilder):
       homepage=self.HOMEPAGE,
       citation=self.CITATION,
       license=self.LICENSE,
-      metadata=tfds.core.MetadataDict(self._settings, source=self._origin),
+      metadata=tfds.core.MetadataDict(
+        self._settings, source=self._origin, crops=self._describe_crops()
+      ),
       disable_shuffling=True,  # the order of the records is part of the data
+    )
+
+  def _describe_crops(self) -> str:
+    """What the images show, as a sentence of the card."""
+    size = self._settings['crop_size']
+    if not size:
+      return 'Images are whole: no hand was cropped.'
+    return (
+      f'Images are squares of {size} px around a hand, {crops.SCALE:g} times as large '
+      f'as the box around {self.BOX}.'
     )
 
   def _check_origin(self) -> None:

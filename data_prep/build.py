@@ -5,8 +5,10 @@ r"""Prepares a dataset: reads its original files and writes ArrayRecord through 
     bmc-jax build procedural_hands --out ~/data --image-size 80 \
         --examples studio_train=4000,studio_test=500
     bmc-jax build --module my_hands:MyHands --source DIR --out ~/data
+    bmc-jax build rehearsal --out rehearsal --scale 0.01
 
-The result lies in OUT/<dataset>/<version>, with a contact sheet of some examples and a
+The last one draws hands in the original layouts, for the others to read. The result
+lies in OUT/<dataset>/<version>, with a contact sheet of some examples and a
 card beside the data. What is already there is not built again. The folder gets its name
 at the very end, so a build that was interrupted never looks complete; the next one goes
 on with the files that it had finished. docs/data.md lists the datasets and the checks,
@@ -218,6 +220,11 @@ def _flag(name: str) -> str:
 @interrupts.told('the same command, run again, goes on.')
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command line; returns the exit code, 2 for bad input."""
+  argv = sys.argv[1:] if argv is None else argv
+  if list(argv[:1]) == ['rehearsal']:
+    from .rehearsal import command
+
+    return command.main(argv[1:])
   parser = _parser()
   known_args, unknown = parser.parse_known_args(argv)
   args = vars(known_args)

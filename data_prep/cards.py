@@ -26,7 +26,10 @@ def _lines(info) -> Iterator[str]:
   yield f'\nLicence: {info.redistribution_info.license}'
   for url in info.as_proto.location.urls:  # info.homepage is never empty
     yield f'\nHomepage: {url}'
-  settings = {k: v for k, v in metadata.items() if k not in ('checks', 'skipped')}
+  if 'crops' in metadata:
+    yield f'\n{metadata["crops"]}'
+  told = ('checks', 'crops', 'skipped')
+  settings = {k: v for k, v in metadata.items() if k not in told}
   yield f'\nSettings: `{settings}`'
   if 'checks' in metadata:
     examples = sum(split.num_examples for split in info.splits.values())

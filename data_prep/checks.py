@@ -33,6 +33,7 @@ MIN_INSIDE = 60.0  # %
 MIN_KEYPOINTS = 5  # of fewer the share says little
 
 MEASURES = {
+  'hand_percent': "longer side of the labelled keypoints' box, % of the image's",
   'inside_percent': 'labelled keypoints that lie in the image, %',
   'reprojection_px': 'distance of the projected 3D joints from keypoints_2d, px',
   'bone_mm': 'middle MCP->PIP bone, mm',
@@ -84,14 +85,17 @@ def measure(examples: Sequence[Mapping[str, Any]]) -> Measures:
   inside = _is_inside(labels['keypoints_2d'], sizes[:, None]) & visible
   share = 100 * inside.sum(axis=-1) / np.maximum(visible.sum(axis=-1), 1)
   labelled = visible & (labels['has_joints_3d'] > 0)
+  boxes = _box_sides(labels['keypoints_2d'], visible)
   distance = _reprojection(joints, labels['keypoints_2d'], labels['intrinsics'])
   a, b = pose25d.REFERENCE
   bone = np.linalg.norm(joints[:, a] - joints[:, b], axis=-1) * 1000
   is_right = labels['is_right'][:, 0] > 0
   bend = np.where(is_right, 1, -1) * palm_bend(joints)
   tells = labelled.all(axis=-1) & (np.abs(bend) > MIN_BEND)
+  many = visible.sum(axis=-1) >= MIN_KEYPOINTS
   measures = {
-    'inside_percent': share[visible.sum(axis=-1) >= MIN_KEYPOINTS],
+    'hand_percent': (100 * boxes.max(axis=-1) / sizes.max(axis=-1))[many],
+    'inside_percent': share[many],
     'reprojection_px': np.max(distance, axis=-1, initial=0, where=labelled)[
       labelled.any(axis=-1)
     ],
@@ -115,6 +119,13 @@ def _check_inside(keypoints: np.ndarray, shape, where: str) -> None:
 def _is_inside(keypoints: np.ndarray, size: np.ndarray) -> np.ndarray:
   """Whether keypoints (*b, 2) lie in images of `size` (*b, 2), width and height."""
   return np.all((keypoints > -0.5) & (keypoints < size - 0.5), axis=-1)
+
+
+def _box_sides(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+  """Sides (*b, 2) of the boxes around the visible keypoints (*b, 21, 2)."""
+  low = np.where(visible[..., None], keypoints, np.inf).min(axis=-2)
+  high = np.where(visible[..., None], keypoints, -np.inf).max(axis=-2)
+  return high - low
 
 
 def _check_projection(example, labelled: np.ndarray, where: str) -> None:

@@ -13,7 +13,7 @@ forward. (The 2D annotations are pixels of the depth image, and are not read.)
 
 Build it:
 
-    bmc-jax build dexter_object --source dexter+object --out ~/data
+    bmc-jax build dexter_object --crop-size 224 --source dexter+object --out ~/data
 
 One split, `test`, with the frames of all six sequences in which the colour camera sees
 an annotated fingertip (the depth camera has a wider view). Five of the 21 joints have
@@ -21,7 +21,8 @@ labels, the tips: of the others, and of a tip without a measured depth, joints_3
 keypoints_2d are zeros and `visibility` is 0. `has_joints_3d` is 1. The wrist and the
 reference bone are unknown, so the set is for evaluation alone. Joints are brought to
 metres in the frame of the colour camera with the dataset's calibration, and
-keypoints_2d are the projected joints.
+keypoints_2d are the projected joints. Crops (`--crop-size`) are taken around the box
+of a whole hand with such fingertips (`data_prep.fingertips`), not around the tips.
 
 All hands are left ones (`is_right` = 0).
 
@@ -34,9 +35,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bmc_jax import geometry, skeleton
+from bmc_jax import geometry
 
 from . import annotations, base
+from .fingertips import TIPS, hand_boxes
 from .records import Record, make_record, read_example
 
 _CITATION = """\
@@ -50,7 +52,6 @@ _CITATION = """\
 """
 
 SEQUENCES = ('Grasp1', 'Grasp2', 'Occlusion', 'Pinch', 'Rigid', 'Rotate')
-TIPS = [skeleton.JOINT_NAMES.index(f'{finger}_tip') for finger in skeleton.FINGERS]
 
 IMAGE_SIZE = np.array([640, 480])
 # The calibration that comes with the dataset.
@@ -108,10 +109,13 @@ def _read_sequence(folder: Path) -> list[Record]:
   cameras = np.broadcast_to(INTRINSICS, (len(joints), 3, 3))
   keypoints = np.asarray(geometry.project(joints, cameras))
   inside = np.all((keypoints > -0.5) & (keypoints < IMAGE_SIZE - 0.5), axis=-1)
-  in_view = np.any(inside & (visibility > 0), axis=1)
+  in_view = np.flatnonzero(np.any(inside & (visibility > 0), axis=1))
+  boxes = hand_boxes(
+    joints[in_view][:, TIPS], visibility[in_view][:, TIPS], INTRINSICS, is_right=False
+  )
   return [
     make_record(
-      image,
+      images[frame],
       f'{folder.name}/{frame:04d}',
       keypoints_2d=keypoints[frame],
       intrinsics=INTRINSICS,
@@ -119,8 +123,8 @@ def _read_sequence(folder: Path) -> list[Record]:
       joints_3d=joints[frame],
       visibility=visibility[frame],
     )
-    for frame, image in enumerate(images)
-    if in_view[frame]
+    | {'hand_box': box}
+    for frame, box in zip(in_view, boxes, strict=True)
   ]
 
 
@@ -146,6 +150,12 @@ def to_color_camera(tips: np.ndarray) -> np.ndarray:
   """Moves points (*b, 3) in mm from the labels' frame to the colour camera's."""
   rotation, translation = DEPTH_TO_COLOR[:, :3], DEPTH_TO_COLOR[:, 3]
   return (tips * _LABELS_TO_OPENCV) @ rotation.T + translation
+
+
+def from_color_camera(tips: np.ndarray) -> np.ndarray:
+  """The inverse of `to_color_camera`."""
+  rotation, translation = DEPTH_TO_COLOR[:, :3], DEPTH_TO_COLOR[:, 3]
+  return (tips - translation) @ np.linalg.inv(rotation).T * _LABELS_TO_OPENCV
 
 
 def _check_depth(tips: np.ndarray, path: Path) -> None:
@@ -177,13 +187,17 @@ def _list_images(folder: Path, count: int) -> list[Path]:
 class DexterObject(base.LayoutBuilder):
   """Builder of the frames; the module's docstring says how to get and build them."""
 
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  VERSION = tfds.core.Version('1.1.0')
+  RELEASE_NOTES = {
+    '1.0.0': 'First release.',
+    '1.1.0': 'Crops are taken around the whole hand instead of its fingertips.',
+  }
   HOMEPAGE = 'https://handtracker.mpi-inf.mpg.de/projects/RealtimeHO/dexter+object.htm'
   CITATION = _CITATION
   LICENSE = 'For research purposes only; see the web page.'
   IMAGE_SHAPE = (int(IMAGE_SIZE[1]), int(IMAGE_SIZE[0]), 3)
   IMAGE_ENCODING = 'png'
+  BOX = 'a hand with the labelled fingertips'
 
   read_records = staticmethod(read_records)
   read_example = staticmethod(read_example)

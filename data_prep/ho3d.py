@@ -220,6 +220,7 @@ class Ho3dV2(base.LayoutBuilder):
   )
   IMAGE_SHAPE = IMAGE_SHAPE
   IMAGE_ENCODING = 'png'
+  BOX = 'the labelled keypoints, in `evaluation` as the published box'
 
   read_records = staticmethod(read_records_v2)
   read_example = staticmethod(read_example)

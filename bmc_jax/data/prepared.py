@@ -1,7 +1,7 @@
 """Prepared TFDS directories: opening a split, and finding what is damaged in it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from bmc_jax.data.example import LABEL_SHAPES
 BUILD_AGAIN = 'delete the folder and build it again with `bmc-jax build`'
 
 
-def open_split(directory: str, split: str):
+def open_split(directory: str, split: str, built: Mapping[str, Any] | None = None):
   """Opens a split and all of its files.
 
   Args:
     directory: the folder with `dataset_info.json`, or one above it that holds no other
       dataset.
     split: a name, a slice or a sum, as TFDS reads it.
+    built: settings that it must have been built with; see `check_built`.
 
   Returns:
     The TFDS data source, of records for `parse_record`, and the image shape of its
@@ -27,12 +28,14 @@ def open_split(directory: str, split: str):
 
   Raises:
     FileNotFoundError: there is no prepared dataset, or not just one.
-    ValueError: the split is not one of it, or a file is missing or damaged.
+    ValueError: the split is not one of it, a file is missing or damaged, or it was
+      built in another way.
   """
   import tensorflow_datasets as tfds
 
   folder = _find_folder(directory)
   builder = read_builder(folder)
+  _check_settings(builder, built or {})
   for part in split.split('+'):
     name = part.split('[')[0].strip()
     if name not in (*builder.info.splits, 'all'):
@@ -53,6 +56,43 @@ def open_split(directory: str, split: str):
   # TFDS's decorator hides the signature.
   data = builder.as_data_source(split, deserialize_method=raw)  # pyright: ignore
   return data, builder.info.features['image'].shape
+
+
+def check_built(directory: str, built: Mapping[str, Any]) -> None:
+  """Raises an error unless a prepared dataset was built with these settings.
+
+  Args:
+    directory: the folder with `dataset_info.json`, or one above it that holds no other
+      dataset.
+    built: `crop_size`, and options of the dataset's builder, such as `hands`.
+
+  Raises:
+    FileNotFoundError: there is no prepared dataset, or not just one.
+    ValueError: it was built with others, or does not say with which.
+  """
+  _check_settings(read_builder(_find_folder(directory)), built)
+
+
+def _check_settings(builder, built: Mapping[str, Any]) -> None:
+  """Raises a ValueError unless the metadata of a dataset have these settings."""
+  metadata = dict(builder.info.metadata or {})
+  found = {**(metadata.get('options') or {}), 'crop_size': metadata.get('crop_size')}
+  for name, wanted in built.items():
+    if found.get(name) != wanted:
+      flags = ' '.join(f'--{k.replace("_", "-")} {v}' for k, v in built.items())
+      raise ValueError(
+        f'{builder.data_path} was built with {_told(name, found.get(name))}, where '
+        f'{_told(name, wanted)} is needed: delete the folder and build it again with '
+        f'`bmc-jax build {builder.name} {flags} --source SOURCE --out '
+        f'{Path(builder.data_path).parents[1]}`.'
+      )
+
+
+def _told(name: str, value: Any) -> str:
+  """A setting as a sentence has it."""
+  if name == 'crop_size':
+    return f'crops of {value} px around hands' if value else 'whole images'
+  return f'{name} = {value!r}'
 
 
 def parse_record(serialized: bytes) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class TfdsSource:
     image_size: int | None = None,
     labels: str = '3d',
     share_3d: float = 1.0,
+    built: Mapping[str, Any] | None = None,
   ):
     """Opens the split and checks its first example.
 
@@ -70,6 +71,8 @@ class TfdsSource:
         sources of different sizes can share a batch; None keeps them.
       labels: '3d', or '2d' to drop the 3D labels.
       share_3d: share of the examples that keep their 3D labels, see `labelled_in_3d`.
+      built: settings that the folder must have been built with, as in
+        {'crop_size': 224, 'hands': 'dominant'} (`prepared.check_built`).
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
       raise ValueError(
@@ -82,7 +85,7 @@ class TfdsSource:
       )
     self._with_image = with_image
     self._image_size = image_size
-    self._data, self._image_shape = prepared.open_split(directory, split)
+    self._data, self._image_shape = prepared.open_split(directory, split, built)
     self._keep_3d = labels_lib.labelled_in_3d(len(self._data), labels, share_3d)
     self._where = f'{directory} ({split})'
     example_lib.validate_example(next(self._read([0]))[0])

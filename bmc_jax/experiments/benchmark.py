@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bmc_jax.console.files import read_json, write_json
+from bmc_jax.data import prepared
 from bmc_jax.evaluate import submission
 from bmc_jax.evaluate.ground_truth import GroundTruth, read_prepared
 from bmc_jax.evaluate.protocols import PROTOCOLS
@@ -16,6 +17,21 @@ from bmc_jax.experiments.inputs import fingerprint
 from bmc_jax.submit.predictions import predict_hands, to_metres
 from bmc_jax.training.config import Config
 from bmc_jax.training.trained_row import open_row
+
+
+def check(benchmark: Benchmark, folder: Path) -> None:
+  """Raises an error unless the test set is prepared as its benchmark needs it.
+
+  Args:
+    benchmark: the test set.
+    folder: that holds its prepared dataset.
+
+  Raises:
+    FileNotFoundError: it is not prepared.
+    ValueError: it was built in another way, or has no such split.
+  """
+  directory = str(folder / benchmark.dataset)
+  prepared.open_split(directory, benchmark.split, benchmark.built)
 
 
 def score(row_dir: Path, benchmark: Benchmark, folder: Path) -> dict[str, Any]:

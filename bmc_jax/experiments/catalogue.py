@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from bmc_jax.configs.tables import study  # pyright: ignore
+from bmc_jax.configs.tables import paper, study  # pyright: ignore
 from bmc_jax.configs.tables.rows import LABELLED, labelled  # pyright: ignore
 from bmc_jax.console.parsing import did_you_mean
 
@@ -32,6 +32,7 @@ class Benchmark:
     split: of it.
     protocol: a key of `protocols.PROTOCOLS`.
     submission: whether to write a file for the challenge.
+    built: settings that the dataset must have been built with.
     metrics: of a table -> alignment and figure of the protocol that stand for it; where
       the test set has labels they replace those of the config's own test set.
   """
@@ -40,6 +41,7 @@ class Benchmark:
   split: str
   protocol: str
   submission: bool
+  built: Mapping[str, Any]
   metrics: Mapping[str, tuple[str, str]]
 
 
@@ -91,13 +93,15 @@ _CHALLENGE = {
   'auc_pa_0_50': ('procrustes', 'auc_0_50'),
   'epe_abs_mm': ('none', 'epe_mm'),
 }
-_FREIHAND = Benchmark('freihand', 'evaluation', 'freihand', True, _CHALLENGE)
-_HO3D = Benchmark('ho3d', 'evaluation', 'ho3d', True, _CHALLENGE)
+_CROPS = {'crop_size': paper.CROP_SIZE}
+_FREIHAND = Benchmark('freihand', 'evaluation', 'freihand', True, _CROPS, _CHALLENGE)
+_HO3D = Benchmark('ho3d_v3', 'evaluation', 'ho3d', True, _CROPS, _CHALLENGE)
 _DEXTER = Benchmark(
   'dexter_object',
   'test',
   'dexter_object',
   False,
+  _CROPS,
   {
     'auc_20_50': ('none', 'auc_20_50'),
     'epe_abs_mm': ('none', 'epe_mm'),

@@ -37,8 +37,8 @@ _LABELLED = ('data.full', 'limits.source')
 def with_eval_path(config: Config, workdir: Path) -> Config:
   """The config with its test set replaced by `eval_path`, if that is set.
 
-  A folder of original files is first prepared by the builder in `eval_prepare`; all of
-  it is the test set then.
+  A folder of original files is first prepared by the builder in `eval_prepare`, with
+  such crops as `data.test.built` asks for; all of it is the test set then.
   """
   if not config.eval_path:
     return config
@@ -50,9 +50,11 @@ def with_eval_path(config: Config, workdir: Path) -> Config:
     from bmc_jax.data_prep.build import build  # pyright: ignore
 
     out = workdir / 'eval_data' / fingerprint(path.resolve())
+    asked = test.get('built') or {}
+    crops = {key: asked[key] for key in ('crop_size',) if key in asked}
     for turn in (True, False):  # the others find it complete
       if hosts.is_first() == turn:
-        path = build(config.eval_prepare, out, source=path)
+        path = build(config.eval_prepare, out, source=path, **crops)
       hosts.wait(f'prepared {turn}')
     test.split = 'all'
   test.path = str(path)

@@ -82,6 +82,8 @@ def run(request: Request, names: Iterable[str], *, at_once: int) -> None:
     dict.fromkeys(k for table in tables.values() for k in table.rows.values())
   )
   jobs = list(schedule.unfinished(by_seed, folder, wanted, request.flags))
+  for each in _benchmarks(tables.values()):
+    benchmark.check(each, _prepared(by_seed[request.seeds[0]]))
   failure = None
   try:
     schedule.run(jobs, len(wanted) * len(by_seed), at_once)
@@ -114,6 +116,17 @@ def _check(request: Request) -> None:
         f'--config.{key} has no meaning for many rows and seeds: run bmc_jax.main with '
         f'--config=configs/tables/{request.data}.py for it.'
       )
+
+
+def _benchmarks(tables: Iterable[Table]) -> list[catalogue.Benchmark]:
+  """The public test sets of some tables, each one once."""
+  every = [each for t in tables for group in t.benchmarks.values() for each in group]
+  return [each for index, each in enumerate(every) if each not in every[:index]]
+
+
+def _prepared(config: Config) -> Path:
+  """The folder of the prepared datasets."""
+  return Path(config.data.full.path).parent
 
 
 def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
@@ -169,9 +182,9 @@ def _score_benchmarks(
   for row, benchmarks in table.benchmarks.items():
     for seed, config in by_seed.items():
       workdir = schedule.seed_dir(request.folder / request.data, seed)
-      data = Path(config.data.full.path).parent
       for each in benchmarks:
-        scores = benchmark.score(workdir / 'rows' / slug_of(row), each, data)
+        row_dir = workdir / 'rows' / slug_of(row)
+        scores = benchmark.score(row_dir, each, _prepared(config))
         values[row][seed] = scores['metrics'] or values[row][seed]
         head, *lines = scores['text'] or [['images']]
         lines = lines or [[f'no public labels, only {scores["submission"]}']]

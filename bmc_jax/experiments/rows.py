@@ -16,6 +16,7 @@ from bmc_jax import report
 from bmc_jax.console.files import read_json, slug_of, write_arrays, write_json
 from bmc_jax.console.outputs import replacing
 from bmc_jax.data import augment, sources
+from bmc_jax.experiments import dry_rows
 from bmc_jax.experiments.inputs import (
   check_inputs,
   fingerprint,
@@ -31,7 +32,7 @@ from bmc_jax.experiments.workdir import (
   write_results,
 )
 from bmc_jax.models import create_model
-from bmc_jax.training import dry_run, hosts, weights
+from bmc_jax.training import hosts, weights
 from bmc_jax.training.config import Config
 from bmc_jax.training.loop import (
   is_trained,
@@ -69,7 +70,7 @@ def run_experiment(
   """
   if config.dry_run:
     rows = row_configs(config)
-    dry_run.run({name: rows[name] for name in config.run_rows})
+    dry_rows.run({name: rows[name] for name in config.run_rows})
     return {}
   workdir = Path(workdir)
   if hosts.is_first():

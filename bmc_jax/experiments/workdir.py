@@ -23,7 +23,7 @@ _OF_CONFIGS = ('rows', 'num_steps', 'data', 'limits')
 _MAY_CHANGE = (
   *('title', 'description', 'run_rows', 'eval_path', 'eval_prepare'),
   *('data.num_threads', 'nonfinite', 'shard_optimizer', 'profile'),
-  *('log_every', 'eval.every', 'checkpoint.every', 'checkpoint.keep'),
+  *('log_every', 'log_gradients', 'eval.every', 'checkpoint.every', 'checkpoint.keep'),
 )
 
 

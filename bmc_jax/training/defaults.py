@@ -82,6 +82,8 @@ def get_config() -> Config:
   c.dry_run = False
 
   c.log_every = 50
+  # Logs the norm of the gradient of each weighted term, too: a backward pass for each.
+  c.log_gradients = False
   c.eval = ml_collections.ConfigDict({'every': 200, 'batch_size': 128})
   c.checkpoint = ml_collections.ConfigDict({'every': 200, 'keep': 2})
 
@@ -164,6 +166,7 @@ def _optimizer() -> ml_collections.ConfigDict:
       'momentum': 0.9,
       'weight_decay': 1e-4,
       'clip_norm': 5.0,
+      'clip_by': 'all',  # or 'term': the gradient of each weighted term by itself
       'warmup_steps': 0,
       'schedule': 'step',
       'decay_every': 1000,

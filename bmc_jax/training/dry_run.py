@@ -6,8 +6,9 @@ is printed. Devices need not exist:
     XLA_FLAGS=--xla_force_host_platform_device_count=32 JAX_PLATFORMS=cpu \
         bmc-jax train --config=configs/quickstart.py --workdir=DIR --config.dry_run=True
 
-No data are read: images are taken to be stored at `image_size`, and limits to have
-as many corners as fitted ones.
+No data are needed: images are taken to be stored at `image_size`, and limits to have
+as many corners as fitted ones. But the command looks at what the rows would read, and
+ends with the error of a run that can not read it (`bmc_jax.experiments.dry_rows`).
 """
 
 import dataclasses

@@ -98,19 +98,33 @@ def wait(name: str) -> None:
     multihost_utils.sync_global_devices(name)
 
 
-def gather(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
-  """All hosts' parts of a batch, in their order, on every host.
+def gather(
+  sharded: Mapping[str, Any], local: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+  """All hosts' parts of a batch on every host, in the order of the batch.
+
+  Devices need not be sorted by process in a mesh (on a TPU pod they follow its torus),
+  so that what comes from devices and what comes from hosts arrives in two orders. Both
+  have a number for each row, by which they are sorted.
 
   Args:
-    batch: arrays split over the devices of all hosts; NumPy arrays, text among them, of
-      this host's part.
+    sharded: arrays split over the devices of all hosts, among them `row`.
+    local: NumPy arrays, text among them, of this host's part; among them `row`, too.
+
+  Returns:
+    The arrays of both, without `row`.
   """
-  if jax.process_count() == 1:
-    return {name: np.asarray(value) for name, value in batch.items()}
-  return {name: _gather(value) for name, value in batch.items()}
+  whole = {}
+  for part in (sharded, local):
+    arrays = {name: _gather(value) for name, value in part.items()}
+    order = np.argsort(arrays.pop('row'))
+    whole |= {name: value[order] for name, value in arrays.items()}
+  return whole
 
 
 def _gather(value) -> np.ndarray:
+  if jax.process_count() == 1:
+    return np.asarray(value)
   if not isinstance(value, np.ndarray) or value.dtype.kind not in 'SU':
     return np.asarray(multihost_utils.process_allgather(value, tiled=True))
   encoded = np.char.encode(value, 'utf-8')

@@ -1,10 +1,13 @@
 """Learning-rate schedules and optimizers, by the names that configs use."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import optax
+
+from bmc_jax.training.term_gradients import CLIP_BY
 
 
 def create_learning_rate_fn(
@@ -53,6 +56,8 @@ def create_optimizer(
 ) -> optax.GradientTransformation:
   """SGD with momentum (the paper's) or AdamW, after clipping the gradient's norm.
 
+  Where `clip_by` is 'term', the step has clipped the gradient of each term.
+
   Weight decay applies to kernels only, not to biases, normalisation and the like.
 
   Args:
@@ -60,8 +65,12 @@ def create_optimizer(
     num_steps: of the whole run.
 
   Raises:
-    ValueError: there is no such optimizer or schedule.
+    ValueError: there is no such optimizer or schedule, or nothing that clips so.
   """
+  clip_by = optimizer.get('clip_by', 'all')
+  if clip_by not in CLIP_BY:
+    raise ValueError(f'optimizer.clip_by is {clip_by!r}; choose one of {CLIP_BY}.')
+  clip_norm = optimizer['clip_norm'] if clip_by == 'all' else math.inf
   learning_rate = create_learning_rate_fn(optimizer, num_steps)
   decay = optax.add_decayed_weights(optimizer['weight_decay'], mask=_are_kernels)
   if optimizer['name'] == 'sgd':
@@ -72,7 +81,7 @@ def create_optimizer(
     raise ValueError(
       f"optimizer.name is {optimizer['name']!r}; it must be 'adamw' or 'sgd'."
     )
-  return optax.chain(optax.clip_by_global_norm(optimizer['clip_norm']), *rule)
+  return optax.chain(optax.clip_by_global_norm(clip_norm), *rule)
 
 
 def _are_kernels(params):

@@ -1,5 +1,6 @@
 """The train state and the jitted step: augment, predict, losses, gradient, update."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from bmc_jax.training import sharding
 from bmc_jax.training.config import Config
 from bmc_jax.training.initial_values import init_variables
 from bmc_jax.training.objective import compute_losses, term_weights
+from bmc_jax.training.term_gradients import gradient_by_term
 
 Batch = Mapping[str, jax.Array]
 
@@ -91,24 +93,40 @@ def make_train_step(
       after the other, and the gradient is the mean of theirs; statistics of BatchNorm
       are then those of the parts.
     model: a pose network or lifter.
-    optimizer: of optax.
+    optimizer: of optax. With `optimizer.clip_by` = 'term' gradients come to it clipped,
+      those of each part of a batch.
     limits: of the constraints, or None for a run without them.
     shardings: of the state (`state_sharding`); None leaves it where it is.
 
   Returns:
     A function of a state and a batch: the next state, and the loss, its terms, the
-    norm of the gradient and `finite` (whether the step was taken), all scalars.
+    norm of the gradient and `finite` (whether the step was taken), all scalars; with
+    `log_gradients`, or clipping by term, the norm of each term's gradient, too.
   """
   parts = config.accumulate
-  loss_fn = _make_loss(config, model, limits)
+  weighted = _weighted_terms(config, model, limits)
+  clips_terms = config.optimizer.get('clip_by', 'all') == 'term'
+  by_term = clips_terms or config.get('log_gradients', False)
+  clip_norm = config.optimizer.clip_norm if clips_terms else math.inf
 
   def gradient_of(state: TrainState, batch_stats, batch: Batch, key: jax.Array):
     """Gradient, terms and statistics of one part of the batch."""
     batch = _augment(config, key, batch)
-    gradient, (terms, batch_stats) = jax.grad(loss_fn, has_aux=True)(
-      state.params, batch_stats, state.step, batch
+
+    def of_params(params):
+      return weighted(params, batch_stats, state.step, batch)
+
+    def loss(params):
+      terms, found = of_params(params)
+      return sum(terms.values(), start=jnp.zeros(())), found
+
+    if not by_term:
+      gradient, (terms, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
+      return gradient, terms, batch_stats
+    gradient, norms, (terms, batch_stats) = gradient_by_term(
+      of_params, state.params, clip_norm
     )
-    return gradient, terms, batch_stats
+    return gradient, terms | norms, batch_stats
 
   def mean_gradient(state: TrainState, batch: Batch, key: jax.Array):
     def add_part(carry, part):
@@ -149,10 +167,12 @@ def make_train_step(
   return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
 
 
-def _make_loss(config: Config, model: nn.Module, limits: HandLimits | None):
-  """The loss of an augmented batch, its terms, and the new statistics."""
+def _weighted_terms(config: Config, model: nn.Module, limits: HandLimits | None):
+  """The weighted terms of the loss of an augmented batch; and those that are logged,
+  with the new statistics.
+  """
 
-  def loss_fn(params, batch_stats, step, batch):
+  def weighted(params, batch_stats, step, batch):
     variables = {'params': params, 'batch_stats': batch_stats}
     output, updates = model.apply(
       variables, batch, train=True, mutable=['batch_stats', 'heatmaps']
@@ -160,10 +180,11 @@ def _make_loss(config: Config, model: nn.Module, limits: HandLimits | None):
     (heatmaps,) = jax.tree.leaves(updates.get('heatmaps')) or (None,)
     terms = compute_losses(output, batch, limits, config, heatmaps)
     weight = term_weights(config, step / config.num_steps)
-    total = sum((weight[k] * v for k, v in terms.items()), start=jnp.zeros(()))
-    return total, ({'loss': total, **terms}, updates.get('batch_stats', {}))
+    parts = {k: weight[k] * v for k, v in terms.items()}
+    total = sum(parts.values(), start=jnp.zeros(()))
+    return parts, ({'loss': total, **terms}, updates.get('batch_stats', {}))
 
-  return loss_fn
+  return weighted
 
 
 def _augment(config: Config, key: jax.Array, batch: Batch) -> Batch:

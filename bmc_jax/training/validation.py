@@ -81,9 +81,14 @@ def predict(
     process_index=jax.process_index(),
     process_count=jax.process_count(),
   ):
-    outputs = _predict_batch(variables, sharding.put_batch(batch, mesh), **options)
-    outputs |= {name: batch[name] for name in ('sample_id', 'mask')}
-    outputs = hosts.gather(outputs)
+    here = {name: batch[name] for name in ('sample_id', 'mask')}
+    here['row'] = jax.process_index() * len(batch['mask']) + np.arange(
+      len(batch['mask']), dtype=np.int32
+    )
+    placed = sharding.put_batch({**batch, 'row': here['row']}, mesh)
+    row = placed.pop('row')
+    outputs = _predict_batch(variables, placed, **options) | {'row': row}
+    outputs = hosts.gather(outputs, here)
     real = outputs.pop('mask') > 0
     parts.append({name: value[real] for name, value in outputs.items()})
   predictions = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}

@@ -52,7 +52,7 @@ def prepared(tmp_path_factory):
       'validation': examples(20, 2),
       'evaluation': examples(30, 5),
     },
-    'ho3d': {
+    'ho3d_v3': {
       'train': examples(40, 20),
       'evaluation': [_only(example, [0]) for example in examples(70, 3)],
     },
@@ -61,7 +61,8 @@ def prepared(tmp_path_factory):
     },
   }
   for name, parts in splits.items():
-    prepare(folder / name, parts)
+    options = {'hands': 'dominant'} if name == 'rhd' else {}
+    prepare(folder / name, parts, crop_size=224, options=options)
   return folder
 
 

@@ -35,11 +35,24 @@ def test_parameters_and_state_are_those_of_the_model(config):
 
 
 def test_a_dry_run_prints_the_rows_and_makes_nothing(config, tmp_path, capsys):
+  tiny_config.write_poses(config.data.full.path)
   config.dry_run, config.run_rows = True, ('source only',)
   assert run_experiment(config, tmp_path / 'run') == {}
   lines = capsys.readouterr().out.splitlines()
   assert lines[0].startswith('One training step, per device, on 1 x ')
   assert [line[:11].strip() for line in lines[3:]] == ['source only']
+  assert not (tmp_path / 'run').exists()
+
+
+def test_a_dry_run_without_the_data_measures_and_ends_with_their_error(
+  config, tmp_path, capsys
+):
+  config.dry_run, config.run_rows = True, ('source only',)
+  with pytest.raises(FileNotFoundError, match='data_that_are_not_there.npy'):
+    run_experiment(config, tmp_path / 'run')
+  printed = capsys.readouterr()
+  assert printed.out.splitlines()[-1].startswith('source only')
+  assert 'data_that_are_not_there.npy' in printed.err
   assert not (tmp_path / 'run').exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bmc_jax.training import hosts
 from tests.fixtures import hosts as runs
-from tests.fixtures import tiny_config
+from tests.fixtures import permuted_hosts, tiny_config
 
 
 def _statistics(workdir):
@@ -84,5 +84,25 @@ def test_half_an_address_is_told(monkeypatch, variables, message):
 def test_one_process_gathers_and_decides_for_itself():
   assert hosts.is_first()
   assert hosts.from_first({'a': True, 'b': False}) == {'a': True, 'b': False}
-  names = np.array(['x', 'Grüße'])
-  assert hosts.gather({'id': names})['id'].tolist() == names.tolist()
+  names = np.array(['x', 'Grüße', 'y'])
+  values = {'value': jax.numpy.arange(3), 'row': jax.numpy.array([2, 0, 1])}
+  found = hosts.gather(values, {'id': names, 'row': np.array([1, 0, 2])})
+  assert {name: rows.tolist() for name, rows in found.items()} == {
+    'id': ['Grüße', 'x', 'y'],
+    'value': [1, 2, 0],
+  }
+
+
+@pytest.mark.slow
+def test_every_id_has_its_own_prediction_whatever_the_order_of_devices(tmp_path):
+  poses = tiny_config.write_poses(tmp_path / 'poses.npy', count=13)
+  port = runs.free_port()
+  processes = [runs.start_prediction(poses, tmp_path, n, port) for n in range(2)]
+  runs.finish(*processes)
+  expected = permuted_hosts.predict_all(poses)
+  assert len(expected['sample_id']) == 13
+  for number in range(2):
+    with np.load(tmp_path / f'{number}.npz') as found:
+      assert found['sample_id'].tolist() == expected['sample_id'].tolist()
+      for name in ('keypoints_2d_true', 'joints_3d_normalized'):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-3)

@@ -7,7 +7,7 @@ from jaxtyping import Array, PRNGKeyArray, UInt8
 
 from bmc_jax.data.procedural.domain import Domain
 from bmc_jax.data.procedural.mesh import render
-from bmc_jax.data.procedural.mesh.look import sample_body
+from bmc_jax.data.procedural.mesh.look import Body, sample_body
 from bmc_jax.data.procedural.pose import HandSample, sample_hand, subject_key
 
 
@@ -28,7 +28,7 @@ def render_batch(
   Returns:
     The hands, with a leading axis n, and their images.
   """
-  look_keys, hands, bodies = _sample(keys, domain, size)
+  look_keys, hands, bodies = sample_batch(keys, domain, size)
   images = render.render_batch(
     look_keys,
     hands.joints_3d,
@@ -42,7 +42,17 @@ def render_batch(
 
 
 @functools.partial(jax.jit, static_argnames=('domain', 'size'))
-def _sample(keys, domain: Domain, size: int):
+def sample_batch(
+  keys: PRNGKeyArray, domain: Domain, size: int
+) -> tuple[PRNGKeyArray, HandSample, Body]:
+  """Draws one hand per key: keys (n,) of the pictures, hands and their persons.
+
+  Args:
+    keys: (n,) random keys.
+    domain: the distribution to draw from.
+    size: side of the images in pixels.
+  """
+
   def one(key):
     pose_key, look_key = jax.random.split(key)
     hand = sample_hand(pose_key, domain, size)
