@@ -77,13 +77,19 @@ def _dataset(module: str, builder: str, **options) -> Dataset:
   return Dataset(f'{__package__}.{module}', builder, **options)
 
 
+_COCO_FLAGS = ('hand', 'pixel_center')
+
 DATASETS: Mapping[str, Dataset] = {
-  'coco_hands': _dataset('coco_hands', 'CocoHands', flags=('hand', 'pixel_center')),
+  'coco_hands': _dataset('coco_hands', 'CocoHands', flags=_COCO_FLAGS),
+  'coco_wholebody': _dataset('coco_public', 'CocoWholebody', flags=_COCO_FLAGS),
   'dexter_object': _dataset('dexter_object', 'DexterObject'),
   'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
   'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'halpe': _dataset('coco_public', 'Halpe', flags=_COCO_FLAGS),
   'ho3d_v2': _dataset('ho3d', 'Ho3dV2'),
   'ho3d_v3': _dataset('ho3d', 'Ho3dV3'),
+  'onehand10k': _dataset('coco_public', 'Onehand10k', flags=_COCO_FLAGS),
+  'panoptic2d': _dataset('coco_public', 'Panoptic2d', flags=_COCO_FLAGS),
   'procedural_hands': _dataset(
     'procedural_hands',
     'ProceduralHands',
