@@ -12,7 +12,7 @@ from absl import logging
 
 from bmc_jax.data import cameras, image_headers
 
-from . import annotations, coco_layouts
+from . import annotations, coco_layouts, tool_exports, tool_tables
 
 Row = Mapping[str, Any]
 """An entry of one of the tables."""
@@ -91,12 +91,17 @@ def find_exports(source: Path) -> list[Export]:
   found = coco_layouts.find_public(source)
   found = found or _glob(source, f'annotations/{_PREFIX}*.json')
   found = found or _glob(source, f'*/{_NESTED}')
+  if not found and (tools := tool_exports.find_tools(source)):
+    return [
+      Export(path, split, folders, tool_tables.make_tables(pictures, path))
+      for split, (path, folders, pictures) in tools.items()
+    ]
   loose = not found
   found = found or _glob(source, 'annotations/*.json', '*.json')
   if not found:
     raise FileNotFoundError(
       f'{source} holds no COCO export: neither annotations/*.json nor */{_NESTED} nor '
-      '*.json.'
+      '*.json; nor one of CVAT, Label Studio, labelme or YOLO.'
     )
   contents = {path: annotations.load_json(path) for path in found}
   if loose:  # other JSON files may lie there, too

@@ -1,4 +1,4 @@
-"""Your own images with 2D labels: a COCO-keypoints JSON of an annotation tool.
+"""Your own images with 2D labels, as an annotation tool exports them.
 
 Export "COCO keypoints", one skeleton of 21 keypoints for each hand. The folder may have
 the form of any of these:
@@ -6,6 +6,17 @@ the form of any of these:
     annotations/person_keypoints_<split>.json, images/<split>/*    CVAT, COCO
     result.json, images/*                                          Label Studio
     <split>/_annotations.coco.json, <split>/*                      Roboflow
+
+or have the tool's own form, which is turned into the same tables (`tool_exports`):
+
+    annotations.xml, images/*           CVAT for images 1.1, with skeletons
+    *.json, images/*                    Label Studio's JSON: keypoints whose parent is a
+                                        box that tells the side
+    *.json beside the images            labelme, X-AnyLabeling: points of a `group_id`
+    data.yaml, images/, labels/         YOLO pose; `kpt_names` tell the order, without
+                                        them it is taken for the canonical one
+
+There the names of points tell the joints, and `left` or `right` in them the side.
 
 Images (JPEG or PNG) are looked for by `file_name` beside the JSON, in `images/<split>`,
 `<split>`, `images` and the folder itself. Persons with `lefthand_kpts` and
