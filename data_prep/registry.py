@@ -56,7 +56,10 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   'examples': {'type': parse_examples, 'help': 'split=number,...'},
   'seed': {'type': int, 'help': 'of the random numbers'},
   'backgrounds': {'metavar': 'DIR', 'help': 'folder of photos to put behind the hands'},
-  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
+  'hands': {
+    'choices': ('each', 'dominant', 'single'),
+    'help': 'which ones become examples',
+  },
   'validation_share': {'type': float, 'help': 'part of the training poses'},
   'cameras': {'type': parse_names, 'help': 'whose images are taken: a,b'},
   'partial': {
@@ -88,6 +91,7 @@ DATASETS: Mapping[str, Dataset] = {
   'halpe': _dataset('coco_public', 'Halpe', flags=_COCO_FLAGS),
   'ho3d_v2': _dataset('ho3d', 'Ho3dV2'),
   'ho3d_v3': _dataset('ho3d', 'Ho3dV3'),
+  'interhand': _dataset('interhand', 'Interhand', flags=('hands',)),
   'onehand10k': _dataset('coco_public', 'Onehand10k', flags=_COCO_FLAGS),
   'panoptic2d': _dataset('coco_public', 'Panoptic2d', flags=_COCO_FLAGS),
   'procedural_hands': _dataset(
