@@ -67,6 +67,7 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
     'default': None,
     'help': 'take what is there of an incomplete copy',
   },
+  'setup': {'choices': ('s0', 's1', 's2', 's3'), 'help': 'whose splits are taken'},
   'hand': {'choices': ('left', 'right'), 'help': 'where the export does not say it'},
   'pixel_center': {
     'type': float,
@@ -85,6 +86,7 @@ _COCO_FLAGS = ('hand', 'pixel_center')
 DATASETS: Mapping[str, Dataset] = {
   'coco_hands': _dataset('coco_hands', 'CocoHands', flags=_COCO_FLAGS),
   'coco_wholebody': _dataset('coco_public', 'CocoWholebody', flags=_COCO_FLAGS),
+  'dexycb': _dataset('dexycb', 'Dexycb', flags=('setup',)),
   'dexter_object': _dataset('dexter_object', 'DexterObject'),
   'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
   'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),

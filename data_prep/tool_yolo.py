@@ -8,6 +8,7 @@ import numpy as np
 
 from bmc_jax.data import image_headers, images
 
+from . import annotations
 from .tool_tables import HAND_JOINTS, Group, Picture, Point
 
 _SPLITS = ('train', 'val', 'test')
@@ -28,13 +29,7 @@ def read_yolo(path: Path) -> dict[str, tuple[Path, tuple[Path, ...], list[Pictur
     FileNotFoundError: no folder of images is there.
     ValueError: the file, or one of labels, has another form.
   """
-  import yaml
-
-  try:
-    told = yaml.safe_load(path.read_text(encoding='utf-8'))
-  except (yaml.YAMLError, UnicodeDecodeError) as error:
-    raise ValueError(f'{path} cannot be read as YAML; get a complete copy.') from error
-  told = told if isinstance(told, Mapping) else {}
+  told = annotations.load_yaml(path)
   shape = told.get('kpt_shape')
   if shape not in ([HAND_JOINTS, 2], [HAND_JOINTS, 3]):
     raise ValueError(f'{path}: kpt_shape is {shape}, but 21 keypoints are needed.')
