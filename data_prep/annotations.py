@@ -38,6 +38,25 @@ def load_json(path: Path) -> Any:
     ) from error
 
 
+def load_yaml(path: Path) -> dict[str, Any]:
+  """The object in a YAML file.
+
+  Raises:
+    FileNotFoundError: the file is missing.
+    ValueError: it is no YAML, or holds something else.
+  """
+  import yaml
+
+  text = load_text(path)
+  try:
+    content = yaml.safe_load(text)
+  except yaml.YAMLError as error:
+    raise ValueError(f'{path} cannot be read as YAML; get a complete copy.') from error
+  if not isinstance(content, dict):
+    raise ValueError(f'{path} holds no keys and values; get a complete copy.')
+  return content
+
+
 def load_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
   """The named variables of a MATLAB file.
 

@@ -6,6 +6,13 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from bmc_jax import skeleton
+
+from .coco_export import Export
+
+_MIN_FINGERS = 20  # fewer cannot outvote names
+_MOST = 0.8
+
 
 def warn_of_corners(hands: Mapping[Any, np.ndarray], where: str) -> None:
   """Warns of labelled keypoints at 0, 0, where tools put those that have no label.
@@ -42,3 +49,39 @@ def warn_of_sides(sides: Collection[bool], hand: str | None, where: str) -> None
       'leave it out, or correct the export.',
       *(where, others, len(sides), {'left': 'right', 'right': 'left'}[hand], hand),
     )
+
+
+def from_base(keypoints: np.ndarray, export: Export) -> np.ndarray:
+  """Keypoints whose fingers run from base to tip, as their names say, or turned.
+
+  From the wrist along a finger the way is shorter over its base, however it is bent.
+
+  Args:
+    keypoints: (n, 21, 3) x, y, v of all hands, in the order of their names.
+    export: turned, with a word, if it is known to run from the tips.
+
+  Raises:
+    ValueError: most fingers run from tip to base.
+  """
+  if export.from_tips:
+    logging.warning(
+      '%s: the fingers of this dataset run from tip to base, whatever the names of its '
+      'keypoints say, and are turned; look at the contact sheet.',
+      export.path,
+    )
+    keypoints = skeleton.reorder(keypoints, 'rhd')
+  fingers = keypoints[:, 1:].reshape(-1, 5, 4, 3)
+  wrists = np.broadcast_to(keypoints[:, None, None, 0], fingers[:, :, :1].shape)
+  chains = np.concatenate([wrists, fingers], axis=2)
+  chains = chains[(chains[..., 2] > 0).all(axis=2)][..., :2]
+  longer = _length(chains) > _length(chains[:, [0, 4, 3, 2, 1]])
+  if len(chains) >= _MIN_FINGERS and longer.mean() > _MOST:
+    raise ValueError(
+      f'{export.path}: {longer.sum()} of {len(chains)} fingers run from tip to base, '
+      'but the names of the keypoints say from base to tip: correct the names.'
+    )
+  return keypoints
+
+
+def _length(chains: np.ndarray) -> np.ndarray:
+  return np.linalg.norm(np.diff(chains, axis=1), axis=-1).sum(axis=1)

@@ -12,7 +12,7 @@ from absl import logging
 
 from bmc_jax.data import cameras, image_headers
 
-from . import annotations
+from . import annotations, coco_layouts, tool_exports, tool_tables
 
 Row = Mapping[str, Any]
 """An entry of one of the tables."""
@@ -34,12 +34,16 @@ class Export:
     split: its name.
     folders: where its images may be.
     tables: `images`, `annotations` and `categories`.
+    pixel_center: both coordinates of the first pixel's centre, as far as is known.
+    from_tips: whether fingers run from tip to base in spite of their names.
   """
 
   path: Path
   split: str
   folders: tuple[Path, ...]
   tables: Mapping[str, Sequence[Row]]
+  pixel_center: float = 0.5
+  from_tips: bool = False
 
   def find_images(self, rows: Iterable[Row]) -> dict[Any, Path]:
     """The files of entries of `images`, by id.
@@ -84,14 +88,20 @@ def find_exports(source: Path) -> list[Export]:
     FileNotFoundError: there is none.
     ValueError: there are two for one split, or one is damaged.
   """
-  found = _glob(source, f'annotations/{_PREFIX}*.json')
+  found = coco_layouts.find_public(source)
+  found = found or _glob(source, f'annotations/{_PREFIX}*.json')
   found = found or _glob(source, f'*/{_NESTED}')
+  if not found and (tools := tool_exports.find_tools(source)):
+    return [
+      Export(path, split, folders, tool_tables.make_tables(pictures, path))
+      for split, (path, folders, pictures) in tools.items()
+    ]
   loose = not found
   found = found or _glob(source, 'annotations/*.json', '*.json')
   if not found:
     raise FileNotFoundError(
       f'{source} holds no COCO export: neither annotations/*.json nor */{_NESTED} nor '
-      '*.json.'
+      '*.json; nor one of CVAT, Label Studio, labelme or YOLO.'
     )
   contents = {path: annotations.load_json(path) for path in found}
   if loose:  # other JSON files may lie there, too
@@ -101,15 +111,22 @@ def find_exports(source: Path) -> list[Export]:
     nested = path.name == _NESTED and path.parent != source
     name = path.parent.name if nested else path.stem.removeprefix(_PREFIX)
     unnamed = name in _NO_SPLIT or name == 'all' and len(contents) == 1
-    split = 'train' if unnamed else re.sub(r'\W+', '_', name)
+    public = coco_layouts.split_of(path)
+    split = public or ('train' if unnamed else re.sub(r'\W+', '_', name))
     if split in exports:
       raise ValueError(
         f'{exports[split].path} and {path} are both of the split {split!r}; keep one.'
       )
     images = source / 'images'
     folders = (path.parent, images / name, source / name, images, source)
+    folders += coco_layouts.folders_of(path, source)
     exports[split] = Export(
-      path, split, tuple(dict.fromkeys(folders)), read_tables(content, path)
+      path,
+      split,
+      tuple(dict.fromkeys(folders)),
+      _read_tables(content, path),
+      0.0 if public else 0.5,
+      coco_layouts.runs_from_tips(content, path),
     )
   return list(exports.values())
 
@@ -139,12 +156,7 @@ def _without_others(contents: Mapping[Path, Any]) -> dict[Path, Any]:
   return {path: content for path, content in contents.items() if not missing[path]}
 
 
-def read_tables(content: Any, path: Path) -> dict[str, list[Row]]:
-  """The three tables of a file's content.
-
-  Raises:
-    ValueError: one is missing, or an annotation does not say of which image it is.
-  """
+def _read_tables(content: Any, path: Path) -> dict[str, list[Row]]:
   if name := _missing_table(content):
     raise ValueError(f'{path} has no table {name}; export it as "COCO keypoints".')
   for row in content['annotations']:

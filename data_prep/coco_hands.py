@@ -1,7 +1,4 @@
-"""Your own images with 2D labels: what an annotation tool exports.
-
-The forms of CVAT's XML, labelme and X-AnyLabeling, Label Studio's own JSON and YOLO
-pose are in `bmc_jax.data_prep.tool_exports`. The rest is about COCO's.
+"""Your own images with 2D labels, as an annotation tool exports them.
 
 Export "COCO keypoints", one skeleton of 21 keypoints for each hand. The folder may have
 the form of any of these:
@@ -10,10 +7,22 @@ the form of any of these:
     result.json, images/*                                          Label Studio
     <split>/_annotations.coco.json, <split>/*                      Roboflow
 
+or have the tool's own form, which is turned into the same tables (`tool_exports`):
+
+    annotations.xml, images/*           CVAT for images 1.1, with skeletons
+    *.json, images/*                    Label Studio's JSON: keypoints whose parent is a
+                                        box that tells the side
+    *.json beside the images            labelme, X-AnyLabeling: points of a `group_id`
+    data.yaml, images/, labels/         YOLO pose; `kpt_names` tell the order, without
+                                        them it is taken for the canonical one
+
+There the names of points tell the joints, and `left` or `right` in them the side.
+
 Images (JPEG or PNG) are looked for by `file_name` beside the JSON, in `images/<split>`,
-`<split>`, `images` and the folder itself. One file without the name of a split
-(`default`, `all`...) becomes `train`. Other JSON files in the place of `result.json`
-are left out.
+`<split>`, `images` and the folder itself. Persons with `lefthand_kpts` and
+`righthand_kpts`, or with 133 or 136 keypoints, have two hands (`coco_public`). One file
+without the name of a split (`default`, `all`...) becomes `train`. Other JSON files in
+the place of `result.json` are left out.
 
 Build it:
 
@@ -49,8 +58,7 @@ that count pixels from 0, as COCO's own do. It holds for cameras, too.
 There are no 3D labels: `has_joints_3d` is 0.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,38 +69,24 @@ from absl import logging
 from bmc_jax.data import example as example_lib
 from bmc_jax.data import image_headers, images
 
-from . import (
-  annotations,
-  base,
-  coco_doubts,
-  coco_export,
-  keypoint_names,
-  records,
-  tool_exports,
-)
+from . import base, coco_doubts, coco_export, coco_rows, records
 from .coco_export import Export, Row, View
 from .records import Record, make_record
 
-_SIDE_FIELDS = ('hand', 'handedness', 'hand_type', 'side', 'is_right')
-_RIGHT = {'right', 'r', 'true', '1'}
-_LEFT = {'left', 'l', 'false', '0'}
 # How far a label may lie outside of the image, as a part of its size.
 _MARGIN = 0.1
-# Labels that lie nearer to each other, in pixels, are no pixels.
-_LEAST_EXTENT = 2.0
-# COCO's v: not labelled, occluded, visible.
-_VISIBILITIES = (0, 1, 2)
 
 
 def read_records(
-  source: Path, *, hand: str | None = None, pixel_center: float = 0.5
+  source: Path, *, hand: str | None = None, pixel_center: float | None = None
 ) -> dict[str, list[Record]]:
   """Reads and checks the exports in the folder.
 
   Args:
     source: the folder of the export.
     hand: 'left' or 'right' for hands of which the export does not say it.
-    pixel_center: both coordinates of the first pixel's centre in the export.
+    pixel_center: both coordinates of the first pixel's centre in the export; None is
+      0.5, and 0 of public datasets.
 
   Returns:
     The hands of each split, in the order of the annotations.
@@ -103,50 +97,57 @@ def read_records(
   """
   if hand not in (None, 'left', 'right'):
     raise ValueError(f"hand is {hand!r}; it must be 'left' or 'right'.")
-  if not 0 <= pixel_center <= 1:
+  if pixel_center is not None and not 0 <= pixel_center <= 1:
     raise ValueError(f'pixel_center is {pixel_center}; it must be from 0 to 1.')
-  exports = tool_exports.find_exports(source) or coco_export.find_exports(source)
-  return {export.split: _read_export(export, hand, pixel_center) for export in exports}
+  return {
+    export.split: _read_export(export, hand, pixel_center)
+    for export in coco_export.find_exports(source)
+  }
 
 
-def _read_export(export: Export, hand: str | None, pixel_center: float) -> list[Record]:
+def _read_export(
+  export: Export, hand: str | None, pixel_center: float | None
+) -> list[Record]:
+  if pixel_center is None:
+    pixel_center = export.pixel_center
   listed = coco_export.by_id(export.tables['images'], f'{export.path}: images')
   categories = coco_export.by_id(
     export.tables['categories'], f'{export.path}: categories'
   )
   rows = coco_export.by_id(export.tables['annotations'], f'{export.path}: annotations')
-  hands = _labelled_hands(rows, categories, export.path)
-  for key in hands:
-    if rows[key]['image_id'] not in listed:
+  hands = coco_rows.read_hands(rows, categories, export.path, hand=hand)
+  for row, *_ in hands:
+    if row['image_id'] not in listed:
       raise ValueError(
-        f'{export.path}: annotation {key!r} is of the image {rows[key]["image_id"]!r}, '
+        f'{export.path}: annotation {row["id"]!r} is of the image {row["image_id"]!r}, '
         f'which is not listed; {coco_export.CORRECT}.'
       )
-  used = {rows[key]['image_id']: listed[rows[key]['image_id']] for key in hands}
+  used = {row['image_id']: listed[row['image_id']] for row, *_ in hands}
   files = export.find_images(used.values())
   views = {
     key: coco_export.read_view(export.path, image, pixel_center)
     for key, image in used.items()
   }
+  keypoints = coco_doubts.from_base(
+    np.stack([hand.keypoints for hand in hands]), export
+  )
   hand_records = []
-  for key, keypoints in hands.items():
-    row, where = rows[key], f'{export.path}: annotation {key!r}'
+  for (row, key, _, is_right), points in zip(hands, keypoints, strict=True):
     view, file = views[row['image_id']], files[row['image_id']]
-    is_right = _is_right(row, categories[row['category_id']], hand, where)
     record = make_record(
       file,
       f'{file.stem}/{key}',
-      keypoints_2d=keypoints[:, :2] - pixel_center,
+      keypoints_2d=points[:, :2] - pixel_center,
       # Of an image without a camera `read_example` guesses it.
       intrinsics=np.zeros((3, 3)) if view.intrinsics is None else view.intrinsics,
       is_right=is_right,
-      visibility=keypoints[:, 2] > 0,
+      visibility=points[:, 2] > 0,
     )
     hand_records.append(record | {'view': view})
-  coco_doubts.warn_of_corners(hands, str(export.path))
-  sides = [bool(record['is_right']) for record in hand_records]
-  coco_doubts.warn_of_sides(sides, hand, str(export.path))
-  _log(export, len(rows) - len(hands), views)
+  labelled = {h.row['id']: p for h, p in zip(hands, keypoints, strict=True)}
+  coco_doubts.warn_of_corners(labelled, str(export.path))
+  coco_doubts.warn_of_sides([h.is_right for h in hands], hand, str(export.path))
+  _log(export, _left_out(rows, hands), views)
   return hand_records
 
 
@@ -171,78 +172,9 @@ def read_example(record: Record) -> example_lib.Example:
   return example
 
 
-def _labelled_hands(
-  rows: Mapping[Any, Row], categories: Mapping[Any, Row], path: Path
-) -> dict[Any, np.ndarray]:
-  """The canonical keypoints x, y, v (21, 3) of each hand with a labelled one, by id."""
-  orders = {
-    key: keypoint_names.read_order(names, path)
-    for key, category in categories.items()
-    if (names := coco_export.names_of(category))
-  }
-  hands = {}
-  for key, row in rows.items():
-    # Boxes and masks of the same category have no keypoints, or an empty list.
-    is_hand = row['category_id'] in orders and not row.get('iscrowd')
-    if is_hand and row.get('keypoints') not in (None, []):
-      keypoints = _read_keypoints(row, f'{path}: annotation {key!r}')
-      if np.any(keypoints[:, 2] > 0):
-        hands[key] = keypoints[orders[row['category_id']]]
-  if not hands:
-    raise ValueError(
-      f'{path} has no hand: no annotation with labelled keypoints of a category '
-      'with 21 keypoints; export skeletons as "COCO keypoints".'
-    )
-  return hands
-
-
-def _is_right(row: Row, category: Row, hand: str | None, where: str) -> bool:
-  """Left or right: from the annotation, else its category, else the option."""
-  attributes = row.get('attributes')
-  fields = {**row, **(attributes if isinstance(attributes, Mapping) else {})}
-  for name in _SIDE_FIELDS:
-    if fields.get(name) is not None:
-      words = set(re.findall(r'[a-z]+|\d+', str(fields[name]).lower()))
-      if bool(words & _RIGHT) == bool(words & _LEFT):
-        raise ValueError(
-          f"{where}: {name} is {fields[name]!r}; it must be 'left' or 'right'."
-        )
-      return bool(words & _RIGHT)
-  name = str(category.get('name')).lower()
-  named = [side for side in ('left', 'right') if side in name]
-  side = named[0] if len(named) == 1 else hand
-  if side is None:
-    raise ValueError(
-      f'{where} does not say whether it is a left or a right hand, nor does its '
-      f'category {category.get("name")!r}; add an attribute hand, or say it for all of '
-      'them with --hand.'
-    )
-  return side == 'right'
-
-
-def _read_keypoints(row: Row, where: str) -> np.ndarray:
-  """The keypoints x, y, v (21, 3) of an annotation, in its own order.
-
-  Raises:
-    ValueError: they are no keypoints, or those that are labelled are no pixels.
-  """
-  flat = annotations.as_numbers(
-    row['keypoints'], (63,), f'{where}: keypoints', remedy=coco_export.CORRECT
-  )
-  keypoints = flat.reshape(21, 3)
-  wrong = keypoints[~np.isin(keypoints[:, 2], _VISIBILITIES), 2]
-  if len(wrong):
-    raise ValueError(
-      f'{where} has a keypoint with v = {wrong[0]:g}; it must be 0 (not labelled), 1 '
-      f'(occluded) or 2 (visible): {coco_export.CORRECT}.'
-    )
-  labelled = keypoints[keypoints[:, 2] > 0, :2]
-  if len(labelled) > 1 and np.ptp(labelled, axis=0).max() < _LEAST_EXTENT:
-    raise ValueError(
-      f'{where} has all keypoints within {_LEAST_EXTENT:g} pixels; export pixels, not '
-      "parts of the image's size."
-    )
-  return keypoints
+def _left_out(rows: Mapping[Any, Row], hands: Sequence[coco_rows.Hand]) -> int:
+  """How many annotations, or hands of persons, gave no hand."""
+  return sum(1 + coco_rows.is_person(row) for row in rows.values()) - len(hands)
 
 
 def _check_inside(record: Record, width: int, height: int) -> None:

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_SUFFIXES = ('.json', '.mat', '.pickle', '.pkl', '.txt')  # of annotation files
+# Of annotation files.
+_SUFFIXES = ('.json', '.mat', '.pickle', '.pkl', '.txt', '.xml', '.yaml')
 _DEPTH = 2  # folders of single examples lie deeper, and listing them takes long
 _TAIL = 2**16  # bytes; the ends of archives have checksums of what they hold
 

@@ -56,7 +56,10 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
   'examples': {'type': parse_examples, 'help': 'split=number,...'},
   'seed': {'type': int, 'help': 'of the random numbers'},
   'backgrounds': {'metavar': 'DIR', 'help': 'folder of photos to put behind the hands'},
-  'hands': {'choices': ('each', 'dominant'), 'help': 'which ones become examples'},
+  'hands': {
+    'choices': ('each', 'dominant', 'single'),
+    'help': 'which ones become examples',
+  },
   'validation_share': {'type': float, 'help': 'part of the training poses'},
   'cameras': {'type': parse_names, 'help': 'whose images are taken: a,b'},
   'partial': {
@@ -64,11 +67,8 @@ FLAGS: Mapping[str, Mapping[str, Any]] = {
     'default': None,
     'help': 'take what is there of an incomplete copy',
   },
+  'setup': {'choices': ('s0', 's1', 's2', 's3'), 'help': 'whose splits are taken'},
   'hand': {'choices': ('left', 'right'), 'help': 'where the export does not say it'},
-  'min_size': {
-    'type': int,
-    'help': 'pixels that the labelled keypoints of a hand span at least',
-  },
   'pixel_center': {
     'type': float,
     'help': "coordinate of the first pixel's centre in the export",
@@ -81,15 +81,21 @@ def _dataset(module: str, builder: str, **options) -> Dataset:
   return Dataset(f'{__package__}.{module}', builder, **options)
 
 
+_COCO_FLAGS = ('hand', 'pixel_center')
+
 DATASETS: Mapping[str, Dataset] = {
-  'coco_hands': _dataset('coco_hands', 'CocoHands', flags=('hand', 'pixel_center')),
-  'coco_wholebody': _dataset('whole_body', 'CocoWholebody', flags=('min_size',)),
+  'coco_hands': _dataset('coco_hands', 'CocoHands', flags=_COCO_FLAGS),
+  'coco_wholebody': _dataset('coco_public', 'CocoWholebody', flags=_COCO_FLAGS),
+  'dexycb': _dataset('dexycb', 'Dexycb', flags=('setup',)),
   'dexter_object': _dataset('dexter_object', 'DexterObject'),
   'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
-  'halpe': _dataset('whole_body', 'Halpe', flags=('min_size',)),
   'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),
+  'halpe': _dataset('coco_public', 'Halpe', flags=_COCO_FLAGS),
   'ho3d_v2': _dataset('ho3d', 'Ho3dV2'),
   'ho3d_v3': _dataset('ho3d', 'Ho3dV3'),
+  'interhand': _dataset('interhand', 'Interhand', flags=('hands',)),
+  'onehand10k': _dataset('coco_public', 'Onehand10k', flags=_COCO_FLAGS),
+  'panoptic2d': _dataset('coco_public', 'Panoptic2d', flags=_COCO_FLAGS),
   'procedural_hands': _dataset(
     'procedural_hands',
     'ProceduralHands',

@@ -1,194 +1,175 @@
-"""Exports of annotation tools that are no COCO files, as the tables of one.
+"""Exports of annotation tools that are not COCO's: CVAT, Label Studio, labelme, YOLO.
 
-Read are, below the folder of the export:
-
-    annotations.xml (or any *.xml)   "CVAT for images 1.1": skeletons
-    *.json beside each image         labelme, X-AnyLabeling: points; those of one hand
-                                     have one `group_id`, and a rectangle of that group
-                                     tells what it is
-    *.json                           Label Studio's own: a list of tasks; points that
-                                     lie in the region of a hand are its own, others of
-                                     a task are one hand
-    data.yaml, labels/**/*.txt       YOLO pose (`bmc_jax.data_prep.yolo_exports`)
-
-Names of points tell the joints (`bmc_jax.joint_files.names`), also where they are
-numbers. The name of what a hand is, or an attribute, tells its side.
+annotations.xml, images/*                      CVAT for images 1.1
+*.json (a list of tasks), images/*             Label Studio's own JSON
+*.json beside the images, or <split>/*.json    labelme, X-AnyLabeling
+data.yaml (kpt_shape), images/, labels/        YOLO pose, Roboflow
 """
 
+import json
 import re
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from absl import logging
+from . import annotations
+from .tool_cvat import is_cvat, read_cvat
+from .tool_tables import Group, Picture, Point
+from .tool_yolo import is_yolo, read_yolo
 
-from . import annotations, yolo_exports
-from .coco_export import CORRECT, Export
-from .hand_tables import Point, Tables, as_float
+_UPLOADED = re.compile(r'^[0-9a-f]{8}-')
 
-# Label Studio's uploads are named so.
-_UPLOAD = re.compile(r'[0-9a-f]{8}-')
+Found = dict[str, tuple[Path, tuple[Path, ...], list[Picture]]]
+"""By split: the export, the folders of its images, and these."""
 
 
-def find_exports(source: Path) -> list[Export]:
-  """The exports of such tools in a folder; none if it holds a COCO file or nothing.
+def find_tools(source: Path) -> Found:
+  """Reads the exports of tools in a folder; none if there is none.
 
   Raises:
-    ValueError: one is damaged, or says something that can not be.
+    ValueError: one is damaged.
   """
-  if found := yolo_exports.find_exports(source):
-    return found
-  for path in _glob(source, '*.xml'):
-    return [_export(source, path, _read_cvat(path))]
-  files = _glob(source, '*.json') + _glob(source, 'images/*.json')
-  contents = {}
-  for path in files:
-    content = annotations.load_json(path)
-    if _is_label_studio(content):
-      return [_export(source, path, _read_label_studio(source, path, content))]
-    if isinstance(content, Mapping) and 'shapes' in content and 'imagePath' in content:
-      contents[path] = content
-  if not contents:
-    return []
-  return [_export(source, source, _read_labelme(source, contents))]
+  places = (source / 'images', source)
+  for path in _visible(source.glob('*.yaml')):
+    if is_yolo(path):
+      return read_yolo(path)
+  for path in filter(is_cvat, _visible(source.glob('*.xml'))):
+    subsets = read_cvat(path)
+    return {
+      split: (path, (source / 'images' / split, *places), pictures)
+      for split, pictures in subsets.items()
+    }
+  singles: Found = {}
+  damaged = None
+  for path in _visible([*source.glob('*.json'), *source.glob('*/*.json')]):
+    content = _peek(path)
+    if is_labelme(content):
+      split = 'train' if path.parent == source else path.parent.name
+      folders = (path.parent, *places)
+      first = singles.setdefault(split, (path.parent, folders, []))
+      first[2].append(read_labelme(content, path))
+    elif is_label_studio(content):
+      return {'train': (path, places, read_label_studio(content, path, places))}
+    elif content is None:
+      damaged = damaged or path
+  if singles and damaged:
+    raise ValueError(f'{damaged} cannot be read as JSON; get a complete copy.')
+  return singles
 
 
-def _glob(source, pattern):
-  found = [*source.glob(pattern), *source.glob(f'annotations/{pattern}')]
-  return sorted(path for path in found if not path.name.startswith('.'))
+def _visible(paths) -> list[Path]:
+  return sorted(path for path in paths if not path.name.startswith('.'))
 
 
-def _export(source: Path, path: Path, tables: Tables) -> Export:
-  folders = (path.parent if path.is_file() else path, source / 'images', source)
-  return Export(path, 'train', tuple(dict.fromkeys(folders)), tables.as_coco(path))
-
-
-def _read_cvat(path: Path) -> Tables:
-  data = path.read_bytes()
-  if b'<!DOCTYPE' in data or b'<!ENTITY' in data:
-    raise ValueError(f'{path} declares entities, which no export needs; {CORRECT}.')
+def _peek(path: Path) -> Any:
   try:
-    root = ElementTree.fromstring(data)
-  except ElementTree.ParseError as error:
-    raise ValueError(
-      f'{path} cannot be read as XML ({error}); get a complete copy.'
-    ) from None
-  tables = Tables()
-  for image in root.iter('image'):
-    size = (image.get('width'), image.get('height'))
-    key = tables.add_image(str(image.get('name')), *size)
-    for skeleton in image.iter('skeleton'):
-      points = [_cvat_point(point, path) for point in skeleton.iter('points')]
-      attributes = {a.get('name'): a.text for a in skeleton.findall('attribute')}
-      where = f'{path}: a skeleton in {image.get("name")!r}'
-      tables.add_hand(key, str(skeleton.get('label')), points, where, attributes)
-  return tables
+    return json.loads(path.read_bytes())
+  except (ValueError, RecursionError):
+    return None
 
 
-def _cvat_point(point: ElementTree.Element, path: Path) -> Point:
-  name, text = str(point.get('label')), str(point.get('points'))
-  x, comma, y = text.partition(',')
-  if not comma:
-    raise ValueError(f'{path}: a point {name!r} lies at {text!r:.40}; {CORRECT}.')
-  where = f'{path}: the point {name!r}'
-  v = 0 if point.get('outside') == '1' else 1 if point.get('occluded') == '1' else 2
-  return Point(name, as_float(x, where), as_float(y, where), v)
+def is_labelme(content: Any) -> bool:
+  """Whether it is the file that labelme, or X-AnyLabeling, writes for an image."""
+  shapes = content.get('shapes') if isinstance(content, Mapping) else None
+  return isinstance(shapes, list) and all(isinstance(s, Mapping) for s in shapes)
 
 
-def _read_labelme(source: Path, contents: Mapping[Path, Any]) -> Tables:
-  tables = Tables()
-  for path, content in contents.items():
-    file = path.parent / PurePosixPath(content['imagePath'].replace('\\', '/')).name
-    size = (content.get('imageWidth'), content.get('imageHeight'))
-    key = tables.add_image(str(file.relative_to(source)), *size)
-    groups: dict[Any, list[Mapping[str, Any]]] = {}
-    for shape in content['shapes']:
-      groups.setdefault(shape.get('group_id'), []).append(shape)
-    for group, shapes in groups.items():
-      points = [s for s in shapes if s.get('shape_type') == 'point']
-      others = [s for s in shapes if s.get('shape_type') != 'point']
-      if not points:
-        continue
-      where = f'{path}: the group {group!r}'
-      label = str(others[0].get('label')) if group is not None and others else 'hand'
-      attributes = dict(others[0].get('attributes') or {}) if others else {}
-      found = [_labelme_point(point, where) for point in points]
-      tables.add_hand(key, label, found, where, attributes)
-  return tables
+def read_labelme(content: Mapping, path: Path) -> Picture:
+  """The points of an image, by `group_id`; a box of the group names the hand.
+
+  Raises:
+    ValueError: a point is none.
+  """
+  groups: dict[Any, list[Point]] = {}
+  labels: dict[Any, str] = {}
+  for shape in content['shapes']:
+    key, label = shape.get('group_id'), str(shape.get('label'))
+    if shape.get('shape_type') == 'point':
+      xy = _pair(shape.get('points'), f'{path}: the point {label!r}')
+      groups.setdefault(key, []).append(Point(label, *xy))
+    elif key is not None and shape.get('shape_type') == 'rectangle':
+      labels[key] = label
+  name = PurePosixPath(str(content.get('imagePath')).replace('\\', '/')).name
+  found = [Group(labels.get(key, ''), points) for key, points in groups.items()]
+  # Of the label of a group only the side counts: all points are those of hands.
+  found = [g._replace(label=_side_of(g.label)) for g in found]
+  return Picture(name, content.get('imageWidth'), content.get('imageHeight'), found)
 
 
-def _labelme_point(shape: Mapping[str, Any], where: str) -> Point:
-  name = str(shape.get('label'))
-  try:
-    ((x, y),) = shape['points']
-  except (KeyError, TypeError, ValueError):
-    raise ValueError(f'{where}: the point {name!r} has no place; {CORRECT}.') from None
-  where = f'{where}: the point {name!r}'
-  v = 1 if shape.get('difficult') else 2
-  return Point(name, as_float(x, where), as_float(y, where), v)
-
-
-def _is_label_studio(content: Any) -> bool:
-  """A list of tasks with data and annotations."""
+def is_label_studio(content: Any) -> bool:
+  """Whether it is Label Studio's own JSON: a list of tasks."""
   return (
     isinstance(content, list)
     and bool(content)
-    and all(isinstance(task, Mapping) and 'data' in task for task in content)
-  )
-
-
-def _read_label_studio(source: Path, path: Path, tasks: list[Any]) -> Tables:
-  tables, several = Tables(), 0
-  for task in tasks:
-    done = [a for a in task.get('annotations') or [] if not a.get('was_cancelled')]
-    several += len(done) > 1
-    regions = {r.get('id'): r for r in (done[-1].get('result') or [])} if done else {}
-    points = [r for r in regions.values() if r.get('type') == 'keypointlabels']
-    if not points:
-      continue
-    where = f'{path}: task {task.get("id")!r}'
-    size = (points[0].get('original_width'), points[0].get('original_height'))
-    key = tables.add_image(_find_upload(source, path, task['data'], where), *size)
-    hands: dict[Any, list[Mapping[str, Any]]] = {}
-    for point in points:
-      hands.setdefault(point.get('parentID'), []).append(point)
-    for parent, found in hands.items():
-      label = _label_of(regions.get(parent, {})) or 'hand'
-      tables.add_hand(key, label, [_studio_point(p, where) for p in found], where, {})
-  if several:
-    logging.warning(
-      '%s: %d tasks were labelled more than once; the last label is taken.',
-      *(path, several),
+    and all(
+      isinstance(task, Mapping) and isinstance(task.get('data'), Mapping)
+      for task in content
     )
-  return tables
-
-
-def _label_of(region: Mapping[str, Any]) -> str:
-  """The first label of a region, whatever its shape."""
-  value = region.get('value') or {}
-  labels = [v for name, v in value.items() if name.endswith('labels') and v]
-  return str(labels[0][0]) if labels else ''
-
-
-def _studio_point(region: Mapping[str, Any], where: str) -> Point:
-  name, value = _label_of(region), region.get('value') or {}
-  where = f'{where}: the point {name!r}'
-  x, y = (
-    as_float(value.get(axis), where) / 100 * as_float(region.get(s), f'{where}: {s}')
-    for axis, s in (('x', 'original_width'), ('y', 'original_height'))
   )
-  return Point(name, x, y, 2)
 
 
-def _find_upload(source: Path, path: Path, data: Mapping[str, Any], where: str) -> str:
-  """The image of a task: the file of that name, or the one before its upload."""
-  values = [value for value in data.values() if isinstance(value, str)]
-  images = [re.split(r'[/\\=]', value)[-1] for value in values]
-  images = [name for name in images if '.' in name]
-  if not images:
-    raise ValueError(f'{where} names no image; {CORRECT}.')
-  for name in (images[0], _UPLOAD.sub('', images[0], count=1)):
-    if any((f / name).is_file() for f in (path.parent, source / 'images', source)):
-      return name
-  return images[0]
+def read_label_studio(
+  content: list, path: Path, places: Sequence[Path]
+) -> list[Picture]:
+  """The images of the tasks; points belong to the region that is their parent.
+
+  Label Studio puts eight letters before the name of an uploaded image, which its file
+  in one of the places need not have.
+
+  Raises:
+    ValueError: a task has another form, or annotations of two people.
+  """
+  pictures = [_task(task, f'{path}: task {task.get("id")!r}') for task in content]
+  for number, picture in enumerate(pictures):
+    name = picture.file_name
+    bare = _UPLOADED.sub('', name)
+    if not any((p / name).is_file() for p in places) and any(
+      (p / bare).is_file() for p in places
+    ):
+      pictures[number] = picture._replace(file_name=bare)
+  return pictures
+
+
+def _task(task: Mapping, where: str) -> Picture:
+  told = [value for value in task['data'].values() if isinstance(value, str)]
+  if not told:
+    raise ValueError(f'{where} names no image; get a complete export.')
+  name = PurePosixPath(told[0].rpartition('?d=')[2].replace('\\', '/')).name
+  given = task.get('annotations', task.get('completions')) or []
+  done = [one.get('result') for one in given if not one.get('was_cancelled')]
+  if len(done) > 1:
+    raise ValueError(f'{where} has {len(done)} annotations; keep one of them.')
+  regions = done[0] or [] if done else []
+  labels = {
+    region.get('id'): _side_of(' '.join(region['value'].get(region['type'], ())))
+    for region in regions
+    if region.get('type') in ('rectanglelabels', 'choices')
+  }
+  groups: dict[Any, list[Point]] = {}
+  width = height = None
+  for region in regions:
+    if region.get('type') == 'keypointlabels':
+      width, height = region.get('original_width'), region.get('original_height')
+      if region.get('image_rotation') or not (width and height):
+        raise ValueError(
+          f'{where} has a keypoint of a turned image, or of one of unknown size; turn '
+          'the image itself.'
+        )
+      value = region['value']
+      label = ' '.join(value.get('keypointlabels', ()))
+      x, y = _pair([[value.get('x'), value.get('y')]], f'{where}: {label!r}')
+      point = Point(label, x / 100 * width, y / 100 * height)
+      groups.setdefault(region.get('parentID'), []).append(point)
+  found = [Group(labels.get(key, ''), points) for key, points in groups.items()]
+  return Picture(name, width, height, found)
+
+
+def _side_of(label: str) -> str:
+  told = [side for side in ('left', 'right') if side in label.lower()]
+  return told[0] if len(told) == 1 else ''
+
+
+def _pair(points: Any, where: str) -> tuple[float, float]:
+  remedy = 'correct the export'
+  x, y = annotations.as_numbers(points, (1, 2), where, remedy=remedy)[0].tolist()
+  return x, y

@@ -68,6 +68,7 @@ def is_camera(value: Any) -> bool:
     array = np.asarray(value, np.float64)
   except (TypeError, ValueError):  # text, or lists of different lengths
     return False
+  array = _unflattened(array)
   if array.shape in ((3, 4), (4, 4)):  # or as many cameras fx, fy, cx, cy
     return bool(np.array_equal(array[2, :3], (0, 0, 1)))
   return array.shape in ((4,), (9,), (3, 3))
@@ -77,7 +78,8 @@ def read_camera(value: Any, where: str) -> Camera:
   """The camera that a value of a JSON file tells.
 
   Args:
-    value: one of `FORMS`; also a matrix (3, 4) or (4, 4) without translation, objects
+    value: one of `FORMS`; also a matrix (3, 4) or (4, 4) without translation, or its
+      numbers, objects
       that hold a matrix (`K`, `camera_matrix`, ...), or pairs (`focal` and `princpt`).
     where: what messages call it.
 
@@ -90,6 +92,7 @@ def read_camera(value: Any, where: str) -> Camera:
     array = np.asarray(value, np.float64)
   except (TypeError, ValueError):
     array = np.zeros(0)
+  array = _unflattened(array)
   if array.shape == (4,):
     fx, fy, cx, cy = array
     array = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
@@ -108,6 +111,11 @@ def read_camera(value: Any, where: str) -> Camera:
     raise ValueError(f'{where} is no camera: {FORMS} is needed.')
   check_matrix(array, where)
   return Camera(array)
+
+
+def _unflattened(array: np.ndarray) -> np.ndarray:
+  """12 or 16 numbers as a matrix (3, 4) or (4, 4), row by row, as ROS writes `P`."""
+  return array.reshape(-1, 4) if array.shape in ((12,), (16,)) else array
 
 
 def _from_object(value: Mapping, where: str) -> Camera:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bmc_jax.joint_files import told as told_lib
 from bmc_jax.joint_files.arrays import plain_keys
+from bmc_jax.predict import coco_boxes
 from bmc_jax.predict.media import Frame
 from bmc_jax.predict.names import ByName, read_json
 from bmc_jax.predict.views import check_box
@@ -44,6 +45,7 @@ class Boxes:
       path: {name: box} or {name: [hand, ...]}; names are those of `ByName`. A box is
         [left, top, right, bottom], maybe with a score behind it; a hand is a box or
         {"box": box, "hand": "left" or "right"}, or has {"xywh": [x, y, width, height]}.
+        Or COCO's annotations or results, whose `bbox` is x, y, width, height.
       side: of boxes that do not tell theirs, 'right' or 'left'.
       files: that are predicted.
 
@@ -52,10 +54,12 @@ class Boxes:
       ValueError: it has another form, or names none of the files.
     """
     content = read_json(path)
+    if coco_boxes.is_coco(content):
+      content = coco_boxes.by_name(content, files, path)
     if not isinstance(content, Mapping):
       raise ValueError(
-        f"{path} holds a {type(content).__name__}, as COCO's results do, which names "
-        f'no files: {_FORM} is needed (or {{"xywh": [x, y, width, height]}} for each).'
+        f'{path} holds a {type(content).__name__}, which names no files: {_FORM} is '
+        'needed (or {"xywh": [x, y, width, height]} for each).'
       )
     hands = {name: _hands(v, side, path, name) for name, v in content.items()}
     if not hands:

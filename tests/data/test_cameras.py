@@ -16,6 +16,7 @@ FLAT = [480, 481, 135, 103]
     FLAT,
     np.ravel(MATRIX).tolist(),
     np.c_[MATRIX, np.zeros(3)].tolist(),
+    np.c_[MATRIX, np.zeros(3)].ravel().tolist(),
     np.block([[np.array(MATRIX), np.zeros((3, 1))], [np.eye(4)[3]]]).tolist(),
     {'fx': 480, 'fy': 481, 'ppx': 135, 'ppy': 103, 'coeffs': [0]},
     {'focal': [480, 481], 'princpt': [135, 103]},

@@ -1,193 +1,251 @@
-"""Annotation tools' own forms: the same hands come out of each."""
+"""Exports of CVAT, Label Studio, labelme and YOLO: one hand in every form."""
 
 import json
-import re
 
 import numpy as np
 import pytest
 from absl import logging
 
+from bmc_jax import skeleton
+from bmc_jax.data import sources
 from bmc_jax.data_prep import build as build_lib
 from bmc_jax.data_prep import coco_hands
-from tests.fixtures import readers, tool_exports
+from tests.fixtures import readers
+
+WIDTH, HEIGHT = 64, 48
+NAMES = list(skeleton.JOINT_NAMES)
+SHUFFLED = np.random.default_rng(0).permutation(21)
+RIGHT, LEFT = np.random.default_rng(1).uniform([2, 2], [60, 44], (2, 21, 2)).round(2)
+UNLABELLED = 5  # of the left hand
+OCCLUDED = 7
+
+
+def _labelled(side):
+  """Names, points and place of the labelled keypoints, in no order."""
+  points = RIGHT if side == 'right' else LEFT
+  for j in SHUFFLED:
+    if side == 'right' or j != UNLABELLED:
+      yield NAMES[j], points[j], j
+
+
+def write_cvat(path, label='{}_hand', name='{}'):
+  hands = []
+  for side in ('right', 'left'):
+    points = [
+      f'<points label="{name.format(n)}" outside="0" occluded="{int(j == OCCLUDED)}" '
+      f'points="{x},{y}"></points>'
+      for n, (x, y), j in _labelled(side)
+    ]
+    if side == 'left':
+      points.append(
+        f'<points label="{name.format(NAMES[UNLABELLED])}" outside="1" occluded="0" '
+        'points="9,9"></points>'
+      )
+    hands.append(
+      f'<skeleton label="{label.format(side)}">{"".join(points)}'
+      f'<attribute name="Side">{side}</attribute></skeleton>'
+    )
+  (path / 'annotations.xml').write_text(
+    '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta>'
+    '<task><name>hands</name></task></meta>'
+    f'<image id="0" name="1.png" width="{WIDTH}" height="{HEIGHT}">'
+    '<box label="cup" xtl="1" ytl="1" xbr="5" ybr="5"></box>'
+    f'{"".join(hands)}</image></annotations>'
+  )
+  readers.write_image(path / 'images' / '1.png', WIDTH, HEIGHT)
+
+
+def write_labelme(path, *, sided=False):
+  shapes = []
+  for group, side in enumerate(('right', 'left')):
+    box = [[0, 0], [9, 9]]
+    if not sided:
+      shape = {'label': f'{side}_hand', 'shape_type': 'rectangle', 'points': box}
+      shapes.append(shape | {'group_id': group})
+    for name, point, _ in _labelled(side):
+      shape = {'label': f'{side}_{name}' if sided else name, 'shape_type': 'point'}
+      shape |= {'points': [point.tolist()], 'group_id': None if sided else group}
+      shapes.append(shape)
+  content = {'version': '5.4.1', 'flags': {}, 'shapes': shapes, 'imagePath': '1.png'}
+  content |= {'imageData': None, 'imageHeight': HEIGHT, 'imageWidth': WIDTH}
+  (path / '1.json').write_text(json.dumps(content))
+  readers.write_image(path / '1.png', WIDTH, HEIGHT)
+
+
+def write_label_studio(path, *, image='/data/upload/3/0a1b2c3d-1.png'):
+  result = []
+  size = {'original_width': WIDTH, 'original_height': HEIGHT, 'image_rotation': 0}
+  for side in ('right', 'left'):
+    value = {
+      'x': 0,
+      'y': 0,
+      'width': 9,
+      'height': 9,
+      'rectanglelabels': [f'{side} hand'],
+    }
+    result.append(size | {'id': side, 'type': 'rectanglelabels', 'value': value})
+    for name, (x, y), j in _labelled(side):
+      value = {'x': 100 * x / WIDTH, 'y': 100 * y / HEIGHT, 'width': 0.4}
+      value['keypointlabels'] = [name]
+      region = {'id': f'{side}{j}', 'parentID': side, 'type': 'keypointlabels'}
+      result.append(size | region | {'value': value})
+  cancelled = {'was_cancelled': True, 'result': []}
+  done = {'was_cancelled': False, 'result': result}
+  task = {'id': 7, 'data': {'image': image}, 'annotations': [cancelled, done]}
+  (path / 'project-3-at-2026.json').write_text(json.dumps([task]))
+  readers.write_image(path / 'images' / '1.png', WIDTH, HEIGHT)
+
+
+def write_yolo(path, *, columns=3, named=True, train='images/train', names=None):
+  order = SHUFFLED if named else np.arange(21)
+  lines = []
+  for cls, (side, points) in enumerate({'right': RIGHT, 'left': LEFT}.items()):
+    rows = np.c_[points / [WIDTH, HEIGHT], np.full(21, 2)]
+    if side == 'left':
+      rows[UNLABELLED] = 0
+    numbers = rows[order, :columns].ravel()
+    lines.append(' '.join(map(str, [cls, 0.5, 0.5, 1, 1, *numbers])))
+  kpt_names = names or [NAMES[j] for j in order]
+  told = {'train': train, 'val': 'images/none', 'kpt_shape': [21, columns]}
+  told |= {'names': {0: 'right', 1: 'left'}}
+  told |= {'kpt_names': {0: kpt_names, 1: kpt_names}} if named or names else {}
+  (path / 'data.yaml').write_text(json.dumps(told))  # JSON is YAML
+  folder = path / train.replace('../', '')
+  readers.write_image(folder / '1.png', WIDTH, HEIGHT)
+  readers.write_image(folder / 'without_hands.png', WIDTH, HEIGHT)
+  labels = path / train.replace('../', '').replace('images', 'labels')
+  labels.mkdir(parents=True)
+  (labels / '1.txt').write_text('\n'.join(lines))
+
+
+FORMS = {
+  'CVAT': write_cvat,
+  'CVAT, sides as attributes': lambda p: write_cvat(p, label='hand'),
+  'labelme': write_labelme,
+  'labelme, sides in names': lambda p: write_labelme(p, sided=True),
+  'Label Studio': write_label_studio,
+  'Label Studio, local files': lambda p: write_label_studio(
+    p, image='/data/local-files/?d=photos/1.png'
+  ),
+  'YOLO': write_yolo,
+  'YOLO, x and y': lambda p: write_yolo(p, columns=2),
+  'YOLO, no names': lambda p: write_yolo(p, named=False),
+  'Roboflow': lambda p: write_yolo(p, train='../train/images'),
+}
 
 
 @pytest.fixture
-def source(tmp_path):
-  path = tmp_path / 'source'
-  path.mkdir()
-  return path
-
-
-def _check(records):
-  assert len(records) == 2
-  for record, (file, label, points) in zip(records, tool_exports.hands(), strict=True):
-    labelled = points[:, 2] > 0
-    assert record['image'].name == file
-    assert bool(record['is_right'][0]) is (label == 'right_hand')
-    np.testing.assert_array_equal(record['visibility'], labelled)
-    expected = np.where(labelled[:, None], points[:, :2] - 0.5, 0)
-    np.testing.assert_allclose(record['keypoints_2d'], expected, atol=1e-4)
-
-
-@pytest.mark.parametrize('tool', tool_exports.WRITERS)
-def test_the_same_hands_come_out_of_the_form_of_each_tool(tool, source):
-  tool_exports.WRITERS[tool](source)
-  splits = coco_hands.read_records(source)
-  assert list(splits) == ['train']
-  _check(splits['train'])
-
-
-@pytest.mark.parametrize('tool', tool_exports.WRITERS)
-def test_a_build_takes_them(tool, source, tmp_path):
-  tool_exports.WRITERS[tool](source)
-  arguments = ['coco_hands', '--source', str(source), '--out', str(tmp_path / 'out')]
-  assert build_lib.main(arguments) == 0
-
-
-@pytest.mark.parametrize('first', [0, 1])
-def test_numbers_tell_joints_wherever_they_stand(first, source):
-  names = [str(joint + first) for joint in range(21)]
-  tool_exports.write_cvat(source, names=names)
-  _check(coco_hands.read_records(source)['train'])
-
-
-@pytest.mark.parametrize(
-  ('layout', 'split'),
-  [('images/train', 'train'), ('valid/images', 'valid'), ('images', 'train')],
-)
-def test_yolo_without_names_takes_the_canonical_order_with_a_word(
-  layout, split, source, monkeypatch
-):
+def warnings(monkeypatch):
   messages = []
   monkeypatch.setattr(logging, 'warning', lambda text, *a: messages.append(text % a))
-  tool_exports.write_yolo(source, named=False, layout=layout)
-  splits = coco_hands.read_records(source)
-  assert list(splits) == [split]
-  _check(splits[split])
-  assert any('named by numbers (0, ...)' in text for text in messages)
+  return messages
 
 
-def _change_json(path, change):
-  content = json.loads(path.read_text())
-  change(content)
-  path.write_text(json.dumps(content))
+@pytest.mark.parametrize('form', FORMS)
+def test_each_tool_gives_the_same_hands(tmp_path, form):
+  FORMS[form](tmp_path)
+  splits = coco_hands.read_records(tmp_path)
+  assert list(splits) == ['train']
+  right, left = splits['train']
+  assert right['is_right'] == 1 and left['is_right'] == 0
+  for record, points in ((right, RIGHT), (left, LEFT)):
+    seen = record['visibility'] > 0
+    expected = np.arange(21) != UNLABELLED if record is left else np.ones(21, bool)
+    np.testing.assert_array_equal(seen, expected)
+    np.testing.assert_allclose(
+      record['keypoints_2d'][seen], points[seen] - 0.5, atol=1e-4
+    )
+    assert coco_hands.read_example(record)['image']
 
 
-def _replace(path, old, new):
-  text = path.read_text()
+def test_an_export_of_a_tool_is_built(tmp_path):
+  source = tmp_path / 'export'
+  source.mkdir()
+  write_label_studio(source)
+  path = build_lib.build('coco_hands', tmp_path / 'out', source=source)
+  assert len(sources.TfdsSource(str(path), 'train')) == 2
+
+
+def test_points_named_by_numbers_go_by_them_and_it_is_said(tmp_path, warnings):
+  write_yolo(tmp_path, names=[f'kp_{j}' for j in SHUFFLED])
+  right, _ = coco_hands.read_records(tmp_path)['train']
+  np.testing.assert_allclose(right['keypoints_2d'], RIGHT - 0.5, atol=1e-4)
+  assert any('named by numbers' in text for text in warnings)
+
+
+def _edit(path, name, old, new):
+  text = (path / name).read_text()
   assert old in text
-  path.write_text(text.replace(old, new, 1))
+  (path / name).write_text(text.replace(old, new))
+
+
+def _spoil_twice(path):
+  write_labelme(path)
+  _edit(path, '1.json', '"thumb_mcp"', '"thumb_cmc"')
+
+
+def _spoil_side(path):
+  write_cvat(path, name='left_{}')
+
+
+def _spoil_names(path):
+  write_cvat(path)
+  _edit(path, 'annotations.xml', 'ring_tip', 'elbow')
+
+
+def _without_names(path):
+  write_cvat(path)
+  points = '<points label="hand" points="1,2;3,4"></points></image>'
+  _edit(path, 'annotations.xml', '</image>', points)
+
+
+def _spoil_labels(path, new):
+  write_yolo(path)
+  text = (path / 'labels/train/1.txt').read_text()
+  (path / 'labels/train/1.txt').write_text(new(text))
+
+
+def _cut_off(path):
+  write_labelme(path)
+  (path / '2.json').write_text('{"shapes": [')
 
 
 DAMAGES = {
-  'a joint that is never labelled': (
-    'labelme',
-    lambda s: [
-      _change_json(
-        s / f'{i}.json',
-        lambda c: c.update(shapes=[*c['shapes'][:9], *c['shapes'][10:]]),
-      )
-      for i in (0, 1)
-    ],
-    'but the 21 of a hand are needed, each of them labelled at least once',
+  'a name twice': (_spoil_twice, "keypoint 'thumb_cmc' twice in one hand"),
+  'two sides': (
+    _spoil_side,
+    "'right_hand' holds the keypoint 'left_.*correct the side",
   ),
-  'two hands in one group': (
-    'labelme',
-    lambda s: _change_json(
-      s / '0.json', lambda c: c['shapes'].append(dict(c['shapes'][-1], points=[[1, 2]]))
-    ),
-    "has the point 'wrist' twice; if these are two hands, group",
-  ),
-  'a joint that no hand has': (
-    'cvat',
-    lambda s: [
-      _replace(s / 'annotations.xml', 'label="ring2"', 'label="x"') for _ in range(2)
-    ],
-    "keypoint name 'x' is not understood",
-  ),
-  'a joint under two names': (
-    'cvat',
-    lambda s: [
-      _replace(s / 'annotations.xml', 'label="right_hand"', 'label="left_hand"'),
-      _replace(s / 'annotations.xml', 'label="ring2"', 'label="ring"'),
-    ],
-    'have 22 different names',
-  ),
-  'entities': (
-    'cvat',
-    lambda s: _replace(
-      s / 'annotations.xml', '<annotations>', '<!DOCTYPE a><annotations>'
-    ),
-    'declares entities',
-  ),
-  'cut off XML': (
-    'cvat',
-    lambda s: _replace(s / 'annotations.xml', '</annotations>', ''),
-    'cannot be read as XML',
-  ),
-  'a point without a place': (
-    'cvat',
-    lambda s: _replace(s / 'annotations.xml', 'points="', 'points="x'),
-    'in place of a number; correct the export',
-  ),
-  'percents without a size': (
-    'label_studio',
-    lambda s: _change_json(
-      s / 'project.json',
-      lambda c: c[0]['annotations'][0]['result'][3].pop('original_width'),
-    ),
-    'original_width has None in place of a number',
-  ),
-  'another number of keypoints': (
-    'yolo',
-    lambda s: _replace(s / 'data.yaml', '- 21', '- 17'),
-    r'kpt_shape is \[17, 3\]; a hand has',
-  ),
-  'a short line': (
-    'yolo',
-    lambda s: (s / 'labels/train/0.txt').write_text('0 0.5 0.5 0.1 0.1 0.3'),
-    'line 1 has 6 numbers; a class, a box and 21 keypoints of 3 are 68',
+  'another name': (_spoil_names, "the keypoint name 'elbow' is not understood"),
+  'no names': (_without_names, "'hand' has points without names.*draw a skeleton"),
+  'too few numbers': (
+    lambda p: _spoil_labels(p, lambda text: text[: len(text) // 4]),
+    '1.png: line 1 of its labels has .* entries, but 68 numbers are needed',
   ),
   'pixels': (
-    'yolo',
-    lambda s: (s / 'labels/train/0.txt').write_text('0 ' + '30 ' * 67),
+    lambda p: _spoil_labels(p, lambda text: text.replace(' 0.', ' 10.')),
     'has pixels; YOLO has parts of the image',
   ),
-  'broken YAML': (
-    'yolo',
-    lambda s: (s / 'data.yaml').write_text('kpt_shape: [21, 3'),
-    'cannot be read as YAML',
+  'cut off': (_cut_off, r'2\.json cannot be read as JSON'),
+  'a video': (
+    lambda p: (p / 'a.xml').write_text('<annotations><track/></annotations>'),
+    'no export of the kind "CVAT for images 1.1"',
   ),
-  'no image': (
-    'yolo',
-    lambda s: (s / 'images/train/1.png').unlink(),
-    r'has no image .*1\.jpg \(or \.png\); put it there',
+  'broken XML': (
+    lambda p: (p / 'a.xml').write_text('<annotations><image'),
+    'cannot be read as XML',
+  ),
+  'a body': (
+    lambda p: (p / 'data.yaml').write_text('kpt_shape: [17, 3]'),
+    r'kpt_shape is \[17, 3\], but 21 keypoints are needed',
   ),
 }
 
 
-@pytest.mark.parametrize('damage', DAMAGES)
-def test_what_is_wrong_is_told_in_a_sentence(damage, source, tmp_path, capsys):
-  tool, spoil, message = DAMAGES[damage]
-  tool_exports.WRITERS[tool](source)
-  spoil(source)
-  arguments = ['coco_hands', '--source', str(source)]
-  assert re.search(message, readers.failure(arguments, tmp_path / 'out', capsys))
-
-
-def test_of_a_task_that_was_labelled_twice_the_last_label_counts(source, monkeypatch):
-  messages = []
-  monkeypatch.setattr(logging, 'warning', lambda text, *a: messages.append(text % a))
-  tool_exports.write_label_studio(source)
-
-  def label_again(tasks):
-    first = tasks[0]['annotations'][0]
-    moved = json.loads(json.dumps(first))
-    for region in moved['result']:
-      region['value']['x'] /= 2
-    tasks[0]['annotations'] = [moved, first, dict(moved, was_cancelled=True)]
-
-  _change_json(source / 'project.json', label_again)
-  _check(coco_hands.read_records(source)['train'])
-  assert any('1 tasks were labelled more than once' in text for text in messages)
+@pytest.mark.parametrize('name', DAMAGES)
+def test_each_kind_of_damage_has_its_sentence(tmp_path, name):
+  spoil, expected = DAMAGES[name]
+  spoil(tmp_path)
+  with pytest.raises(ValueError, match=expected) as error:
+    coco_hands.read_records(tmp_path)
+  assert str(error.value).endswith('.')

@@ -129,12 +129,35 @@ def test_boxes_are_read_as_detectors_write_them(boxes, told, right):
     ({'p1.jpg': {'box': BOX, 'hand': 'both'}}, 'the side of a hand is'),
     ({'p1.jpg': {'box': BOX, 'label': 3}}, 'unknown entry label'),
     ({'p1.jpg': {'xywh': [1, 2]}}, r'the box of .p1.jpg. is \[1, 2\]'),
-    ([{'image_id': 1, 'bbox': BOX}], "as COCO's results do, which names no files"),
+    ([{'image_id': 1, 'bbox': BOX}], 'the image_id 1 names none of the 4 inputs, nor'),
+    ([BOX], 'holds a list, which names no files'),
   ],
 )
 def test_other_boxes_are_refused_in_a_sentence(boxes, told, message):
   with pytest.raises(ValueError, match=message):
     boxes(told)
+
+
+def test_boxes_of_coco_are_x_y_width_and_height(boxes):
+  xywh = [30, 20, 190, 170]
+  coco = {
+    'images': [{'id': 7, 'file_name': 'in/p1.jpg'}, {'id': 8, 'file_name': 'p2.jpg'}],
+    'categories': [{'id': 1, 'name': 'left_hand'}, {'id': 2, 'name': 'hand'}],
+    'annotations': [
+      {'id': 1, 'image_id': 7, 'category_id': 1, 'bbox': xywh},
+      {'id': 2, 'image_id': 8, 'category_id': 2, 'bbox': xywh},
+      {'id': 3, 'image_id': 7, 'category_id': 1, 'bbox': xywh, 'handedness': 'right'},
+    ],
+  }
+  read = boxes(coco)
+  sides = [[hand.is_right for hand in read(frame(file))] for file in FILES[:2]]
+  assert sides == [[False, True], [True]]
+  assert read(frame(FILES[0]))[0].box == BOX
+  files = [Path('000000000785.jpg'), Path('b.jpg')]
+  row = {'category_id': 1, 'bbox': xywh, 'score': 0.9}
+  read = boxes([row | {'image_id': 785}, row | {'image_id': 'b'}], files=files)
+  assert [len(read(frame(file))) for file in files] == [1, 1]
+  assert read(frame(files[0]))[0].box == BOX
 
 
 def test_a_box_for_all_is_checked_at_once():
