@@ -141,7 +141,7 @@ def test_joints_lie_on_pixels_of_the_hand(domain):
 @pytest.mark.slow
 def test_subjects_keep_their_flesh_and_skin_in_every_picture(domain):
   keys = jax.random.split(jax.random.key(4), 64)
-  _, hands, bodies = jax.device_get(render._sample(keys, domain, SIZE))
+  _, hands, bodies = jax.device_get(render.sample_batch(keys, domain, SIZE))
   subjects = np.asarray(hands.subject)
   assert set(subjects) == set(range(domain.num_subjects))
   looks = np.column_stack([bodies.shape, bodies.thickness, bodies.tone])
