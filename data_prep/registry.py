@@ -86,8 +86,8 @@ _COCO_FLAGS = ('hand', 'pixel_center')
 DATASETS: Mapping[str, Dataset] = {
   'coco_hands': _dataset('coco_hands', 'CocoHands', flags=_COCO_FLAGS),
   'coco_wholebody': _dataset('coco_public', 'CocoWholebody', flags=_COCO_FLAGS),
-  'dexycb': _dataset('dexycb', 'Dexycb', flags=('setup',)),
   'dexter_object': _dataset('dexter_object', 'DexterObject'),
+  'dexycb': _dataset('dexycb', 'Dexycb', flags=('setup',)),
   'freihand': _dataset('freihand', 'Freihand', flags=('validation_share',)),
   'hand_graph_cnn_real': _dataset('hand_graph_cnn_real', 'HandGraphCnnReal'),
   'halpe': _dataset('coco_public', 'Halpe', flags=_COCO_FLAGS),

@@ -33,7 +33,7 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ('name', 'message'),
   [
-    ('my_hands', "There is no dataset 'my_hands'; there are coco_hands, dexter"),
+    ('my_hands', "There is no dataset 'my_hands'; there are coco_hands, coco_"),
     ('my_hands.py:MyHands', 'my_hands:MyHands for MyHands in my_hands.py'),
     ('nowhere:Hands', 'There is no module nowhere, neither in the current folder'),
     ('plugin_fails:Hands', "The module plugin_fails fails: KeyError: 'x'"),
