@@ -1,4 +1,4 @@
-"""InterHand2.6M as generated folders of its layout; a public excerpt of its labels."""
+"""InterHand2.6M as generated folders of its layout."""
 
 import json
 
@@ -91,33 +91,6 @@ def test_hands_without_a_wrist_and_interacting_ones_are_left_out(tmp_path):
   assert interhand.read_records(tmp_path, hands='single') == {'test': []}
   _write(tmp_path, unseen=range(21), hand_type='left')
   assert len(interhand.read_records(tmp_path, hands='single')['test']) == 1
-
-
-def test_an_excerpt_of_the_labels_lies_in_its_box():
-  # Right wrist and thumb tip of frame 69148, capture 3, camera 400026; its box.
-  world = np.zeros((42, 3))
-  world[[20, 0]] = [-73.17, -24.75, 1109.24], [43.04, -82.29, 1090.74]
-  camera = {
-    'campos': [-415.194, 132.25, 59.565],
-    'camrot': [
-      [0.92019, -0.01214, -0.39128],
-      [0.0615, 0.99159, 0.11388],
-      [0.38661, -0.12886, 0.9132],
-    ],
-    'focal': [1261.53, 1261.68],
-    'princpt': [155.82, 258.83],
-  }
-  left, top, width, height = 33.57, 164.92, 185.06, 142.73
-  listed = {5: {'file_name': 'a.jpg', 'capture': 3, 'camera': '1', 'frame_idx': 2}}
-  row = {'id': 1, 'image_id': 5, 'joint_valid': [[1]] * 42}
-  cameras = {'3': {key: {'1': value} for key, value in camera.items()}}
-  joints = {'3': {'2': {'world_coord': world.tolist()}}}
-  (_, side, hand, *_, matrix), _ = interhand._hands_of(
-    row, listed, cameras, joints, 'f'
-  )
-  assert side == 'right'
-  for x, y in readers.slow_projection(hand[[0, 4]], matrix):
-    assert left < x < left + width and top < y < top + height
 
 
 DAMAGES = {
