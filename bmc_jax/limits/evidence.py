@@ -66,14 +66,9 @@ def doubt_order(joints: np.ndarray, order: str) -> str | None:
       f'in the joint order {order!r} the bones are '
       f'{lengths[order] / shortest - 1:.0%} longer than in the order {likely}'
     )
-    if _are_fingers(skeleton.reorder(some, likely.split(' or ')[0])):
+    if any(_are_fingers(skeleton.reorder(some, n)) for n in likely.split(' or ')):
       return f'{longer}, which is probably the right one'
     return f'{longer}, and that is not the right one either: {_SHIFTED}'
-  if len(joints) >= _FEW and not _are_fingers(skeleton.reorder(some, order)):
-    return (
-      f'in the joint order {order!r} a finger has a bone that is longer than the one '
-      f'from the wrist: {_SHIFTED}'
-    )
   own = skeleton.JOINT_ORDERS[order]
   others = {n: lengths[n] for n, o in skeleton.JOINT_ORDERS.items() if o != own}
   likely = _alike(others, lengths[order])
@@ -83,6 +78,11 @@ def doubt_order(joints: np.ndarray, order: str) -> str | None:
     return (
       f'in the joint order {order!r} the thumb is shorter than the little finger, so '
       f'that {likely} is probably the right one'
+    )
+  if len(joints) >= _FEW and not _are_fingers(skeleton.reorder(some, order)):
+    return (
+      f'in the joint order {order!r} a finger has a bone that is longer than the one '
+      f'from the wrist: {_SHIFTED}'
     )
   return None
 
