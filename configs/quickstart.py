@@ -4,7 +4,8 @@ The network that ships (configs/pretrain.py) is adapted to `wild` hands, whose
 proportions and pictures are others than those of the `studio` hands that have 3D
 labels; of theirs only the 2D keypoints are labels. Rows, all of the same seed and
 budget: 3D source only; + 2D labels of the target; + the constraints. The keypoint
-lifter does the same from 2D keypoints alone, without any picture. The rows 'full 3D' are the upper bound; the
+lifter does the same from 2D keypoints alone, without any picture. The rows 'full 3D'
+are the upper bound; the
 network's is not run by default: --config.run_rows="('full 3D',)" runs it.
 
     make quickstart
