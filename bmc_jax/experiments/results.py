@@ -166,12 +166,27 @@ def _write_table(request: Request, by_seed, name: str, table: Table) -> str:
     'benchmarks': scored,
   }
   out = folder / name
+  _tell_of_other_seeds(out / 'results.json', request.seeds)
   write_json(out / 'results.json', found)
   for metric, element in page.draw(shown, values, found['statistics'], name).items():
     write_text(out / f'{metric}.svg', figures.as_file(element))
   text = _as_markdown(shown, found)
   write_text(out / 'table.md', text + '\n')
   return text
+
+
+def _tell_of_other_seeds(path: Path, seeds: Sequence[int]) -> None:
+  """Warns where a table of more seeds is replaced by one of fewer or others."""
+  try:
+    before = read_json(path)['seeds'] if path.exists() else []
+  except (OSError, ValueError, KeyError):  # damaged: nothing is lost with it
+    return
+  if set(before) - set(seeds):
+    whole = ','.join(map(str, sorted({*before, *seeds})))
+    warn(
+      f'{path.parent} held the table of seeds {before} and now holds that of '
+      f'{list(seeds)}; their rows are all kept, --seeds {whole} makes a table of them.'
+    )
 
 
 def _score_benchmarks(

@@ -26,6 +26,8 @@ HANDS, PAGE, OVERLAYS = 'hands.json', 'page.html', 'overlays'
 WEIGHTS = 'lifter.npz'
 MAX_SHOWN = 24
 """Hands on the page, evenly spaced over all."""
+ENOUGH = 5
+"""Hands of which not all are odd ones."""
 
 _MADE_BY = 'bmc_jax.lift'
 _UNITS = {
@@ -82,6 +84,12 @@ class Results:
       f'90 % of the depths relative to the wrist are within {error:.0f} mm, says the '
       'lifter (the median over joints and hands).',
     ]
+    if not kept and self.judged.found.judged.sum() >= ENOUGH:
+      lines.append(
+        'That no hand keeps them tells that something is wrong with all: is the joint '
+        'order that of the file, is the side right, are joints labelled as the limits '
+        'assume (--limits)?'
+      )
     if few := int(np.sum(~lifted)):
       lines.append(
         f'{counted(few, "hand")} with fewer than {LEAST_PRESENT} keypoints, or all of '

@@ -270,6 +270,20 @@ def test_results_of_all_experiments_are_in_the_catalogues_order(tmp_path):
   assert found == [('table2', 'poses'), ('table2', 'stb'), ('table4', 'poses')]
 
 
+@pytest.mark.parametrize(
+  ('seeds', 'told'), [([0], '--seeds 0,1,2 makes'), ([0, 1, 2, 3], ''), ([2, 1, 0], '')]
+)
+def test_a_table_of_fewer_seeds_does_not_replace_another_in_silence(
+  seeds, told, tmp_path, capsys
+):
+  path = tmp_path / 'results.json'
+  results._tell_of_other_seeds(path, seeds)
+  path.write_text('{"seeds": [0, 1, 2]}')
+  results._tell_of_other_seeds(path, seeds)
+  heard = capsys.readouterr().err
+  assert told in heard and bool(heard) == bool(told)
+
+
 def test_a_damaged_table_does_not_hide_the_others(tmp_path, capsys):
   for name, text in (('table2', '{"table": "table2", "data": "stb"}'), ('cut', '{"t')):
     (tmp_path / 'stb' / name).mkdir(parents=True)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bmc_jax import skeleton
 from bmc_jax.joint_files.reading import read_joints
 from bmc_jax.lift import results
 from bmc_jax.plausibility.__main__ import main as judge
@@ -60,6 +61,16 @@ def test_the_file_names_its_units_and_holds_the_hands_as_they_are_seen(tmp_path)
   guessed = make_results(4, SIDES, hands=lifted_hands(4, SIDES, known=False))
   content = _write(tmp_path, guessed)
   assert {hand['intrinsics_from'] for hand in content['hands']} == {'guessed'}
+
+
+def test_hands_of_another_order_that_all_break_limits_are_told():
+  hands = lifted_hands(4, SIDES)
+  right = make_results(4, SIDES)
+  assert 'joint order' not in ' '.join(right.summary())
+  mano = skeleton.reorder(hands.joints_3d, 'canonical', 'mano')
+  wrong = make_results(4, SIDES, hands=hands._replace(joints_3d=mano))
+  assert '; 0 of them keep all limits' in wrong.summary()[0]
+  assert 'joint order' in ' '.join(wrong.summary())
 
 
 def test_limits_are_those_of_right_hands_whatever_the_side(tmp_path):

@@ -88,6 +88,20 @@ def _origins(hands):
     yield (hands - root).round(3)  # to millimetres
 
 
+@pytest.mark.parametrize('rows', [1, 2, 5, 6])  # after 3 they look like InterHand's
+def test_shifted_rows_are_told_and_no_wrong_order_is_advised(rows):
+  shifted = np.roll(HANDS.reshape(-1, 3), rows, axis=0).reshape(HANDS.shape)
+  told = evidence.doubt_order(shifted, 'canonical')
+  assert told and 'are shifted' in told and 'is probably' not in told
+
+
+def test_an_order_that_was_advised_for_shifted_rows_is_refused_too():
+  shifted = np.roll(HANDS.reshape(-1, 3), 2, axis=0).reshape(HANDS.shape)
+  for order in ('interhand', 'mano', 'stb'):
+    told = evidence.doubt_order(shifted, order)
+    assert told and 'is probably' not in told, order
+
+
 @pytest.mark.slow
 def test_real_hands_contradict_nothing_that_is_right_and_all_that_is_wrong(test_data):
   for name, hands in _real_sets(test_data).items():
