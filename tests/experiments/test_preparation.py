@@ -8,7 +8,7 @@ from bmc_jax.data import sources
 from bmc_jax.data_prep import build, registry
 from bmc_jax.experiments import __main__ as command
 from bmc_jax.experiments import benchmark, catalogue, inputs
-from bmc_jax.experiments.rows import row_config
+from bmc_jax.experiments.row_configs import row_config
 from tests.fixtures import toy_dataset
 from tests.fixtures.examples import make_example, prepare
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bmc_jax.experiments.rows import row_config
+from bmc_jax.experiments.row_configs import row_config
 from bmc_jax.limits import clinical_limits
 from bmc_jax.models import create_model
 from bmc_jax.training import optimizers
