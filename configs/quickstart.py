@@ -8,10 +8,9 @@ keypoint lifter does the same from 2D keypoints, without any picture.
 
     make quickstart
 
-7 to 13 minutes on two CPU cores, installation included. Expect (means of seeds 0 to 2,
-depth error in mm): source only 18.8, 2D only 18.4, + BMC 13.4, chance 32.0; lifter
-24.0, + BMC 7.7, full 3D 4.8 (of its first network). The network's final 2D error is 4 %
-of the crop.
+37 minutes on two CPU cores that did much other work. Expect (seed 0, depth error in
+mm): source only 24.5, 2D only 23.8, + BMC 16.0, full 3D 15.6, chance 32.0; lifter 26.4,
++ BMC 6.9, full 3D 4.4. The network's final 2D error is 5 to 6 % of the crop.
 """
 
 import ml_collections

@@ -8,9 +8,9 @@ training frames, with robust quantiles since their 3D labels are noisy.
     bmc-jax build hand_graph_cnn_real --source DIR --out data/tfds
     bmc-jax train --config=configs/real_photos.py --workdir=runs/real_photos
 
-Expect (means of three seeds, 24 minutes each on two CPU cores; depth error in mm):
-procedural only 25.0, + 2D 24.7, + 2D + BMC 21.0, full 3D 12.6, chance 13.5. What is
-learned on procedural hands does not transfer to the photos, so BMC helps little
+Before hands wore a mesh (means of three seeds, depth error in mm):
+procedural only 25.0, + 2D 24.7, + 2D + BMC 21.0, full 3D 12.6, chance 13.5. What was
+learned on those hands did not transfer to the photos, so BMC helped little
 (docs/results.md).
 """
 
