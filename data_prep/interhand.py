@@ -21,8 +21,7 @@ hand alone (`hand_type`). `visibility` is `joint_valid`, keypoints_2d are the pr
 joints. The rows of a hand, right before left, are the fingers from thumb to little,
 each from tip to base, and the wrist.
 
-Licence: CC-BY-NC 4.0. Tested on generated folders of this layout, and the cameras' axes
-on two joints of the public labels.
+Licence: CC-BY-NC 4.0. Tested on generated folders of this layout.
 """
 
 from collections.abc import Mapping

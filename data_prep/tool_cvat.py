@@ -17,10 +17,14 @@ def read_cvat(path: Path) -> dict[str, list[Picture]]:
   """The skeletons of the images by subset; boxes, masks and the like are left out.
 
   Raises:
-    ValueError: it is damaged, of a video, or has points without names.
+    ValueError: it is damaged, of a video, has points without names, or declares
+      entities, which can grow without end.
   """
+  content = path.read_bytes()
+  if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
+    raise ValueError(f'{path} declares entities, which CVAT does not; export it again.')
   try:
-    root = ElementTree.fromstring(path.read_bytes())
+    root = ElementTree.fromstring(content)
   except ElementTree.ParseError as error:
     raise ValueError(
       f'{path} cannot be read as XML ({error}); get a complete copy.'

@@ -231,6 +231,12 @@ DAMAGES = {
     lambda p: (p / 'a.xml').write_text('<annotations><track/></annotations>'),
     'no export of the kind "CVAT for images 1.1"',
   ),
+  'entities': (
+    lambda p: (p / 'a.xml').write_text(
+      '<!DOCTYPE a [<!ENTITY b "c">]><annotations>&b;</annotations>'
+    ),
+    'declares entities, which CVAT does not',
+  ),
   'broken XML': (
     lambda p: (p / 'a.xml').write_text('<annotations><image'),
     'cannot be read as XML',
