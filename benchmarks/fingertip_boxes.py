@@ -63,7 +63,7 @@ def main() -> None:
     describe('a hand with such fingertips', found, keypoints),
     describe('all keypoints', box_of(keypoints), keypoints),
   ]
-  print(f'{len(joints)} poses\n{tables.format_table(lines)}')
+  print(f'{len(joints)} poses\n{tables.format_markdown(lines)}')
 
 
 if __name__ == '__main__':

@@ -38,6 +38,7 @@ NEEDED = (
   *('bmc_jax', 'PIL', 'absl', 'array_record', 'cv2', 'flatbuffers', 'flax', 'grain'),
   *('importlib_resources', 'matplotlib', 'ml_collections', 'optax', 'orbax'),
   *('safetensors', 'simplejpeg', 'tensorboardX', 'tensorflow_datasets', 'tqdm'),
+  'yaml',
 )
 missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 if missing:

@@ -60,6 +60,7 @@ def _rows(printed: str) -> list[list[str]]:
   ('name', 'constants', 'rows'),
   [
     ('clinical', {}, 47),
+    ('fingertip_boxes', {}, 3),
     ('hulls', {'COUNTS': (4, 8), 'COVERAGES': (0.95,)}, 5),
     (
       'repair',

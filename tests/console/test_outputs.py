@@ -122,6 +122,7 @@ IN_GOOD_HANDS = {
   'data_prep/beam.py',
   'data_prep/archives.py',
   'data_prep/folders.py',
+  'data_prep/rehearsal/layouts.py',
 }
 WRITERS = {'write_text', 'write_bytes', 'savefig', 'imwrite', 'copyfile'}
 WRITERS |= {'savez', 'savez_compressed', 'shutil.copy'}

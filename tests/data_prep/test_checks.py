@@ -174,7 +174,10 @@ def test_a_hand_without_3d_labels_needs_none():
   example = example_lib.drop_joints_3d(_hand())
   checks.check_example(example, (160, 160, 3))
   measures = checks.measure([example | {'image_shape': (160, 160, 3)}])
-  assert [name for name, values in measures.items() if values] == ['inside_percent']
+  assert [name for name, values in measures.items() if values] == [
+    'hand_percent',
+    'inside_percent',
+  ]
 
 
 def test_a_camera_of_another_size_is_told_though_the_joints_project(source, capsys):
@@ -201,4 +204,4 @@ def test_hidden_joints_may_project_anywhere():
   shape = {'image_shape': (160, 160, 3)}
   measures = checks.measure([example | shape, _hand() | shape])
   assert max(measures['reprojection_px']) < 0.01
-  assert [len(values) for values in measures.values()] == [2, 2, 2, 1, 0]
+  assert [len(values) for values in measures.values()] == [2, 2, 2, 2, 1, 0]
