@@ -158,6 +158,9 @@ def _write_extras(path: Path) -> None:
 def _write_once(path: Path, write: Callable[[Path], None]) -> None:
   """Writes a file that is not there, so that it is never found incomplete."""
   if not path.exists():
+    # A build that was killed here could not tidy up.
+    for left in path.parent.glob(f'{outputs.PARTIAL}*'):
+      left.unlink()
     with outputs.replacing(path) as unfinished:
       write(unfinished)
 

@@ -20,6 +20,9 @@ _DENIED = (
   *(errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG),
 )
 
+PARTIAL = '.partial_'
+"""How the names of files begin that are being written."""
+
 _unfinished: set[Path] = set()
 
 
@@ -65,7 +68,7 @@ def replacing(path: str | os.PathLike, kind: Kind = ANY) -> Iterator[Path]:
   check_ending(path, kind)
   target = _target(path)
   _check_replaceable(path, target, kind)
-  partial = target.with_name(f'.partial_{secrets.token_hex(6)}{target.suffix}')
+  partial = target.with_name(f'{PARTIAL}{secrets.token_hex(6)}{target.suffix}')
   _unfinished.add(partial)
   try:
     with _told(path, target.parent, partial):
