@@ -6,11 +6,12 @@ first epoch are kept in `cache/everyday` (1.8 GB) for the others.
 
     bmc-jax train --config=configs/pretrain.py --workdir=runs/pretrain
 
-Each run goes on from the weights that ship, with pictures of another seed. Those that
-ship come from three of them, two hours on two CPU cores: 4,500 steps from a network
-that knew upright hands alone, 2,000 more, and the 3,000 below (29 minutes). On 1,024
-drawn hands that it never saw: 2D error 10.3 % of the crop, depth error 30.1 mm (11.0 %
-and 31.2 mm after the first run). docs/predict.md says how it does on real photos.
+A run goes on from the weights that ship; `--config.data.full.seed=4` and another
+`--config.data.full.cache` draw pictures that they have not seen. Those that ship come
+from three runs, two hours on two CPU cores: 4,500 steps from a network that knew
+upright hands alone, 2,000 more, and the 3,000 below (29 minutes). On 1,024 drawn hands
+that it never saw: 2D error 10.3 % of the crop, depth error 30.1 mm (11.0 % and 31.2 mm
+after the first run). docs/predict.md says how it does on real photos.
 """
 
 import ml_collections

@@ -18,7 +18,7 @@ def warn_of_corners(hands: Mapping[Any, np.ndarray], where: str) -> None:
   """Warns of labelled keypoints at 0, 0, where tools put those that have no label.
 
   Args:
-    hands: keypoints x, y, v (21, 3) by the id of the annotation.
+    hands: keypoints x, y, v (21, 3) by the name of the hand.
     where: names the export.
   """
   found = {
@@ -28,7 +28,7 @@ def warn_of_corners(hands: Mapping[Any, np.ndarray], where: str) -> None:
   odd = [key for key, count in found.items() if count]
   if odd:
     logging.warning(
-      '%s: %d keypoints of %d hands, first of annotation %r, lie at exactly 0, 0, but '
+      '%s: %d keypoints of %d hands, first of annotation %s, lie at exactly 0, 0, but '
       'are labelled (v > 0); if they have no label, set their v to 0.',
       *(where, sum(found.values()), len(odd), odd[0]),
     )

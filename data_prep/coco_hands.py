@@ -52,8 +52,8 @@ the middle of the image. A wrong focal length scales depth and tilts rays, it mo
 2D label. The number of guesses is logged.
 
 Annotation tools measure from the corner of the image: the centre of its first pixel is
-(0.5, 0.5), which is subtracted. The option `pixel_center` (default 0.5) is 0 for labels
-that count pixels from 0, as COCO's own do. It holds for cameras, too.
+(0.5, 0.5), which is subtracted. Public datasets (`coco_public`) count pixels from 0. So
+may other labels: the option `pixel_center` is 0 then. It holds for cameras, too.
 
 There are no 3D labels: `has_joints_3d` is 0.
 """
@@ -144,7 +144,7 @@ def _read_export(
       visibility=points[:, 2] > 0,
     )
     hand_records.append(record | {'view': view})
-  labelled = {h.row['id']: p for h, p in zip(hands, keypoints, strict=True)}
+  labelled = {h.key: p for h, p in zip(hands, keypoints, strict=True)}
   coco_doubts.warn_of_corners(labelled, str(export.path))
   coco_doubts.warn_of_sides([h.is_right for h in hands], hand, str(export.path))
   _log(export, _left_out(rows, hands), views)

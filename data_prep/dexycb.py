@@ -18,8 +18,7 @@ subjects), s2 (unseen cameras) or s3 (unseen objects), as the authors' toolkit h
 Subjects may be missing; s0 and s3 need all 100 sequences of each that is there. Frames
 without a hand, whose joints are all -1, are left out. Joints are in canonical order.
 
-The first release named the folders after people: give them the names above. Poses
-without images become a pose file: `dexycb_meta`.
+Poses without images become a pose file: `dexycb_meta`.
 
 Licence: CC BY-NC 4.0. Tested on generated folders of this layout, no real sample was at
 hand.
@@ -35,6 +34,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
+from tqdm import tqdm
 
 from bmc_jax.data import cameras
 from bmc_jax.data import example as example_lib
@@ -126,11 +126,13 @@ def read_records(source: Path, *, setup: str = 's0') -> dict[str, list[Frame]]:
       for serial in (_SERIALS[view] for view in views)
       for frame in _read_sequence(sequence, serial, matrices[serial])
     ]
-    found = [frame for frame in frames if _joints(frame, 'joint_3d') is not None]
+    bar = tqdm(frames, f'labels of {split}', unit=' files', mininterval=0.5)
+    found = [frame for frame in bar if _joints(frame, 'joint_3d') is not None]
     empty += len(frames) - len(found)
     if found:
       splits[split] = found
-  logging.info('%s: %d frames without a hand are left out.', source, empty)
+  if empty:
+    logging.warning('%s: %d frames without a hand are left out.', source, empty)
   return splits
 
 

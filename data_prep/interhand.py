@@ -77,8 +77,9 @@ def _read_split(path: Path, images: Path, hands: str) -> list[Record]:
     annotations.load_json(path.with_name(path.name.replace('_data', f'_{kind}')))
     for kind in ('camera', 'joint_3d')
   )
-  listed = coco_export.by_id(data['images'], f'{path}: images')
-  rows = [r for r in data['annotations'] if hands == 'each' or r['hand_type'] in _SIDES]
+  listed = coco_export.by_id(data.get('images', ()), f'{path}: images')
+  rows = data.get('annotations', ())
+  rows = [r for r in rows if hands == 'each' or r.get('hand_type') in _SIDES]
   found = [h for row in rows for h in _hands_of(row, listed, cameras, joints, path)]
   if not found:
     return []

@@ -20,7 +20,8 @@ def open_split(directory: str, split: str, built: Mapping[str, Any] | None = Non
     directory: the folder with `dataset_info.json`, or one above it that holds no other
       dataset.
     split: a name, a slice or a sum, as TFDS reads it.
-    built: settings that it must have been built with; see `check_built`.
+    built: settings that it must have been built with: `crop_size`, and options of the
+      dataset's builder, such as `hands`.
 
   Returns:
     The TFDS data source, of records for `parse_record`, and the image shape of its
@@ -56,21 +57,6 @@ def open_split(directory: str, split: str, built: Mapping[str, Any] | None = Non
   # TFDS's decorator hides the signature.
   data = builder.as_data_source(split, deserialize_method=raw)  # pyright: ignore
   return data, builder.info.features['image'].shape
-
-
-def check_built(directory: str, built: Mapping[str, Any]) -> None:
-  """Raises an error unless a prepared dataset was built with these settings.
-
-  Args:
-    directory: the folder with `dataset_info.json`, or one above it that holds no other
-      dataset.
-    built: `crop_size`, and options of the dataset's builder, such as `hands`.
-
-  Raises:
-    FileNotFoundError: there is no prepared dataset, or not just one.
-    ValueError: it was built with others, or does not say with which.
-  """
-  _check_settings(read_builder(_find_folder(directory)), built)
 
 
 def _check_settings(builder, built: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ class TfdsSource:
       labels: '3d', or '2d' to drop the 3D labels.
       share_3d: share of the examples that keep their 3D labels, see `labelled_in_3d`.
       built: settings that the folder must have been built with, as in
-        {'crop_size': 224, 'hands': 'dominant'} (`prepared.check_built`).
+        {'crop_size': 224, 'hands': 'dominant'}.
     """
     if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
       raise ValueError(

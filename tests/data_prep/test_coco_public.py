@@ -160,3 +160,13 @@ def test_fingers_from_tip_to_base_are_turned_or_refused(tmp_path, warnings, know
     np.testing.assert_allclose(record['keypoints_2d'], points[:, :2], atol=1e-4)
     assert not record['is_right']
   assert any('and are turned' in text for text in warnings)
+
+
+def test_both_hands_of_a_person_are_looked_at(tmp_path, warnings):
+  left, right = _hands(2)
+  left[3, :2] = 0  # labelled, but where tools put what is not
+  readers.write_image(tmp_path / 'train2017' / '1.jpg', WIDTH, HEIGHT)
+  _write(tmp_path / 'coco_wholebody_train_v1.0.json', [_wholebody(left, right)])
+  coco_hands.read_records(tmp_path)
+  told = '1 keypoints of 1 hands, first of annotation 0_left, lie at exactly 0, 0'
+  assert any(told in text for text in warnings)
